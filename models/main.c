@@ -1,0 +1,42 @@
+/* canhbao-model: runs one model and exits. */
+#include <stdio.h>
+#include <string.h>
+
+#include "models/model.h"
+
+/* One line a model; keep the table in the order of the work flow. */
+static const struct model *const table[] = {
+    NULL,
+};
+
+static void usage(FILE *out) {
+    fputs("usage: canhbao-model MODEL [OPTION...]\n"
+          "       canhbao-model MODEL --help\n"
+          "       canhbao-model --help | --version\n\nmodels:\n",
+          out);
+    for (size_t i = 0; table[i] != NULL; i++) {
+        fprintf(out, "  %-10s %s\n", table[i]->name, table[i]->summary);
+    }
+}
+
+int main(int argc, char **argv) {
+    if (argc < 2) {
+        usage(stderr);
+        return MODEL_USAGE;
+    }
+    if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0) {
+        usage(stdout);
+        return MODEL_DONE;
+    }
+    if (strcmp(argv[1], "--version") == 0) {
+        puts("canhbao-model " CANHBAO_VERSION);
+        return MODEL_DONE;
+    }
+    for (size_t i = 0; table[i] != NULL; i++) {
+        if (strcmp(table[i]->name, argv[1]) == 0) {
+            return table[i]->run(argc - 1, argv + 1);
+        }
+    }
+    fprintf(stderr, "canhbao-model: unknown model '%s'; see canhbao-model --help\n", argv[1]);
+    return MODEL_USAGE;
+}
