@@ -1,0 +1,89 @@
+/* Stations, their points, areas: the nouns of a site. Plain data, filled once from the
+ * configuration and then constant until a reload replaces the whole site. Indices (not pointers)
+ * name things across modules: `point` is an index in site.points, `station` in site.stations,
+ * `area` in site.areas. Thread rule: constant after load, readable from any thread. */
+#ifndef CANHBAO_STATION_STATION_H
+#define CANHBAO_STATION_STATION_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum {
+    STATION_ID_SIZE = 64,    /* see text_is_id() */
+    STATION_NAME_SIZE = 128, /* UTF-8 bytes with the end */
+    STATION_UNIT_SIZE = 32,  /* UDUNITS-2 syntax */
+    STATION_SOURCE_SIZE = 512,
+    ALARM_LEVELS_MAX = 5
+};
+
+/* What the number of a point is. */
+enum point_kind {
+    POINT_INSTANT, /* a state at an instant: stage, wind speed, dose rate, concentration */
+    POINT_COUNTER, /* an ever-growing total (rain bucket): differences are the amount */
+    POINT_AMOUNT   /* the amount since the previous reading */
+};
+
+/* Limits of the per-reading tests (QARTOD names). NaN switches a test off; 0 durations too. */
+struct quality_limits {
+    double hard_min, hard_max; /* outside: fail (4) */
+    double soft_min, soft_max; /* outside: suspect (3) */
+    double rate_max_per_s;     /* |change| per second above: suspect */
+    double spike_suspect,
+        spike_fail;          /* deviation of the middle of three from the mean of its neighbours */
+    double flat_epsilon;     /* change below this counts as none ... */
+    int64_t flat_suspect_us; /* ... for so long: suspect */
+    int64_t flat_fail_us;    /* ... for so long: fail */
+    int64_t gap_us;    /* no good reading for so long: the next one is marked as after a gap */
+    uint32_t revision; /* of this parameter set, from 1 */
+};
+
+struct point {
+    char id[STATION_ID_SIZE];       /* unique in the station: "stage" */
+    char quantity[STATION_ID_SIZE]; /* the field's name: stage, rain, rain_rate, dose_rate, cl2, ...
+                                     */
+    char unit[STATION_UNIT_SIZE];   /* of the value after scale and offset; mandatory */
+    enum point_kind kind;
+    uint32_t station;
+    int64_t period_us;       /* of its request */
+    int64_t stale_after_us;  /* no newer good reading for so long: knowledge is stale */
+    double counter_modulus;  /* POINT_COUNTER: the total at which it starts again, in `unit`; NaN:
+                                unknown */
+    double counter_step_max; /* POINT_COUNTER: a larger difference is not believed, the interval is
+                                unknown */
+    struct quality_limits quality;
+    bool provisional; /* register map or limits are our assumption */
+};
+
+/* Legal alarm levels of a place on a scale of its own, lowest first (flood alarm I to III). */
+struct alarm_levels {
+    uint32_t count; /* 0: none known, the place stays ungraded */
+    double at[ALARM_LEVELS_MAX];
+    char unit[STATION_UNIT_SIZE];
+    char source[STATION_SOURCE_SIZE];
+    bool provisional;
+};
+
+struct station {
+    char id[STATION_ID_SIZE]; /* unique in the site; the Kafka key of its observations */
+    char name_vi[STATION_NAME_SIZE];
+    char name_en[STATION_NAME_SIZE];
+    char kind[STATION_ID_SIZE];         /* stage, rain, weather, radiation, chemical */
+    char basin[STATION_ID_SIZE];        /* may be empty */
+    double latitude_deg, longitude_deg; /* WGS 84; NaN unknown */
+    struct alarm_levels alarm_levels;
+    uint32_t first_point, point_count; /* its points stand together in site.points */
+    bool provisional;                  /* position, register map or levels are our assumption */
+    char note[STATION_SOURCE_SIZE];    /* why provisional, in words */
+};
+
+/* A polygon that models and rules speak of: a catchment, a commune. */
+struct area {
+    char id[STATION_ID_SIZE];
+    char name_vi[STATION_NAME_SIZE];
+    char name_en[STATION_NAME_SIZE];
+    char file[256]; /* GeoJSON, path as it can be opened */
+    bool provisional;
+};
+
+#endif
