@@ -89,6 +89,12 @@ static bool stands(const struct health *health, size_t at, enum condition_class 
     return at < health->count && compare(&health->conditions[at], class, subject) == 0;
 }
 
+/* Conditions but the overflow condition itself, which has a place of its own. */
+static size_t regular_count(const struct health *health) {
+    size_t at = find(health, CONDITION_OVERFLOW, "conditions");
+    return health->count - (stands(health, at, CONDITION_OVERFLOW, "conditions") ? 1 : 0);
+}
+
 static struct condition *insert(struct health *health, size_t at, enum condition_class class,
                                 const char *subject, struct moment now) {
     memmove(&health->conditions[at + 1], &health->conditions[at],
@@ -112,7 +118,7 @@ bool health_raise(struct health *health, enum condition_class class, const char 
     }
     size_t at = find(health, class, key);
     bool fresh = !stands(health, at, class, key);
-    if (fresh && class != CONDITION_OVERFLOW && health->count >= health->capacity - 1) {
+    if (fresh && class != CONDITION_OVERFLOW && regular_count(health) >= health->capacity - 1) {
         health->lost++;
         (void)health_raise(health, CONDITION_OVERFLOW, "conditions", now,
                            "more than %zu conditions stand; further ones are not listed",
@@ -137,7 +143,7 @@ bool health_clear(struct health *health, enum condition_class class, const char 
     health->count--;
     memmove(&health->conditions[at], &health->conditions[at + 1],
             (health->count - at) * sizeof *health->conditions);
-    if (class != CONDITION_OVERFLOW && health->count < health->capacity - 1) {
+    if (class != CONDITION_OVERFLOW && regular_count(health) < health->capacity - 1) {
         (void)health_clear(health, CONDITION_OVERFLOW, "conditions");
     }
     return true;
