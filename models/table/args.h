@@ -1,0 +1,30 @@
+/* The command line of a model: "--name VALUE" and "--switch", strict, each at most once, in any
+ * order, from one table that also prints --help. */
+#ifndef CANHBAO_MODELS_TABLE_ARGS_H
+#define CANHBAO_MODELS_TABLE_ARGS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+enum args_kind { ARGS_TEXT, ARGS_NUMBER, ARGS_INT, ARGS_SWITCH };
+
+struct args_option {
+    const char *name; /* without the dashes; a NULL name ends the table */
+    enum args_kind kind;
+    void *value; /* const char *, double, int64_t or bool; holds the default before */
+    bool required;
+    double min;
+    double max;
+    const char *placeholder; /* "FILE.csv", "MM" */
+    const char *help;        /* unit and meaning */
+};
+
+enum { ARGS_OPTIONS_MAX = 64 };
+
+/* Fills the values. Returns MODEL_DONE when the model shall run, ARGS_HELPED when --help was asked
+ * and printed, MODEL_USAGE after telling the mistake on stderr. `about` is what the model does,
+ * with the columns and units of its files. */
+enum { ARGS_HELPED = 100 };
+int args_parse(int argc, char **argv, const struct args_option *options, const char *about);
+
+#endif
