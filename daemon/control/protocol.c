@@ -1,0 +1,242 @@
+#include "daemon/control/protocol.h"
+
+#include <jansson.h>
+#include <string.h>
+
+#include "daemon/base/text.h"
+
+/* Keys that requests may carry. */
+enum key {
+    KEY_RULE = 1 << 0,
+    KEY_PLACE = 1 << 1,
+    KEY_REASON = 1 << 2,
+    KEY_FOR = 1 << 3,
+    KEY_UNTIL = 1 << 4,
+    KEY_REVISION = 1 << 5,
+    KEY_STATION = 1 << 6,
+    KEY_POINT = 1 << 7,
+    KEY_LIMIT = 1 << 8,
+    KEY_AFTER = 1 << 9,
+    KEY_FOLLOW = 1 << 10,
+};
+
+static const char *const key_names[] = {
+    "rule",    "place", "reason", "for_s", "until", "expected_revision",
+    "station", "point", "limit",  "after", "follow"};
+
+enum { ALARM_KEYS = KEY_RULE | KEY_PLACE | KEY_REVISION };
+
+/* Every request there is. */
+static const struct verb {
+    const char *name;
+    enum control_verb verb;
+    enum command_kind kind; /* CONTROL_COMMAND only */
+    enum control_role role;
+    unsigned keys;   /* allowed */
+    unsigned needed; /* must be there */
+} verbs[] = {
+    {"status", CONTROL_STATUS, 0, ROLE_VIEWER, 0, 0},
+    {"stations", CONTROL_STATIONS, 0, ROLE_VIEWER, KEY_STATION, 0},
+    {"readings", CONTROL_READINGS, 0, ROLE_VIEWER, KEY_STATION | KEY_POINT | KEY_LIMIT,
+     KEY_STATION},
+    {"alarms", CONTROL_ALARMS, 0, ROLE_VIEWER, 0, 0},
+    {"events", CONTROL_EVENTS, 0, ROLE_VIEWER, KEY_LIMIT | KEY_AFTER | KEY_FOLLOW, 0},
+    {"acknowledge", CONTROL_COMMAND, COMMAND_ACKNOWLEDGE, ROLE_OPERATOR, ALARM_KEYS | KEY_REASON,
+     KEY_RULE | KEY_PLACE},
+    {"shelve", CONTROL_COMMAND, COMMAND_SHELVE, ROLE_OPERATOR,
+     ALARM_KEYS | KEY_REASON | KEY_FOR | KEY_UNTIL, KEY_RULE | KEY_PLACE | KEY_REASON},
+    {"unshelve", CONTROL_COMMAND, COMMAND_UNSHELVE, ROLE_OPERATOR, ALARM_KEYS | KEY_REASON,
+     KEY_RULE | KEY_PLACE},
+    {"out-of-service", CONTROL_COMMAND, COMMAND_OUT_OF_SERVICE, ROLE_OPERATOR,
+     ALARM_KEYS | KEY_REASON | KEY_FOR | KEY_UNTIL, KEY_RULE | KEY_PLACE | KEY_REASON},
+    {"in-service", CONTROL_COMMAND, COMMAND_IN_SERVICE, ROLE_OPERATOR, ALARM_KEYS | KEY_REASON,
+     KEY_RULE | KEY_PLACE},
+    {"comment", CONTROL_COMMAND, COMMAND_COMMENT, ROLE_OPERATOR, ALARM_KEYS | KEY_REASON,
+     KEY_RULE | KEY_PLACE | KEY_REASON},
+    {"resend-state", CONTROL_COMMAND, COMMAND_RESEND_STATE, ROLE_OPERATOR, 0, 0},
+};
+
+const char *control_role_name(enum control_role role) {
+    switch (role) {
+    case ROLE_OPERATOR:
+        return "operator";
+    case ROLE_VIEWER:
+        return "viewer";
+    case ROLE_NONE:
+        break;
+    }
+    return "none";
+}
+
+static int take_text(const json_t *value, const char *key, char *ret_text, size_t size,
+                     struct err *ret_err) {
+    const char *text = json_string_value(value);
+    if (text == NULL || !text_is_utf8_line(text, json_string_length(value))) {
+        return err_set(ret_err, ERR_INVALID, "%s: expected a string without control characters",
+                       key);
+    }
+    if (text[0] == '\0' || text_copy(ret_text, size, text) != 0) {
+        return err_set(ret_err, ERR_LIMIT, "%s: expected 1 to %zu bytes, got %zu", key, size - 1,
+                       json_string_length(value));
+    }
+    return 0;
+}
+
+static int take_id(const json_t *value, const char *key, char ret_id[STATION_ID_SIZE],
+                   struct err *ret_err) {
+    const char *text = json_string_value(value);
+    if (text == NULL || !text_is_id(text)) {
+        return err_set(ret_err, ERR_INVALID, "%s: expected an id such as \"thanh-hoa\"", key);
+    }
+    return text_copy(ret_id, STATION_ID_SIZE, text);
+}
+
+static int take_int(const json_t *value, const char *key, int64_t min, int64_t max,
+                    int64_t *ret_value, struct err *ret_err) {
+    if (!json_is_integer(value) || json_integer_value(value) < min ||
+        json_integer_value(value) > max) {
+        return err_set(ret_err, ERR_RANGE, "%s: expected a whole number from %lld to %lld", key,
+                       (long long)min, (long long)max);
+    }
+    *ret_value = json_integer_value(value);
+    return 0;
+}
+
+static int take_until(const json_t *value, struct command *command, struct err *ret_err) {
+    const char *text = json_string_value(value);
+    if (text == NULL || text_parse_time(text, &command->until.us) != 0) {
+        return err_set(ret_err, ERR_INVALID,
+                       "until: expected a time such as \"2025-11-19T06:00:00Z\"");
+    }
+    return 0;
+}
+
+static int take(unsigned bit, const json_t *value, struct control_request *request,
+                struct err *ret_err) {
+    int64_t number = 0;
+    int result;
+    switch (bit) {
+    case KEY_RULE:
+        return take_id(value, "rule", request->command.rule, ret_err);
+    case KEY_PLACE:
+        return take_id(value, "place", request->command.place, ret_err);
+    case KEY_REASON:
+        return take_text(value, "reason", request->command.comment, sizeof request->command.comment,
+                         ret_err);
+    case KEY_FOR:
+        result = take_int(value, "for_s", 1, 366 * 86400, &number, ret_err);
+        request->for_us = number * 1000000;
+        return result;
+    case KEY_UNTIL:
+        return take_until(value, &request->command, ret_err);
+    case KEY_REVISION:
+        result = take_int(value, "expected_revision", 0, INT64_MAX, &number, ret_err);
+        request->command.has_expected_revision = true;
+        request->command.expected_revision = (uint64_t)number;
+        return result;
+    case KEY_STATION:
+        return take_id(value, "station", request->station, ret_err);
+    case KEY_POINT:
+        return take_id(value, "point", request->point, ret_err);
+    case KEY_LIMIT:
+        return take_int(value, "limit", 1,
+                        request->verb == CONTROL_EVENTS ? CONTROL_EVENTS_MAX : CONTROL_READINGS_MAX,
+                        &request->limit, ret_err);
+    case KEY_AFTER:
+        return take_int(value, "after", -1, INT64_MAX, &request->after, ret_err);
+    case KEY_FOLLOW:
+        if (!json_is_boolean(value)) {
+            return err_set(ret_err, ERR_INVALID, "follow: expected true or false");
+        }
+        request->follow = json_is_true(value);
+        return 0;
+    default:
+        return err_set(ret_err, ERR_INVALID, "unknown key");
+    }
+}
+
+static unsigned key_bit(const char *name) {
+    for (unsigned i = 0; i < sizeof key_names / sizeof key_names[0]; i++) {
+        if (strcmp(key_names[i], name) == 0) {
+            return 1U << i;
+        }
+    }
+    return 0;
+}
+
+static int take_all(json_t *object, const struct verb *verb, struct control_request *request,
+                    struct err *ret_err) {
+    const char *key;
+    json_t *value;
+    unsigned seen = 0;
+    json_object_foreach(object, key, value) {
+        if (strcmp(key, "do") == 0) {
+            continue;
+        }
+        unsigned bit = key_bit(key);
+        if ((bit & verb->keys) == 0) {
+            return err_set(ret_err, ERR_INVALID, "%s does not take the key \"%.64s\"", verb->name,
+                           key);
+        }
+        int result = take(bit, value, request, ret_err);
+        if (result != 0) {
+            return result;
+        }
+        seen |= bit;
+    }
+    for (unsigned i = 0; i < sizeof key_names / sizeof key_names[0]; i++) {
+        if ((verb->needed & ~seen & (1U << i)) != 0) {
+            return err_set(ret_err, ERR_INVALID, "%s needs the key \"%s\"", verb->name,
+                           key_names[i]);
+        }
+    }
+    if ((verb->keys & KEY_UNTIL) != 0 && ((seen & KEY_UNTIL) != 0) == ((seen & KEY_FOR) != 0)) {
+        return err_set(ret_err, ERR_INVALID, "%s needs an end: one of \"for_s\" and \"until\"",
+                       verb->name);
+    }
+    return 0;
+}
+
+static const struct verb *find_verb(const char *name) {
+    for (size_t i = 0; i < sizeof verbs / sizeof verbs[0]; i++) {
+        if (strcmp(verbs[i].name, name) == 0) {
+            return &verbs[i];
+        }
+    }
+    return NULL;
+}
+
+int control_parse(const char *line, size_t length, struct control_request *ret_request,
+                  struct err *ret_err) {
+    if (length > CONTROL_LINE_MAX) {
+        return err_set(ret_err, ERR_LIMIT, "a request has at most %d bytes", CONTROL_LINE_MAX);
+    }
+    json_error_t json_error;
+    json_t *object = json_loadb(line, length, JSON_REJECT_DUPLICATES, &json_error);
+    if (object == NULL) {
+        return err_set(ret_err, ERR_SYNTAX, "not JSON: %s at byte %d", json_error.text,
+                       json_error.position);
+    }
+    struct control_request request;
+    memset(&request, 0, sizeof request);
+    request.limit = 100;
+    request.after = -1;
+    const char *name = json_string_value(json_object_get(object, "do"));
+    const struct verb *verb = name != NULL ? find_verb(name) : NULL;
+    int result;
+    if (!json_is_object(object) || name == NULL) {
+        result = err_set(ret_err, ERR_INVALID, "expected an object with the key \"do\"");
+    } else if (verb == NULL) {
+        result = err_set(ret_err, ERR_NOT_FOUND, "unknown request \"%.64s\"", name);
+    } else {
+        request.verb = verb->verb;
+        request.role_needed = verb->role;
+        request.command.kind = verb->kind;
+        result = take_all(object, verb, &request, ret_err);
+    }
+    json_decref(object);
+    if (result == 0) {
+        *ret_request = request;
+    }
+    return result;
+}
