@@ -1,0 +1,97 @@
+/* Acquisition: asks devices on a fixed grid and hands over readings, also when nothing came.
+ *
+ * This layer does once, for all drivers, what does not depend on a protocol: the schedule, dead
+ * units, sequence numbers, counters. A driver (see `struct driver`) only knows how to ask and how
+ * to read an answer. Objects: endpoint (one line or host:port, one request in flight) -> unit (one
+ * device behind it) -> block (one request) -> points.
+ *
+ * Schedule: block due times are start + phase + k * period in scenario time; the phase is a hash of
+ * the endpoint's id, so that a fleet spreads itself. A slot that passes without a request gives
+ * READING_SKIPPED for its points and is counted. When several slots of a block pass in one go
+ * (a suspended machine) each is counted, but only one set of readings is made.
+ *
+ * A unit that does not answer `dead_after` requests in a row is dead: it is asked again only after
+ * a pause that doubles up to a bound, with jitter, so that the living units of the endpoint keep
+ * their cadence. Pauses are wire time.
+ *
+ * Thread rule: all on the loop's thread. After acquisition_start() nothing is allocated except by
+ * the system for new connections. */
+#ifndef CANHBAO_DRIVERS_DRIVER_H
+#define CANHBAO_DRIVERS_DRIVER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "daemon/base/err.h"
+#include "daemon/base/loop.h"
+#include "daemon/station/reading.h"
+#include "daemon/station/station.h"
+#include "drivers/modbus/config.h"
+
+struct acquisition;
+
+struct acquisition_options {
+    struct loop *loop;
+    const struct modbus_config *modbus; /* constant until destroy; checked (modbus_config_check) */
+    size_t station_count;
+    /* Per station the number of the last reading ever made (0: none); NULL: all 0. Copied. */
+    const uint64_t *last_seqs;
+    /* The readings of one block, in order of their numbers; valid during the call. Must not call
+     * back into the acquisition except for reading status. */
+    void (*on_readings)(void *ctx, const struct reading *readings, size_t count);
+    void *ctx;
+};
+
+/* ERR_MEMORY, ERR_LIMIT. Nothing is sent before acquisition_start(). */
+int acquisition_create(const struct acquisition_options *options,
+                       struct acquisition **ret_acquisition, struct err *ret_err);
+void acquisition_start(struct acquisition *acquisition);
+/* Closes all connections; no reading follows. NULL is fine; returns NULL. */
+struct acquisition *acquisition_destroy(struct acquisition *acquisition);
+
+enum endpoint_state {
+    ENDPOINT_IDLE, /* not connected and nothing to ask */
+    ENDPOINT_CONNECTING,
+    ENDPOINT_CONNECTED,
+    ENDPOINT_PAUSED /* waits before it connects again */
+};
+
+enum { ROUND_TRIP_BUCKETS = 48, ENDPOINT_WHY_SIZE = 96 };
+
+/* Counters since the start; for status and metrics. */
+struct endpoint_stats {
+    enum endpoint_state state;
+    uint64_t connects;         /* established connections */
+    uint64_t connect_failures; /* tries that failed */
+    uint64_t polls;            /* requests sent */
+    uint64_t replies;          /* answered with values */
+    uint64_t timeouts;
+    uint64_t bad_replies;     /* frames that break the protocol */
+    uint64_t foreign_replies; /* well-formed frames that answer no open request: dropped */
+    uint64_t exceptions;
+    uint64_t lost;       /* the connection ended while a request was open */
+    uint64_t skipped;    /* slots without a request */
+    uint32_t dead_units; /* now */
+    bool has_success;
+    struct moment last_success; /* scenario time of the last good reply; see has_success */
+    struct moment since;        /* of the state */
+    char
+        why[ENDPOINT_WHY_SIZE]; /* the last trouble, for a person; "" none since the last success */
+    /* Replies by round trip: bucket i counts those up to 100 us * 2^(i/2). */
+    uint32_t round_trips[ROUND_TRIP_BUCKETS];
+};
+
+size_t acquisition_endpoint_count(const struct acquisition *acquisition);
+/* The configured id; valid while the acquisition is. */
+const char *acquisition_endpoint_id(const struct acquisition *acquisition, size_t endpoint);
+void acquisition_endpoint_stats(const struct acquisition *acquisition, size_t endpoint,
+                                struct endpoint_stats *ret_stats);
+/* Quantile (0 to 1) of the round trips in microseconds, by its bucket's upper bound; NaN without a
+ * reply. */
+double endpoint_round_trip_us(const struct endpoint_stats *stats, double quantile);
+const char *endpoint_state_name(enum endpoint_state state);
+/* The number of a station's last reading. */
+uint64_t acquisition_last_seq(const struct acquisition *acquisition, size_t station);
+
+#endif
