@@ -1,0 +1,194 @@
+/* The daemon's memory: one SQLite file (WAL, synchronous=FULL) behind one connection.
+ *
+ * Writing is in groups. store_append_*() and store_put_*() only copy into a bounded buffer;
+ * store_commit() writes the whole group in ONE transaction, in the order of the calls. Nothing of a
+ * group is visible to any read function, and so nothing can be published, before its commit
+ * succeeded. A failed commit keeps the group: the next store_commit() writes it again.
+ *
+ * Disk full: the ballast file is given back and the group written again; if that is not enough, the
+ * readings and observations of the group are dropped (counted, condition raised) and only the rest
+ * is written; if even that fails the rest stays in the buffer and readings are refused until a
+ * commit succeeds. Alarm state, events, alerts and journal are never dropped.
+ *
+ * The connection holds the file's lock exclusively (SQLite before 3.51.3 can corrupt a WAL that two
+ * connections write or checkpoint): no other program can open a running daemon's file, and a second
+ * daemon is refused with ERR_BUSY.
+ *
+ * Thread rule: one thread. Never used across fork. */
+#ifndef CANHBAO_DAEMON_STORE_STORE_H
+#define CANHBAO_DAEMON_STORE_STORE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "alerts/kafka.h"
+#include "alerts/outbox.h"
+#include "daemon/base/clock.h"
+#include "daemon/base/err.h"
+#include "daemon/station/reading.h"
+
+enum {
+    STORE_SCHEMA_VERSION = 1,
+    STORE_SNAPSHOTS_KEPT = 2,
+    STORE_META_KEY_MAX = 63,
+    STORE_BLOB_MAX = 256 * 1024 * 1024 /* bytes of one snapshot */
+};
+
+struct store_config {
+    int64_t ballast_bytes;    /* given back when the disk is full; 0: 16 MiB */
+    size_t group_bytes;       /* bound of the buffer; 0: 16 MiB */
+    int64_t readings_keep_us; /* scenario time; 0: 400 days */
+    int64_t events_keep_us;   /* events and audit; 0: 10 years */
+    int64_t journal_keep_us;  /* beyond what the older snapshot needs; 0: 7 days */
+    int64_t
+        observations_max; /* undelivered observation rows; the oldest beyond are shed; 0: 100000 */
+    int64_t file_bytes_max; /* bound of the database file, the same as a full disk; 0: none */
+};
+
+/* Conditions that store_status reports; each clears by itself. */
+enum {
+    STORE_DISK_FULL = 1 << 0,     /* the last commit needed the ballast or more, or the ballast is
+                                     not back yet */
+    STORE_READINGS_SHED = 1 << 1, /* readings are being dropped */
+    STORE_OBSERVATIONS_SHED = 1 << 2, /* undelivered observations were dropped since the outbox last
+                                         was below its bound */
+    STORE_WRITE_FAILED = 1 << 3,      /* the last commit failed; its group waits in memory */
+    STORE_DAMAGED = 1 << 4            /* a check or a statement found the file corrupt */
+};
+
+struct store_status {
+    unsigned conditions;
+    uint64_t commits;
+    uint64_t commit_failures;
+    uint64_t readings_shed;     /* since the start */
+    uint64_t observations_shed; /* since the file was made: a counted gap */
+    size_t group_bytes;         /* waiting for store_commit() */
+    size_t group_records;
+    int64_t outbox_rows;      /* committed and not delivered, all topics */
+    int64_t observation_rows; /* of these, observations */
+    int64_t file_bytes;
+};
+
+struct store;
+
+/* Opens or makes `dir`/canhbao.db (the folder must exist), migrates an older schema, checks the
+ * file. ERR_UNSUPPORTED: written by a newer version; ERR_CORRUPT: not a database or damaged;
+ * ERR_BUSY: in use; ERR_IO. `config` NULL: all defaults. */
+int store_open(const char *dir, const struct store_config *config, struct store **ret_store,
+               struct err *ret_err);
+/* Does not commit a waiting group. */
+struct store *store_close(struct store *store);
+
+/* ---- the group; each returns 0 or ERR_LIMIT (buffer full: commit first, then again) or ERR_RANGE
+ * (a string or body beyond its bound) ---- */
+
+/* An input of the engine. Numbers ascend by one; ERR_INVALID otherwise. `now` is what the engine
+ * was given with it. */
+int store_append_journal(struct store *store, uint64_t number, struct moment now, const void *bytes,
+                         size_t length);
+
+/* The handle of a point, made when it is new (committed at once). Ask once at start, keep it. */
+int store_point_handle(struct store *store, const char *station, const char *point,
+                       const char *unit, int64_t *ret_handle, struct err *ret_err);
+/* ERR_BUSY while readings are refused (disk full); counted as shed. */
+int store_append_reading(struct store *store, int64_t handle, const struct reading *reading);
+
+/* What happened, for ever (within events_keep_us): also appended to the outbox as it is. An event
+ * id that is already stored with the same bytes is skipped, outbox included; with other bytes the
+ * commit fails with ERR_EXISTS, and drops that event: a broken id derivation must not stop
+ * alerting. */
+int store_append_event(struct store *store, const struct kafka_message *message, const char *place,
+                       const char *rule);
+
+/* Only into the outbox: alert state, observations, CAP. body NULL: tombstone. */
+int store_append_outbox(struct store *store, const struct kafka_message *message);
+
+/* Latest state of one alarm; body NULL removes it. */
+int store_put_alarm_state(struct store *store, const char *place, const char *rule,
+                          uint64_t revision, const void *body, size_t length);
+
+/* Who did what, successful or refused. */
+int store_append_audit(struct store *store, struct utc_us time, const char *actor, const char *kind,
+                       const char *text);
+
+/* Small named values: clock continuity, last journal number, .... */
+int store_put_meta(struct store *store, const char *key, const void *bytes, size_t length);
+
+/* Writes the group; nothing to write is success. ERR_LIMIT: disk full, group kept. ERR_IO,
+ * ERR_CORRUPT: the same with other causes. ERR_EXISTS: see store_append_event; the rest is written.
+ */
+int store_commit(struct store *store, struct err *ret_err);
+
+/* ---- snapshots and recovery ---- */
+
+/* State of the engine after input `number`. Commits the waiting group first, then the snapshot in a
+ * transaction of its own; the STORE_SNAPSHOTS_KEPT newest are kept. */
+int store_save_snapshot(struct store *store, uint64_t number, struct utc_us time, const void *bytes,
+                        size_t length, struct err *ret_err);
+/* The newest snapshot (skip 0) or the one before (skip 1). Caller frees *ret_bytes. ERR_NOT_FOUND;
+ * ERR_CORRUPT when its stored SHA-256 differs. */
+int store_load_snapshot(struct store *store, int skip, uint64_t *ret_number, void **ret_bytes,
+                        size_t *ret_length, struct err *ret_err);
+/* Every journaled input with a number above `after`, ascending; stops early when visit returns
+ * non-zero and returns that. ERR_CORRUPT: a number is missing in between. */
+int store_read_journal(struct store *store, uint64_t after,
+                       int (*visit)(void *user, uint64_t number, struct moment now,
+                                    const void *bytes, size_t length),
+                       void *user);
+/* 0 when empty. */
+uint64_t store_journal_last(const struct store *store);
+
+/* Highest sequence number ever committed of a station's readings; 0: none. */
+int store_station_seq(struct store *store, const char *station, uint64_t *ret_seq);
+int store_read_alarm_states(struct store *store,
+                            int (*visit)(void *user, const char *place, const char *rule,
+                                         uint64_t revision, const void *body, size_t length),
+                            void *user);
+/* ERR_NOT_FOUND; ERR_LIMIT when larger than size. */
+int store_get_meta(struct store *store, const char *key, void *ret_bytes, size_t size,
+                   size_t *ret_length);
+
+/* ---- views ---- */
+
+struct store_event {
+    int64_t seq; /* order of commit, ascending */
+    const char *id, *type, *key, *place, *rule;
+    struct utc_us time;
+    const void *body;
+    size_t body_len;
+};
+/* Up to `limit` events with seq > after, ascending. */
+int store_read_events(struct store *store, int64_t after, size_t limit,
+                      int (*visit)(void *user, const struct store_event *event), void *user);
+/* 0 when there is none. */
+int64_t store_events_last(struct store *store);
+
+/* Up to `limit` readings of a point received in [from, to), ascending; reading.point is 0 and
+ * received.mono too: those are of the running process only. */
+int store_read_readings(struct store *store, int64_t handle, struct utc_us from, struct utc_us to,
+                        size_t limit, int (*visit)(void *user, const struct reading *reading),
+                        void *user);
+int store_read_audit(struct store *store, int64_t after, size_t limit,
+                     int (*visit)(void *user, int64_t seq, struct utc_us time, const char *actor,
+                                  const char *kind, const char *text),
+                     void *user);
+
+/* ---- delivery ---- */
+
+/* The outbox as alerts/outbox.h wants it; valid while the store is. mark only adds to the group. */
+struct outbox_source store_outbox_source(struct store *store);
+
+/* ---- care ---- */
+
+/* One small step of care, at most `rows` deletions in a transaction of its own: retention of
+ * readings, journal, events and audit, shedding, getting the ballast back, one step of the running
+ * check. `now` in scenario time. Call it every second or so. *ret_more: call again soon. */
+int store_retain(struct store *store, struct utc_us now, size_t rows, bool *ret_more,
+                 struct err *ret_err);
+/* Whole check (PRAGMA quick_check); blocks for as long as reading the file takes. */
+int store_check(struct store *store, struct err *ret_err);
+
+void store_status(struct store *store, struct store_status *ret_status);
+
+#endif
