@@ -1,0 +1,363 @@
+/* canhbaoctl: the operator's and technician's command line. Sends one request over the control
+ * socket and prints the reply. Exit codes: 0 done, 1 failed, 2 wrong usage, 3 no daemon, 4 refused.
+ */
+#include <errno.h>
+#include <getopt.h>
+#include <jansson.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "daemon/base/text.h"
+#include "daemon/control/ctl_print.h"
+#include "daemon/control/protocol.h"
+
+enum { EXIT_DONE = 0, EXIT_FAILED = 1, EXIT_USAGE = 2, EXIT_NO_DAEMON = 3, EXIT_REFUSED = 4 };
+enum { REPLY_MAX = 64 * 1024 * 1024 };
+
+#define SOCKET_DEFAULT "/run/canhbaod/control.sock"
+
+struct options {
+    const char *socket;
+    const char *reason;
+    const char *duration;
+    const char *until;
+    const char *revision;
+    const char *limit;
+    const char *after;
+    bool json;
+    bool follow;
+};
+
+/* Commands of the user, in the order of --help. */
+static const struct ctl_command {
+    const char *name;
+    const char *request; /* the protocol's "do" */
+    const char *arguments;
+    const char *help;
+    int arguments_min, arguments_max;
+    void (*print)(const json_t *data, FILE *out);
+} commands[] = {
+    {"status", "status", "", "the daemon, its faults, what waits for delivery", 0, 0,
+     ctl_print_status},
+    {"stations", "stations", "[STATION]", "stations, their state and newest values", 0, 1,
+     ctl_print_stations},
+    {"readings", "readings", "STATION [POINT]", "stored readings, newest first", 1, 2,
+     ctl_print_readings},
+    {"alarms", "alarms", "", "every alarm with all its axes", 0, 0, ctl_print_alarms},
+    {"events", "events", "", "transitions; --follow waits for new ones", 0, 0, NULL},
+    {"ack", "acknowledge", "RULE PLACE", "acknowledge up to the present level", 2, 2,
+     ctl_print_command},
+    {"shelve", "shelve", "RULE PLACE", "silence until an end (--for or --until), with --reason", 2,
+     2, ctl_print_command},
+    {"unshelve", "unshelve", "RULE PLACE", "end a shelving early", 2, 2, ctl_print_command},
+    {"out-of-service", "out-of-service", "RULE PLACE", "like shelve, for a broken or absent device",
+     2, 2, ctl_print_command},
+    {"in-service", "in-service", "RULE PLACE", "end an out-of-service early", 2, 2,
+     ctl_print_command},
+    {"comment", "comment", "RULE PLACE", "put --reason TEXT on record", 2, 2, ctl_print_command},
+    {"resend-state", "resend-state", "", "publish the state of every alarm again", 0, 0,
+     ctl_print_command},
+};
+
+static void usage(FILE *out) {
+    fputs("usage: canhbaoctl [OPTION...] COMMAND [ARGUMENT...]\n\ncommands:\n", out);
+    for (size_t i = 0; i < sizeof commands / sizeof commands[0]; i++) {
+        fprintf(out, "  %-15s %-16s %s\n", commands[i].name, commands[i].arguments,
+                commands[i].help);
+    }
+    fputs("\noptions:\n"
+          "  -s, --socket PATH       control socket (default $CANHBAO_SOCKET, else " SOCKET_DEFAULT
+          ")\n"
+          "  -j, --json              print the reply as JSON\n"
+          "  -f, --follow            events: wait for new ones\n"
+          "  -n, --limit N           events, readings: at most N\n"
+          "      --after N           events: only those with a larger number\n"
+          "  -r, --reason TEXT       why (shelve, out-of-service, comment; optional for others)\n"
+          "      --for DURATION      how long: \"30 min\", \"6h\"\n"
+          "      --until TIME        or until when: 2025-11-19T06:00:00+07:00\n"
+          "      --revision N        refuse when the alarm has changed since revision N\n"
+          "  -h, --help              this text\n"
+          "      --version\n"
+          "exit codes: 0 done, 1 failed, 2 wrong usage, 3 no daemon answers, 4 refused by the "
+          "daemon\n",
+          out);
+}
+
+static int parse_options(int argc, char **argv, struct options *ret_options) {
+    static const struct option longs[] = {
+        {"socket", required_argument, NULL, 's'},   {"json", no_argument, NULL, 'j'},
+        {"follow", no_argument, NULL, 'f'},         {"limit", required_argument, NULL, 'n'},
+        {"after", required_argument, NULL, 'A'},    {"reason", required_argument, NULL, 'r'},
+        {"for", required_argument, NULL, 'F'},      {"until", required_argument, NULL, 'U'},
+        {"revision", required_argument, NULL, 'R'}, {"help", no_argument, NULL, 'h'},
+        {"version", no_argument, NULL, 'V'},        {NULL, 0, NULL, 0},
+    };
+    int option;
+    while ((option = getopt_long(argc, argv, "s:jfn:r:h", longs, NULL)) != -1) {
+        switch (option) {
+        case 's':
+            ret_options->socket = optarg;
+            break;
+        case 'j':
+            ret_options->json = true;
+            break;
+        case 'f':
+            ret_options->follow = true;
+            break;
+        case 'n':
+            ret_options->limit = optarg;
+            break;
+        case 'A':
+            ret_options->after = optarg;
+            break;
+        case 'r':
+            ret_options->reason = optarg;
+            break;
+        case 'F':
+            ret_options->duration = optarg;
+            break;
+        case 'U':
+            ret_options->until = optarg;
+            break;
+        case 'R':
+            ret_options->revision = optarg;
+            break;
+        case 'h':
+            usage(stdout);
+            exit(EXIT_DONE);
+        case 'V':
+            puts("canhbaoctl " CANHBAO_VERSION);
+            exit(EXIT_DONE);
+        default:
+            fputs("canhbaoctl: see --help\n", stderr);
+            return EXIT_USAGE;
+        }
+    }
+    return 0;
+}
+
+static const struct ctl_command *find_command(const char *name) {
+    for (size_t i = 0; i < sizeof commands / sizeof commands[0]; i++) {
+        if (strcmp(commands[i].name, name) == 0) {
+            return &commands[i];
+        }
+    }
+    return NULL;
+}
+
+/* Puts a whole number given as text into the request. */
+static int put_int(json_t *request, const char *key, const char *option, const char *text) {
+    int64_t value;
+    if (text == NULL) {
+        return 0;
+    }
+    if (text_parse_int(text, -1, INT64_MAX, &value) != 0) {
+        fprintf(stderr, "canhbaoctl: %s: expected a whole number, got '%s'\n", option, text);
+        return EXIT_USAGE;
+    }
+    json_object_set_new(request, key, json_integer(value));
+    return 0;
+}
+
+static int put_duration(json_t *request, const char *text) {
+    int64_t us;
+    if (text == NULL) {
+        return 0;
+    }
+    if (text_parse_duration_us(text, &us) != 0 || us < 1000000) {
+        fprintf(stderr,
+                "canhbaoctl: --for: expected a duration such as '30 min' or '6h', got '%s'\n",
+                text);
+        return EXIT_USAGE;
+    }
+    json_object_set_new(request, "for_s", json_integer(us / 1000000));
+    return 0;
+}
+
+static int build_request(const struct ctl_command *command, char **arguments, int count,
+                         const struct options *options, json_t *request) {
+    static const char *const alarm_keys[] = {"rule", "place"};
+    static const char *const station_keys[] = {"station", "point"};
+    if (count < command->arguments_min || count > command->arguments_max) {
+        fprintf(stderr, "canhbaoctl: usage: canhbaoctl %s %s\n", command->name, command->arguments);
+        return EXIT_USAGE;
+    }
+    const char *const *keys =
+        strncmp(command->arguments, "RULE", 4) == 0 ? alarm_keys : station_keys;
+    json_object_set_new(request, "do", json_string(command->request));
+    for (int i = 0; i < count; i++) {
+        if (json_object_set_new(request, keys[i], json_string(arguments[i])) != 0) {
+            fprintf(stderr, "canhbaoctl: '%s' is not valid UTF-8\n", arguments[i]);
+            return EXIT_USAGE;
+        }
+    }
+    if (options->reason != NULL &&
+        json_object_set_new(request, "reason", json_string(options->reason)) != 0) {
+        fputs("canhbaoctl: --reason is not valid UTF-8\n", stderr);
+        return EXIT_USAGE;
+    }
+    if (options->until != NULL &&
+        json_object_set_new(request, "until", json_string(options->until)) != 0) {
+        fputs("canhbaoctl: --until is not valid UTF-8\n", stderr);
+        return EXIT_USAGE;
+    }
+    if (options->follow) {
+        json_object_set_new(request, "follow", json_true());
+    }
+    if (put_duration(request, options->duration) != 0 ||
+        put_int(request, "limit", "--limit", options->limit) != 0 ||
+        put_int(request, "after", "--after", options->after) != 0 ||
+        put_int(request, "expected_revision", "--revision", options->revision) != 0) {
+        return EXIT_USAGE;
+    }
+    return 0;
+}
+
+static int connect_daemon(const char *path, FILE **ret_stream) {
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    if (text_copy(address.sun_path, sizeof address.sun_path, path) != 0) {
+        fprintf(stderr, "canhbaoctl: the socket path '%s' is too long\n", path);
+        return EXIT_USAGE;
+    }
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (fd < 0 || connect(fd, (const struct sockaddr *)&address, sizeof address) != 0) {
+        fprintf(stderr, "canhbaoctl: no daemon answers at %s: %s\n", path, strerror(errno));
+        if (fd >= 0) {
+            close(fd);
+        }
+        return EXIT_NO_DAEMON;
+    }
+    *ret_stream = fdopen(fd, "r+");
+    if (*ret_stream == NULL) {
+        close(fd);
+        return EXIT_FAILED;
+    }
+    return 0;
+}
+
+static int send_request(FILE *stream, const json_t *request) {
+    char *text = json_dumps(request, JSON_COMPACT);
+    if (text == NULL) {
+        return EXIT_FAILED;
+    }
+    int failed = fprintf(stream, "%s\n", text) < 0 || fflush(stream) != 0;
+    free(text);
+    if (failed) {
+        fprintf(stderr, "canhbaoctl: cannot send: %s\n", strerror(errno));
+    }
+    return failed ? EXIT_NO_DAEMON : 0;
+}
+
+static void print_json(const json_t *value) {
+    json_dumpf(value, stdout, JSON_COMPACT | JSON_PRESERVE_ORDER);
+    putchar('\n');
+}
+
+static void print_events(const json_t *events, bool as_json) {
+    size_t index;
+    json_t *event;
+    json_array_foreach(events, index, event) {
+        if (as_json) {
+            print_json(event);
+        } else {
+            ctl_print_event(event, stdout);
+        }
+    }
+    fflush(stdout);
+}
+
+/* Handles one line of the daemon; returns an exit code, or -1 to go on reading. */
+static int handle_line(const struct ctl_command *command, const struct options *options,
+                       const json_t *reply) {
+    const json_t *event = json_object_get(reply, "event");
+    if (event != NULL) {
+        if (options->json) {
+            print_json(event);
+        } else {
+            ctl_print_event(event, stdout);
+        }
+        fflush(stdout);
+        return -1;
+    }
+    if (!json_is_true(json_object_get(reply, "ok"))) {
+        const char *error = json_string_value(json_object_get(reply, "error"));
+        fprintf(stderr, "canhbaoctl: refused: %s\n", error != NULL ? error : "no reason given");
+        return EXIT_REFUSED;
+    }
+    const json_t *data = json_object_get(reply, "data");
+    if (command->print == NULL) {
+        print_events(data, options->json);
+        return options->follow ? -1 : EXIT_DONE;
+    }
+    if (options->json) {
+        print_json(data);
+    } else {
+        command->print(data, stdout);
+    }
+    return EXIT_DONE;
+}
+
+static int converse(FILE *stream, const struct ctl_command *command,
+                    const struct options *options) {
+    char *line = NULL;
+    size_t size = 0;
+    ssize_t length;
+    int result = -1;
+    while (result < 0 && (length = getline(&line, &size, stream)) > 0) {
+        json_t *reply = length <= REPLY_MAX ? json_loadb(line, (size_t)length, 0, NULL) : NULL;
+        if (reply == NULL) {
+            fputs("canhbaoctl: the daemon's reply cannot be read\n", stderr);
+            result = EXIT_FAILED;
+            break;
+        }
+        result = handle_line(command, options, reply);
+        json_decref(reply);
+    }
+    free(line);
+    if (result < 0) {
+        fputs("canhbaoctl: the daemon closed the connection\n", stderr);
+        result = EXIT_NO_DAEMON;
+    }
+    return result;
+}
+
+int main(int argc, char **argv) {
+    const char *from_environment = getenv("CANHBAO_SOCKET");
+    struct options options = {.socket =
+                                  from_environment != NULL ? from_environment : SOCKET_DEFAULT};
+    int result = parse_options(argc, argv, &options);
+    if (result != 0) {
+        return result;
+    }
+    if (optind >= argc) {
+        usage(stderr);
+        return EXIT_USAGE;
+    }
+    const struct ctl_command *command = find_command(argv[optind]);
+    if (command == NULL) {
+        fprintf(stderr, "canhbaoctl: unknown command '%s'; see --help\n", argv[optind]);
+        return EXIT_USAGE;
+    }
+    json_t *request = json_object();
+    FILE *stream = NULL;
+    result = build_request(command, argv + optind + 1, argc - optind - 1, &options, request);
+    if (result == 0) {
+        result = connect_daemon(options.socket, &stream);
+    }
+    if (result == 0) {
+        result = send_request(stream, request);
+    }
+    if (result == 0) {
+        result = converse(stream, command, &options);
+    }
+    json_decref(request);
+    if (stream != NULL) {
+        (void)fclose(stream); /* nothing unsent is left in it */
+    }
+    return result;
+}

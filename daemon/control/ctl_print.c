@@ -1,0 +1,176 @@
+#include "daemon/control/ctl_print.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "daemon/base/text.h"
+
+static const char *text_of(const json_t *object, const char *key) {
+    const char *text = json_string_value(json_object_get(object, key));
+    return text != NULL ? text : "-";
+}
+
+/* Local time for a person, with its zone; "-" when there is none. */
+static const char *local_of(const json_t *object, const char *key, char *buffer, size_t size) {
+    int64_t us;
+    const char *text = json_string_value(json_object_get(object, key));
+    if (text == NULL || text_parse_time(text, &us) != 0) {
+        return "-";
+    }
+    text_format_local(us, 420, buffer, size);
+    return buffer;
+}
+
+static void print_value(const json_t *value, const char *unit, FILE *out) {
+    if (json_is_number(value)) {
+        fprintf(out, "%10.3f %-10s", json_number_value(value), unit);
+    } else {
+        fprintf(out, "%10s %-10s", "unknown", unit);
+    }
+}
+
+/* Characters, not bytes, so that columns of Vietnamese names stand straight. */
+static void print_padded(const char *text, int width, FILE *out) {
+    int shown = 0;
+    for (const char *at = text; *at != '\0'; at++) {
+        shown += ((unsigned char)*at & 0xc0) != 0x80;
+    }
+    fputs(text, out);
+    for (; shown < width; shown++) {
+        fputc(' ', out);
+    }
+    fputc(' ', out);
+}
+
+static void print_conditions(const json_t *conditions, FILE *out) {
+    size_t index;
+    json_t *condition;
+    char time[32];
+    if (json_array_size(conditions) == 0) {
+        fputs("faults      none\n", out);
+        return;
+    }
+    fprintf(out, "faults      %zu\n", json_array_size(conditions));
+    json_array_foreach(conditions, index, condition) {
+        fprintf(out, "  %-20s %-28s since %s ICT: %s\n", text_of(condition, "class"),
+                text_of(condition, "subject"), local_of(condition, "since", time, sizeof time),
+                text_of(condition, "text"));
+    }
+}
+
+void ctl_print_status(const json_t *data, FILE *out) {
+    const char *key;
+    json_t *value;
+    char buffer[40];
+    json_object_foreach((json_t *)data, key, value) {
+        if (strcmp(key, "conditions") == 0) {
+            continue;
+        }
+        if (json_is_object(value)) {
+            const char *inner_key;
+            json_t *inner;
+            fprintf(out, "%-11s", key);
+            json_object_foreach(value, inner_key, inner) {
+                if (json_is_string(inner)) {
+                    fprintf(out, " %s %s", inner_key, json_string_value(inner));
+                } else if (json_is_number(inner)) {
+                    (void)text_format_double(json_number_value(inner), buffer, sizeof buffer);
+                    fprintf(out, " %s %s", inner_key, buffer);
+                } else {
+                    fprintf(out, " %s %s", inner_key,
+                            json_is_true(inner)   ? "yes"
+                            : json_is_null(inner) ? "-"
+                                                  : "no");
+                }
+            }
+            fputc('\n', out);
+        } else if (json_is_string(value)) {
+            fprintf(out, "%-11s %s\n", key, json_string_value(value));
+        } else if (json_is_number(value)) {
+            (void)text_format_double(json_number_value(value), buffer, sizeof buffer);
+            fprintf(out, "%-11s %s\n", key, buffer);
+        } else if (json_is_boolean(value)) {
+            fprintf(out, "%-11s %s\n", key, json_is_true(value) ? "yes" : "no");
+        }
+    }
+    print_conditions(json_object_get(data, "conditions"), out);
+}
+
+void ctl_print_stations(const json_t *data, FILE *out) {
+    size_t index;
+    json_t *station;
+    char time[32];
+    json_array_foreach(data, index, station) {
+        fprintf(out, "%-22s ", text_of(station, "id"));
+        print_padded(text_of(station, "name_vi"), 24, out);
+        fprintf(out, "%-10s %-12s%s\n", text_of(station, "kind"), text_of(station, "state"),
+                json_is_true(json_object_get(station, "provisional")) ? " provisional" : "");
+        size_t point_index;
+        json_t *point;
+        json_array_foreach(json_object_get(station, "points"), point_index, point) {
+            fprintf(out, "    %-18s ", text_of(point, "id"));
+            print_value(json_object_get(point, "value"), text_of(point, "unit"), out);
+            fprintf(out, " %-14s %-10s %s ICT\n", text_of(point, "status"),
+                    text_of(point, "quality"), local_of(point, "time", time, sizeof time));
+        }
+    }
+}
+
+void ctl_print_readings(const json_t *data, FILE *out) {
+    size_t index;
+    json_t *reading;
+    char time[32];
+    json_array_foreach(data, index, reading) {
+        fprintf(out, "%s ICT  %-18s ", local_of(reading, "time", time, sizeof time),
+                text_of(reading, "point"));
+        print_value(json_object_get(reading, "value"), text_of(reading, "unit"), out);
+        fprintf(out, " %-14s %s\n", text_of(reading, "status"), text_of(reading, "quality"));
+    }
+}
+
+/* A level is never printed without its scale. */
+static void print_level(const json_t *level, FILE *out) {
+    const json_t *value = json_object_get(level, "value");
+    fprintf(out, "%s ", text_of(level, "scale"));
+    if (json_is_integer(value)) {
+        fprintf(out, "%lld", (long long)json_integer_value(value));
+    } else {
+        fputs("unknown", out);
+    }
+    if (json_is_string(json_object_get(level, "name_vi"))) {
+        fprintf(out, " (%s)", text_of(level, "name_vi"));
+    }
+}
+
+void ctl_print_alarms(const json_t *data, FILE *out) {
+    size_t index;
+    json_t *alarm;
+    char time[32];
+    json_array_foreach(data, index, alarm) {
+        const json_t *rule = json_object_get(alarm, "rule");
+        const json_t *place = json_object_get(alarm, "place");
+        fprintf(out, "%-26s ", text_of(rule, "id"));
+        print_padded(text_of(place, "name_vi"), 22, out);
+        print_level(json_object_get(alarm, "level"), out);
+        fprintf(out, " | %s | %s | since %s ICT%s\n",
+                text_of(json_object_get(alarm, "knowledge"), "state"),
+                text_of(alarm, "annunciation"), local_of(alarm, "time", time, sizeof time),
+                json_is_true(json_object_get(rule, "provisional")) ? " | provisional" : "");
+    }
+}
+
+void ctl_print_event(const json_t *event, FILE *out) {
+    const json_t *alert = json_object_get(event, "alert");
+    char time[32];
+    fprintf(out, "%6lld %s ICT  %-12s %-26s ",
+            (long long)json_integer_value(json_object_get(event, "number")),
+            local_of(alert, "time", time, sizeof time), text_of(alert, "kind"),
+            text_of(json_object_get(alert, "rule"), "id"));
+    print_padded(text_of(json_object_get(alert, "place"), "name_vi"), 22, out);
+    print_level(json_object_get(alert, "level"), out);
+    fprintf(out, " [%s]\n", text_of(alert, "status"));
+}
+
+void ctl_print_command(const json_t *data, FILE *out) {
+    fprintf(out, "done: %s\n", text_of(data, "text"));
+}
