@@ -1,0 +1,71 @@
+/* Events: one per transition of an alarm, with its evidence.
+ *
+ * A view shows one alarm with all that is needed to render it. Both point into the engine and the
+ * site: valid during the callback that hands them out, copy what must live longer.
+ * Thread rule: plain data; functions are pure. */
+#ifndef CANHBAO_ALERTS_EVENT_H
+#define CANHBAO_ALERTS_EVENT_H
+
+#include "alerts/alarm.h"
+#include "alerts/evidence.h"
+#include "alerts/rule.h"
+#include "daemon/base/ids.h"
+
+struct place {
+    enum place_kind kind;
+    const char *id; /* unique over stations and areas together: the Kafka key */
+    const char *name_vi, *name_en;
+    double latitude_deg, longitude_deg; /* WGS 84; NaN: not a point or not known */
+    bool provisional;
+};
+
+struct alarm_view {
+    const struct rule *rule;
+    struct place place;
+    const struct alarm *alarm;
+    const struct indicator *indicators; /* [i] belongs to rule->indicators[i] */
+    uint64_t sequence;                  /* newest of the place */
+    char event_id[ID_TEXT_SIZE];        /* of the newest event of this alarm; "": none yet */
+};
+
+/* The headline of an event; `change.what` has every axis that moved. */
+enum event_kind {
+    EVENT_RAISED,
+    EVENT_LOWERED,  /* the new level may be 0: an all-clear is only this */
+    EVENT_ASSESSED, /* first determined to be below all levels */
+    EVENT_KNOWLEDGE,
+    EVENT_ACKNOWLEDGED,
+    EVENT_SHELVED,
+    EVENT_UNSHELVED,
+    EVENT_OUT_OF_SERVICE,
+    EVENT_IN_SERVICE,
+    EVENT_OVERRIDE_ENDED, /* by its time */
+    EVENT_COMMENTED,
+    EVENT_RENEWED,
+    EVENT_EXPIRED,
+    EVENT_KIND_COUNT
+};
+
+struct event {
+    char id[ID_TEXT_SIZE]; /* see event_id() */
+    enum event_kind kind;
+    struct moment at;
+    uint64_t input_number; /* of the input that caused it */
+    uint64_t sequence;     /* per place, from 1, no gaps */
+    struct alarm_change change;
+    struct alarm_view view; /* after the transition */
+    const char *actor;      /* of a command; NULL: the engine itself */
+    const char *comment;    /* of a command; NULL: none */
+};
+
+/* hash(place, rule, rule revision, episode start, transition number) of the alarm as it stands. */
+void event_id(const struct alarm *alarm, const struct rule *rule, const char *place,
+              char ret_id[ID_TEXT_SIZE]);
+
+/* "raised", "lowered", ... as published. Never NULL. */
+const char *event_kind_name(enum event_kind kind);
+
+/* True when any evidence of the view was put in by hand or by a simulator. */
+bool view_is_simulated(const struct alarm_view *view);
+
+#endif

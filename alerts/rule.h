@@ -1,0 +1,170 @@
+/* Rules: when a place has which level on which scale.
+ *
+ * The configuration fills these structs; the engine reads them. A rule names indicators once and
+ * each level has a small tree of comparisons on them, stored in prefix order: an ALL or ANY node is
+ * followed by its children. Evaluation is three-valued (Kleene's strong logic): unknown propagates.
+ * Thread rule: constant after load; functions are pure. */
+#ifndef CANHBAO_ALERTS_RULE_H
+#define CANHBAO_ALERTS_RULE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "alerts/evidence.h"
+#include "daemon/base/err.h"
+#include "daemon/station/station.h"
+
+enum {
+    RULE_LEVELS_MAX = 5,
+    RULE_INDICATORS_MAX = 8,
+    RULE_NODES_MAX = 64, /* of all levels together */
+    RULE_DEPTH_MAX = 4,
+    RULE_TEXT_SIZE = 512,
+    RULE_REVISION_SIZE = 33,
+    LEVEL_NAME_SIZE = 64
+};
+
+/* The two scales of Vietnamese law are types of their own; a level never appears without one. */
+enum scale_kind {
+    SCALE_FLOOD_ALARM, /* báo động I to III, Decision 05/2020/QD-TTg: levels 1 to 3 */
+    SCALE_RISK,        /* cấp độ rủi ro 1 to 5, Decision 18/2021/QD-TTg */
+    SCALE_OWN          /* of the quantity itself, named by the rule */
+};
+
+struct level_name {
+    char name_vi[LEVEL_NAME_SIZE];
+    char name_en[LEVEL_NAME_SIZE];
+};
+
+struct scale {
+    enum scale_kind kind;
+    char id[STATION_ID_SIZE]; /* "flood_alarm", "risk", or the own scale's: "cl2_exposure" */
+    char name_vi[STATION_NAME_SIZE];
+    char name_en[STATION_NAME_SIZE];
+    uint32_t level_count;                      /* 1 to RULE_LEVELS_MAX */
+    struct level_name levels[RULE_LEVELS_MAX]; /* [0] names level 1, the lowest */
+};
+
+enum indicator_kind {
+    INDICATOR_LATEST,       /* newest usable reading */
+    INDICATOR_RISE,         /* newest minus the reading `window_us` before */
+    INDICATOR_ACCUMULATION, /* of a POINT_COUNTER or POINT_AMOUNT over `window_us` */
+    INDICATOR_MEAN,         /* arithmetic mean of the readings of `window_us` */
+    INDICATOR_MODEL,        /* a model's output for the place */
+    INDICATOR_KIND_COUNT
+};
+
+struct indicator_spec {
+    enum indicator_kind kind;
+    int64_t window_us;  /* RISE, ACCUMULATION, MEAN: above 0; MODEL: key, 0 is an instant */
+    int64_t max_age_us; /* older evidence is stale. Points: 0 takes the point's stale_after_us.
+                           MODEL (age since the reference time): must be above 0 */
+    /* Share of the window that must have good evidence for the value to count as complete, 0 to 1
+     * (RISE does not use it). */
+    double min_completeness;
+
+    /* Points: the point's id at `station`, or with an empty `station` at the place of the alarm. */
+    char station[STATION_ID_SIZE];
+    char point[STATION_ID_SIZE];
+
+    /* Models: the key of the output, for the place of the alarm. */
+    char product[STATION_ID_SIZE];
+    char variable[STATION_ID_SIZE];
+    char unit[STATION_UNIT_SIZE];
+    int64_t lead_us;        /* 0: analysis */
+    int64_t min_lead_us;    /* a run whose remaining lead is below this counts as outdated */
+    double min_coverage;    /* 0 to 1; less is unknown. 0: not asked for */
+    double min_probability; /* 0 to 1; a lower one makes every comparison false. NaN: not asked */
+};
+
+enum node_kind { NODE_ALL, NODE_ANY, NODE_COMPARE };
+
+enum comparison { COMPARE_AT_LEAST, COMPARE_ABOVE, COMPARE_AT_MOST, COMPARE_BELOW };
+
+struct rule_node {
+    enum node_kind kind;
+    uint8_t child_count; /* ALL, ANY: at least 1 */
+
+    /* COMPARE */
+    uint8_t indicator; /* index in rule.indicators */
+    enum comparison comparison;
+    uint8_t station_level; /* 0: `threshold` is meant; k: the place's alarm_levels.at[k - 1] plus
+                              `threshold` (usually 0) */
+    double threshold;      /* in the unit of the indicator */
+    double hysteresis;     /* >= 0: once true, false only this far on the other side */
+};
+
+struct rule_level {
+    uint8_t level; /* 1 to scale.level_count, ascending in rule.levels */
+    uint16_t first_node, node_count;
+    int64_t on_delay_us;  /* true for so long before the level is taken */
+    int64_t off_delay_us; /* false for so long, by fresh good evidence, before it is left */
+    /* The worst knowledge that may raise: KNOWLEDGE_DOUBTFUL (the default of the configuration: a
+     * suspect extreme still alerts) or KNOWLEDGE_FRESH. */
+    enum knowledge required;
+};
+
+enum place_kind { PLACE_STATION, PLACE_AREA };
+
+struct rule_place {
+    enum place_kind kind;
+    uint32_t index; /* in the site's stations or areas */
+};
+
+struct rule {
+    char id[STATION_ID_SIZE];
+    char revision[RULE_REVISION_SIZE]; /* see rule_revision() */
+    char hazard[STATION_ID_SIZE];      /* flood, heavy_rain, chemical, radiation, ... */
+    char text_vi[RULE_TEXT_SIZE];      /* what it says, for people */
+    char text_en[RULE_TEXT_SIZE];
+    char source[STATION_SOURCE_SIZE]; /* law, table or "our assumption" */
+    bool provisional;                 /* the source is not certain; shown with every alert */
+    struct scale scale;
+    uint32_t level_count;
+    struct rule_level levels[RULE_LEVELS_MAX];
+    uint32_t indicator_count; /* [0] is the primary one: its trend is shown */
+    struct indicator_spec indicators[RULE_INDICATORS_MAX];
+    uint32_t node_count;
+    struct rule_node nodes[RULE_NODES_MAX];
+    double trend_deadband;     /* change of the primary indicator that still counts as steady */
+    int64_t expires_after_us;  /* validity of what is published, above 0; expiry is no all-clear */
+    struct rule_place *places; /* owner: who filled the rule */
+    size_t place_count;
+};
+
+enum tristate { TRI_FALSE, TRI_TRUE, TRI_UNKNOWN };
+
+/* The result of a condition with how well it is known. */
+struct verdict {
+    enum tristate value;
+    enum knowledge knowledge; /* of the evidence that decided, or that kept it unknown */
+    enum cause cause;
+    struct moment observed; /* newest evidence among what decided */
+};
+
+/* The revision of a rule from its canonical text (32 hex digits of SHA-256). */
+void rule_revision(const void *text, size_t length, char ret_revision[RULE_REVISION_SIZE]);
+
+/* Checks structure and bounds (tree shape, depth, indices, ascending levels, finite numbers); does
+ * not look at the site. ERR_INVALID or ERR_RANGE with a sentence. The engine refuses a rule that
+ * fails here. */
+int rule_check(const struct rule *rule, struct err *ret_err);
+
+/* True when every threshold of the level exists at a place with these alarm levels (NULL: the place
+ * has none). A level without a known threshold is not part of the alarm there. */
+bool rule_level_defined(const struct rule *rule, uint32_t level_index,
+                        const struct alarm_levels *alarm_levels);
+
+/* One level's condition. `held`: the level is taken, so its comparisons use the hysteresis. */
+struct verdict rule_evaluate(const struct rule *rule, uint32_t level_index, bool held,
+                             const struct alarm_levels *alarm_levels,
+                             const struct indicator *indicators);
+
+/* "latest", "rise", ... Never NULL. */
+const char *indicator_kind_name(enum indicator_kind kind);
+/* Names of a level, 0 included ("dưới mức báo động"). Never NULL. */
+const char *scale_level_name_vi(const struct scale *scale, uint32_t level);
+const char *scale_level_name_en(const struct scale *scale, uint32_t level);
+
+#endif
