@@ -2,10 +2,12 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "models/hydrology/hydrology.h"
 #include "models/model.h"
 
 /* One line a model; keep the table in the order of the work flow. */
 static const struct model *const table[] = {
+    &model_gr,
     NULL,
 };
 

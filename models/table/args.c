@@ -104,3 +104,8 @@ int args_parse(int argc, char **argv, const struct args_option *options, const c
     }
     return MODEL_DONE;
 }
+
+int model_exit_of(const char *model, const struct err *err) {
+    fprintf(stderr, "canhbao-model %s: %s\n", model, err->text);
+    return err->code == ERR_MEMORY || err->code == ERR_IO ? MODEL_FAILED : MODEL_REFUSED;
+}

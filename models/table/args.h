@@ -6,6 +6,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "daemon/base/err.h"
+
 enum args_kind { ARGS_TEXT, ARGS_NUMBER, ARGS_INT, ARGS_SWITCH };
 
 struct args_option {
@@ -26,5 +28,9 @@ enum { ARGS_OPTIONS_MAX = 64 };
  * with the columns and units of its files. */
 enum { ARGS_HELPED = 100 };
 int args_parse(int argc, char **argv, const struct args_option *options, const char *about);
+
+/* Tells the error of a run on stderr as one line and returns the exit code of the process:
+ * MODEL_FAILED for what the machine could not do, MODEL_REFUSED for the input. */
+int model_exit_of(const char *model, const struct err *err);
 
 #endif

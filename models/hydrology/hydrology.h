@@ -1,0 +1,10 @@
+/* The hydrological models of canhbao-model. Each has its own file cli_NAME.c, which turns tables
+ * and options into calls of the pure modules beside it. */
+#ifndef CANHBAO_MODELS_HYDROLOGY_HYDROLOGY_H
+#define CANHBAO_MODELS_HYDROLOGY_HYDROLOGY_H
+
+#include "models/model.h"
+
+extern const struct model model_gr;
+
+#endif
