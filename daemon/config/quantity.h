@@ -1,0 +1,23 @@
+/* The quantities that a point may have, as data: each with the unit that its own must convert to
+ * and the kinds of point that make sense. Thread rule: constant data. */
+#ifndef CANHBAO_CONFIG_QUANTITY_H
+#define CANHBAO_CONFIG_QUANTITY_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+struct quantity {
+    const char *name;
+    const char *unit; /* UDUNITS-2; the point's unit must convert to it */
+    bool instant;     /* POINT_INSTANT */
+    bool total;       /* POINT_COUNTER and POINT_AMOUNT */
+    const char *help;
+};
+
+extern const struct quantity quantities[];
+extern const size_t quantity_count;
+
+/* NULL when unknown. */
+const struct quantity *quantity_find(const char *name);
+
+#endif

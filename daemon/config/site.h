@@ -1,0 +1,151 @@
+/* A site: everything that the configuration says, checked and typed.
+ *
+ * A site is a folder:
+ *   canhbao.yaml      settings, scales, areas, products; may also hold `stations` and `rules`
+ *   stations/ID.yaml  one station a file, the file is named like its id
+ *   rules/ID.yaml     one rule a file, likewise
+ *   areas/ID.geojson  polygons, named by canhbao.yaml
+ * Other files in the folders (but README*, hidden files and editors' "~" copies) are refused, so
+ * that a misspelt ending cannot make a rule vanish.
+ *
+ * The canonical dump (site_print) is one canhbao.yaml that loads to the same site.
+ * Thread rule: constant after load. */
+#ifndef CANHBAO_CONFIG_SITE_H
+#define CANHBAO_CONFIG_SITE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include "alerts/kafka.h"
+#include "alerts/rule.h"
+#include "daemon/config/errors.h"
+#include "daemon/control/control.h"
+#include "daemon/station/station.h"
+#include "daemon/station/units.h"
+#include "daemon/store/store.h"
+#include "daemon/web/web.h"
+#include "drivers/modbus/config.h"
+
+enum {
+    SITE_PATH_SIZE = 256,
+    SITE_STATIONS_MAX = 20000,
+    SITE_POINTS_MAX = 100000,
+    SITE_AREAS_MAX = 1024,
+    SITE_SCALES_MAX = 64,
+    SITE_RULES_MAX = 1024,
+    SITE_PRODUCTS_MAX = 32,
+    SITE_WINDOWS_MAX = 8,
+    SITE_FILES_MAX = 20000 /* of one folder */
+};
+
+enum site_security { SECURITY_PLAINTEXT, SECURITY_SSL, SECURITY_SASL_PLAINTEXT, SECURITY_SASL_SSL };
+enum site_mechanism { MECHANISM_NONE, MECHANISM_PLAIN, MECHANISM_SCRAM_256, MECHANISM_SCRAM_512 };
+
+struct site_kafka {
+    bool enabled;
+    char brokers[SITE_PATH_SIZE]; /* "host:port,host:port" */
+    char client_id[STATION_ID_SIZE];
+    char topic_prefix[STATION_ID_SIZE];
+    enum site_security security;
+    enum site_mechanism sasl_mechanism;
+    char sasl_username[STATION_NAME_SIZE];
+    char sasl_password[STATION_ID_SIZE]; /* name of a credential file */
+    char ssl_ca_file[SITE_PATH_SIZE];
+    char ssl_certificate_file[SITE_PATH_SIZE];
+    char ssl_key_file[SITE_PATH_SIZE];
+    char ssl_key_password[STATION_ID_SIZE]; /* name of a credential file */
+    int64_t message_timeout_us;
+    bool create_topics;
+};
+
+struct site_settings {
+    char id[STATION_ID_SIZE]; /* names this node in messages */
+    char name_vi[STATION_NAME_SIZE];
+    char name_en[STATION_NAME_SIZE];
+    char note[STATION_SOURCE_SIZE];
+    bool provisional;
+    int32_t utc_offset_min; /* local time for people */
+    bool exercise_only;     /* the daemon must refuse to run this site but as an exercise */
+    char state_dir[SITE_PATH_SIZE];
+    struct store_config store;
+    struct site_kafka kafka;
+    bool web_enabled;
+    struct web_config web;
+    struct control_config control;
+};
+
+/* How a station is reached; parallel to site.stations. */
+struct site_link {
+    struct modbus_endpoint_config endpoint; /* id, units: not used here */
+    uint8_t unit;
+};
+
+/* A model that runs on every file of an inbox folder. */
+struct site_product {
+    char id[STATION_ID_SIZE];
+    char model[STATION_ID_SIZE];          /* of canhbao-model: "areal" */
+    char inbox[SITE_PATH_SIZE];           /* folder; absolute, or below the state folder */
+    char variable[STATION_ID_SIZE];       /* in the files; may be empty: the model finds it */
+    double wet_above_mm_h;                /* rain_covered: share of the area with more than this */
+    int64_t windows_us[SITE_WINDOWS_MAX]; /* accumulations, ascending */
+    uint32_t window_count;
+    int64_t leads_us[SITE_WINDOWS_MAX]; /* 0 and forecasts, ascending */
+    uint32_t lead_count;
+    double min_coverage; /* share of an area; below: unknown */
+    int64_t period_us;   /* between two files */
+    int64_t stale_after_us;
+    int64_t deadline_us;  /* of one run, real time */
+    int64_t memory_bytes; /* of one run */
+    bool provisional;
+};
+
+struct site {
+    char dir[SITE_PATH_SIZE];
+    struct site_settings settings;
+    struct station *stations;
+    struct site_link *links; /* parallel to stations */
+    size_t station_count;
+    struct point *points;    /* those of a station stand together */
+    struct modbus_map *maps; /* parallel to points */
+    size_t point_count;
+    struct area *areas; /* file: path as it can be opened */
+    size_t area_count;
+    struct scale *scales;
+    size_t scale_count;
+    struct rule *rules;
+    size_t rule_count;
+    struct site_product *products;
+    size_t product_count;
+
+    struct modbus_config modbus; /* made of links and maps, checked */
+    struct modbus_endpoint_config *endpoints;
+    struct modbus_unit_config *units;
+    struct modbus_map *unit_maps;
+};
+
+/* Loads and checks a folder. `units` is used during the call only. On failure every fault found
+ * (up to the bound of the list) is in errors and nothing is returned. */
+int site_load(const char *dir, const struct units *units, struct site **ret_site,
+              struct config_errors *errors);
+struct site *site_destroy(struct site *site); /* NULL is fine; returns NULL */
+
+/* The canonical dump: all settings with their defaults, stations, areas, rules; secrets masked.
+ * The same site gives the same bytes. */
+void site_print(const struct site *site, FILE *file);
+
+/* The reference page: every option of every file. */
+void site_print_options(FILE *file);
+
+/* What alerts/kafka.h wants; pointers into the site and into `paths`, which receives the files of
+ * the credentials below `credentials_dir` (NULL: none given). ERR_NOT_FOUND when a credential is
+ * named but there is no folder. */
+struct site_kafka_paths {
+    char sasl_password[2 * SITE_PATH_SIZE], ssl_key_password[2 * SITE_PATH_SIZE];
+};
+int site_kafka_config(const struct site *site, const char *credentials_dir,
+                      struct site_kafka_paths *ret_paths, struct kafka_config *ret_config,
+                      struct err *ret_err);
+
+#endif
