@@ -9,6 +9,7 @@
 #include <uv.h>
 
 #include "daemon/base/text.h"
+#include "dropper.h"
 #include "options.h"
 #include "record.h"
 #include "scenario.h"
@@ -27,6 +28,7 @@ struct sim {
     uv_signal_t signals[2];
     uv_timer_t end;
     struct server *server;
+    struct dropper dropper;
 };
 
 static void stop(struct sim *sim) {
@@ -38,6 +40,7 @@ static void stop(struct sim *sim) {
     if (!uv_is_closing((uv_handle_t *)&sim->end)) {
         uv_close((uv_handle_t *)&sim->end, NULL);
     }
+    dropper_stop(&sim->dropper);
     server_stop(sim->server);
 }
 
@@ -117,6 +120,10 @@ static int start_parts(struct sim *sim, struct err *ret_err) {
         result = server_create(&sim->loop, &sim->scenario, &sim->clock, &sim->truth, &sim->faults,
                                &sim->server, ret_err);
     }
+    if (result == 0) {
+        result = dropper_start(&sim->dropper, &sim->loop, &sim->scenario, &sim->clock,
+                               sim->options.inbox, &sim->truth, &sim->faults, ret_err);
+    }
     if (result == 0 && sim->options.port_file != NULL) {
         result = write_whole(sim->options.port_file, write_ports, sim, ret_err);
     }
@@ -163,6 +170,10 @@ static int play(struct sim *sim) {
                (unsigned long long)counts.connections, (unsigned long long)counts.requests,
                (unsigned long long)counts.faulty);
         server_destroy(sim->server);
+    }
+    if (sim->dropper.dropped > 0 || sim->dropper.failed) {
+        printf("canhbao-sim: %llu files dropped\n", (unsigned long long)sim->dropper.dropped);
+        code = sim->dropper.failed ? EXIT_FAILED : code;
     }
     (void)uv_loop_close(&sim->loop); /* empty after uv_run */
     if (finish_records(sim, &err) != 0) {

@@ -575,9 +575,9 @@ static int load_lists(struct scenario *scenario, yaml_node_t *root, struct err *
 
 int scenario_load(struct scenario *scenario, const char *path, int64_t start_us,
                   struct err *ret_err) {
-    static const char *const keys[] = {"scenario", "about",  "start",      "speed",
-                                       "seed",     "host",   "maps",       "stations",
-                                       "fleet",    "faults", "rain_field", NULL};
+    static const char *const keys[] = {"scenario",   "about",  "start",    "speed", "seed",
+                                       "host",       "maps",   "stations", "fleet", "faults",
+                                       "rain_field", "frames", NULL};
     memset(scenario, 0, sizeof *scenario);
     struct doc *doc = &scenario->doc;
     int result = doc_load(doc, path, ret_err);
@@ -594,6 +594,12 @@ int scenario_load(struct scenario *scenario, const char *path, int64_t start_us,
     if (result == 0 && field != NULL) {
         scenario->has_field = true;
         result = rainfield_load(&scenario->field, doc, field, scenario->seed, ret_err);
+    }
+    yaml_node_t *frames = doc_get(doc, root, "frames");
+    if (result == 0 && frames != NULL) {
+        result = scenario->has_field
+                     ? frames_load(&scenario->frames, doc, frames, ret_err)
+                     : doc_fail(doc, frames, ret_err, ERR_NOT_FOUND, "frames need a rain_field");
     }
     maps = doc_get(doc, root, "maps");
     if (result == 0 && maps != NULL) {

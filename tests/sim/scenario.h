@@ -10,6 +10,7 @@
 #include "doc.h"
 #include "encode.h"
 #include "fault.h"
+#include "frames.h"
 #include "rainfield.h"
 #include "signal.h"
 
@@ -82,6 +83,7 @@ struct scenario {
     size_t fault_count;
     struct rainfield field;
     bool has_field;
+    struct frames frames;
 };
 
 /* start_us: the scenario time given on the command line, or -1 to take the file's (`start: now` is
