@@ -79,9 +79,10 @@ static float sample_bilinear(const struct sample_job *job, float x, float y) {
     ptrdiff_t east = fx > 0.0F ? 1 : 0;
     ptrdiff_t south = fy > 0.0F ? job->nx : 0;
     const float *corner = job->field + (ptrdiff_t)j * job->nx + i;
-    float up = (1.0F - fx) * corner[0] + fx * corner[east];
-    float down = (1.0F - fx) * corner[south] + fx * corner[south + east];
-    return (1.0F - fy) * up + fy * down;
+    /* In this form equal neighbours give exactly their value, so a threshold is not crossed. */
+    float up = corner[0] + fx * (corner[east] - corner[0]);
+    float down = corner[south] + fx * (corner[south + east] - corner[south]);
+    return up + fy * (down - up);
 }
 
 static float sample_nearest(const struct sample_job *job, float x, float y) {

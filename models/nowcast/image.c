@@ -47,7 +47,7 @@ static void rows_to_dbr(void *context, int part, int begin, int end) {
     float max = dry_dbr;
     for (int y = begin; y < end; y++) {
         for (int x = 0; x < job->nx; x++) {
-            float dbr = dry_dbr;
+            float dbr = isnan(job->rate[image_at(x, y, job->nx)]) ? NAN : dry_dbr;
             if (is_rain(job, x, y) && survives_opening(job, x, y)) {
                 dbr = 10.0F * log10f(job->rate[image_at(x, y, job->nx)]);
                 max = dbr > max ? dbr : max;
@@ -66,6 +66,24 @@ static void rows_to_grey(void *context, int part, int begin, int end) {
     }
 }
 
+static const float tap_weight[TAPS] = {1.0F, 4.0F, 6.0F, 4.0F, 1.0F};
+
+/* The smoothing over what is there; missing when less than half of the weight is. */
+static float smooth_valid(const struct pyramid_level *fine, int x, int y) {
+    float sum = 0.0F;
+    float weights = 0.0F;
+    for (int j = 0; j < TAPS; j++) {
+        for (int i = 0; i < TAPS; i++) {
+            float value = fine->value[image_at(image_clamp(2 * x + i - 2, fine->nx),
+                                               image_clamp(2 * y + j - 2, fine->ny), fine->nx)];
+            float weight = isnan(value) ? 0.0F : tap_weight[i] * tap_weight[j];
+            sum += weight > 0.0F ? weight * value : 0.0F;
+            weights += weight;
+        }
+    }
+    return weights >= 128.0F ? sum / weights : NAN;
+}
+
 /* 1 4 6 4 1 smoothing and every second pixel (Bouguet 2001, section 2.1). */
 static void rows_to_half(void *context, int part, int begin, int end) {
     const struct image_job *job = context;
@@ -77,15 +95,14 @@ static void rows_to_half(void *context, int part, int begin, int end) {
             row[k] = fine->value + image_at(0, image_clamp(2 * y + k - 2, fine->ny), fine->nx);
         }
         for (int x = 0; x < job->coarse->nx; x++) {
-            float column[TAPS];
+            float sum = 0.0F;
             for (int k = 0; k < TAPS; k++) {
                 int c = image_clamp(2 * x + k - 2, fine->nx);
-                column[k] =
-                    row[0][c] + row[4][c] + 4.0F * (row[1][c] + row[3][c]) + 6.0F * row[2][c];
+                sum += tap_weight[k] *
+                       (row[0][c] + row[4][c] + 4.0F * (row[1][c] + row[3][c]) + 6.0F * row[2][c]);
             }
             job->coarse->value[image_at(x, y, job->coarse->nx)] =
-                (column[0] + column[4] + 4.0F * (column[1] + column[3]) + 6.0F * column[2]) /
-                256.0F;
+                isnan(sum) ? smooth_valid(fine, x, y) : sum / 256.0F;
         }
     }
 }

@@ -14,7 +14,7 @@ enum { PYRAMID_LEVELS = 4, PYRAMID_SIDE_MIN = 24 };
 struct pyramid_level {
     int nx;
     int ny;
-    float *value; /* [ny][nx], 0 to 255 */
+    float *value; /* [ny][nx], 0 to 255; NaN = missing */
 };
 
 struct pyramid {
@@ -23,7 +23,7 @@ struct pyramid {
 };
 
 /* Image of a rain frame (mm/h, NaN = missing): 10 log10 of the rate, speckles removed, scaled to
- * 0..255 between the frame's own extremes, missing as the minimum; and its halved copies.
+ * 0..255 between the frame's own extremes, missing stays missing; and its halved copies.
  * ERR_MEMORY. */
 int pyramid_init(const float *rate, int nx, int ny, int threads, struct pyramid *ret_pyramid);
 void pyramid_finish(struct pyramid *pyramid);

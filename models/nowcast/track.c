@@ -17,11 +17,17 @@ static const float eigenvalue_min = 1e-3F; /* of the mean gradient product, (gre
 static const float step_px_min[PYRAMID_LEVELS] = {0.01F, 0.03F, 0.03F, 0.03F};
 
 typedef float lanes __attribute__((vector_size(16)));
+typedef int lane_masks __attribute__((vector_size(16)));
 
 static inline lanes load(const float *from) {
     lanes value;
     memcpy(&value, from, sizeof value);
     return value;
+}
+
+/* `value` where `where` is a number, 0 where it is NaN: what is missing counts nothing in a sum. */
+static inline lanes where_valid(lanes value, lanes where) {
+    return (lanes)((lane_masks)value & (where == where));
 }
 
 static inline float sum_lanes(lanes value) {
@@ -57,9 +63,10 @@ static void row_of_products(const struct pyramid_level *image, int y, float *scr
         int e = image_clamp(x + 1, nx);
         float gx = (up[e] - up[w]) + 2.0F * (mid[e] - mid[w]) + (down[e] - down[w]);
         float gy = (down[w] - up[w]) + 2.0F * (down[x] - up[x]) + (down[e] - up[e]);
-        xx[x] = gx * gx;
-        xy[x] = gx * gy;
-        yy[x] = gy * gy;
+        bool there = !isnan(gx) && !isnan(gy);
+        xx[x] = there ? gx * gx : 0.0F;
+        xy[x] = there ? gx * gy : 0.0F;
+        yy[x] = there ? gy * gy : 0.0F;
     }
     for (int k = 0; k < 3; k++) {
         const float *product = scratch + (size_t)k * (size_t)nx;
@@ -294,6 +301,10 @@ static void cut_template(const struct pyramid_level *image, float x, float y,
             lanes gy = (3.0F * ((load(c + k) - load(a + k)) + (load(c + k + 2) - load(a + k + 2))) +
                         10.0F * (load(c + k + 1) - load(a + k + 1))) /
                        32.0F;
+            /* Both or none: a pixel with one gradient would weigh on one direction only. */
+            lanes both = gx + gy;
+            gx = where_valid(gx, both);
+            gy = where_valid(gy, both);
             memcpy(ret->value + to, b + k + 1, sizeof(lanes));
             memcpy(ret->gx + to, &gx, sizeof gx);
             memcpy(ret->gy + to, &gy, sizeof gy);
@@ -328,6 +339,7 @@ static void mismatch(const struct template *tmpl, const struct pyramid_level *im
             lanes sample = w.nw * load(a + k) + w.ne * load(a + k + 1) + w.sw * load(b + k) +
                            w.se * load(b + k + 1);
             lanes difference = load(tmpl->value + from) - sample;
+            difference = where_valid(difference, difference);
             bx += difference * load(tmpl->gx + from);
             by += difference * load(tmpl->gy + from);
         }

@@ -1,0 +1,242 @@
+#include "models/nowcast/frames.h"
+
+#include <math.h>
+#include <stdlib.h>
+
+#include "daemon/base/text.h"
+#include "models/nowcast/motion.h"
+
+enum { US_PER_S = 1000000 };
+
+static const double speed_m_s_max = 60.0;
+static const double degree_m = 111195.0; /* of a great circle on a sphere of 6371 km */
+static const double radians_per_degree = 0.017453292519943295;
+
+static int compare_times(const void *left, const void *right) {
+    int64_t a = *(const int64_t *)left;
+    int64_t b = *(const int64_t *)right;
+    return (a > b) - (a < b);
+}
+
+static int find_step(struct frames *frames, const char *path, int64_t step_s, struct err *ret_err) {
+    if (step_s > 0) {
+        frames->step_us = step_s * US_PER_S;
+        return ERR_OK;
+    }
+    if (frames->count < 2) {
+        return err_set(ret_err, ERR_INVALID,
+                       "%s: a single frame does not tell its time step; give --step", path);
+    }
+    size_t intervals = frames->count - 1;
+    int64_t *interval_us = malloc(intervals * sizeof *interval_us);
+    if (interval_us == NULL) {
+        return err_set(ret_err, ERR_MEMORY, "%s: no memory", path);
+    }
+    for (size_t i = 0; i < intervals; i++) {
+        interval_us[i] = frames->utc_us[i + 1] - frames->utc_us[i];
+    }
+    qsort(interval_us, intervals, sizeof *interval_us, compare_times);
+    /* Missing frames only lengthen intervals: of two middle ones the shorter is meant. */
+    int64_t median_us = interval_us[(intervals - 1) / 2];
+    free(interval_us);
+    frames->step_us = (median_us + US_PER_S / 2) / US_PER_S * US_PER_S;
+    if (frames->step_us < US_PER_S) {
+        return err_set(ret_err, ERR_INVALID, "%s: frames less than a second apart", path);
+    }
+    return ERR_OK;
+}
+
+/* Pixel size in the middle of the grid. Good to the few per cent that a speed limit and the boxes
+ * of a score need. */
+static void find_pixel(struct frames *frames) {
+    const struct grid *grid = frames->grid;
+    size_t row = grid->rows / 2;
+    size_t column = grid->columns / 2;
+    double dx;
+    double dy;
+    if (grid->curvilinear) {
+        size_t i = row * grid->columns + column;
+        size_t up = i - grid->columns;
+        double cosine = cos(grid->lat[i] * radians_per_degree);
+        dx = hypot((grid->lon[i] - grid->lon[i - 1]) * cosine, grid->lat[i] - grid->lat[i - 1]);
+        dy = hypot((grid->lon[i] - grid->lon[up]) * cosine, grid->lat[i] - grid->lat[up]);
+        dx *= degree_m;
+        dy *= degree_m;
+    } else {
+        dx = fabs(grid->x[column] - grid->x[column - 1]);
+        dy = fabs(grid->y[row] - grid->y[row - 1]);
+        if (grid->geographic) {
+            dx *= degree_m * cos(grid->y[row] * radians_per_degree);
+            dy *= degree_m;
+        }
+    }
+    frames->pixel_x_m = dx;
+    frames->pixel_y_m = dy;
+}
+
+static int open_variable(struct frames *frames, const char *variable, struct err *ret_err) {
+    if (variable != NULL) {
+        return ncvar_open(frames->file, variable, NULL, "mm h-1", &frames->var, ret_err);
+    }
+    int result = ncvar_open(frames->file, "rainfall_rate", NULL, "mm h-1", &frames->var, ret_err);
+    if (result != ERR_NOT_FOUND) {
+        return result;
+    }
+    return ncvar_open(frames->file, NULL, "rainfall_rate", "mm h-1", &frames->var, ret_err);
+}
+
+int frames_open(const char *path, const char *variable, int64_t step_s, struct frames *ret_frames,
+                struct err *ret_err) {
+    struct frames frames = {0};
+    int result = grid_env_create(NULL, &frames.env, ret_err);
+    if (result == ERR_OK) {
+        result = ncfile_open(frames.env, path, &frames.file, ret_err);
+    }
+    if (result == ERR_OK) {
+        result = open_variable(&frames, variable, ret_err);
+    }
+    if (result == ERR_OK) {
+        result = ncvar_grid(frames.var, &frames.grid, ret_err);
+    }
+    if (result == ERR_OK &&
+        (frames.grid->rows < MOTION_SIDE_MIN || frames.grid->columns < MOTION_SIDE_MIN ||
+         frames.grid->rows > MOTION_SIDE_MAX || frames.grid->columns > MOTION_SIDE_MAX)) {
+        result =
+            err_set(ret_err, ERR_INVALID, "%s: grid of %zu x %zu; expected %d to %d a side", path,
+                    frames.grid->rows, frames.grid->columns, MOTION_SIDE_MIN, MOTION_SIDE_MAX);
+    }
+    if (result == ERR_OK) {
+        frames.count = ncvar_frame_count(frames.var);
+        frames.utc_us = calloc(frames.count + 1, sizeof *frames.utc_us);
+        result = frames.utc_us == NULL ? err_set(ret_err, ERR_MEMORY, "%s: no memory", path)
+                                       : ncvar_times(frames.var, INT64_MAX, frames.utc_us, ret_err);
+    }
+    if (result == ERR_OK) {
+        result = find_step(&frames, path, step_s, ret_err);
+    }
+    if (result != ERR_OK) {
+        frames_finish(&frames);
+        return result;
+    }
+    frames.nx = (int)frames.grid->columns;
+    frames.ny = (int)frames.grid->rows;
+    find_pixel(&frames);
+    *ret_frames = frames;
+    return ERR_OK;
+}
+
+void frames_finish(struct frames *frames) {
+    if (frames == NULL) {
+        return;
+    }
+    grid_destroy(frames->grid);
+    ncvar_close(frames->var);
+    ncfile_close(frames->file);
+    grid_env_destroy(frames->env);
+    free(frames->utc_us);
+    *frames = (struct frames){0};
+}
+
+int frames_newest(const struct frames *frames, int64_t at_utc_us, size_t *ret_index,
+                  struct err *ret_err) {
+    char at[32];
+    char other[32];
+    text_format_time(at_utc_us, at, sizeof at);
+    size_t next = 0;
+    while (next < frames->count && frames->utc_us[next] <= at_utc_us) {
+        next++;
+    }
+    if (next == 0) {
+        text_format_time(frames->utc_us[0], other, sizeof other);
+        return err_set(ret_err, ERR_NOT_FOUND, "%s: no frame at or before %s; the first is of %s",
+                       ncfile_name(frames->file), at, other);
+    }
+    if (at_utc_us - frames->utc_us[next - 1] > FRAMES_GAP_STEPS_MAX * frames->step_us) {
+        text_format_time(frames->utc_us[next - 1], other, sizeof other);
+        return err_set(ret_err, ERR_NOT_FOUND,
+                       "%s: no frame within %d steps before %s; the newest is of %s",
+                       ncfile_name(frames->file), FRAMES_GAP_STEPS_MAX, at, other);
+    }
+    *ret_index = next - 1;
+    return ERR_OK;
+}
+
+int frames_read(struct frames *frames, size_t index, float *ret_rate, size_t *ret_valid,
+                struct err *ret_err) {
+    int result = ncvar_read_f32(frames->var, index, ret_rate, ret_err);
+    if (result != ERR_OK) {
+        return result;
+    }
+    size_t valid = 0;
+    for (size_t i = 0; i < (size_t)frames->nx * (size_t)frames->ny; i++) {
+        if (ret_rate[i] >= 0.0F) {
+            valid++;
+        } else {
+            ret_rate[i] = NAN;
+        }
+    }
+    *ret_valid = valid;
+    return ERR_OK;
+}
+
+int frames_pick(struct frames *frames, size_t newest, int want, struct frames_pick *ret_pick,
+                struct err *ret_err) {
+    struct frames_pick pick = {0}; /* newest first until the end */
+    int result = ERR_OK;
+    int64_t last_us = frames->utc_us[newest];
+    float *rate = NULL;
+    want = want < FRAMES_PICK_MAX ? want : FRAMES_PICK_MAX;
+    for (size_t back = 0; back <= newest && pick.count < want; back++) {
+        size_t index = newest - back;
+        if (last_us - frames->utc_us[index] > FRAMES_GAP_STEPS_MAX * frames->step_us) {
+            break;
+        }
+        size_t valid;
+        if (rate == NULL) {
+            rate = malloc((size_t)frames->nx * (size_t)frames->ny * sizeof *rate);
+        }
+        result = rate == NULL ? err_set(ret_err, ERR_MEMORY, "no memory for a frame")
+                              : frames_read(frames, index, rate, &valid, ret_err);
+        if (result != ERR_OK) {
+            break;
+        }
+        if (valid == 0 && back > 0) {
+            continue;
+        }
+        pick.index[pick.count] = index;
+        pick.step_of_frame[pick.count] =
+            (double)(frames->utc_us[index] - frames->utc_us[newest]) / (double)frames->step_us;
+        pick.rate[pick.count++] = rate;
+        last_us = frames->utc_us[index];
+        rate = NULL;
+    }
+    free(rate);
+    if (result != ERR_OK) {
+        frames_pick_finish(&pick);
+        return result;
+    }
+    ret_pick->count = pick.count;
+    for (int i = 0; i < pick.count; i++) {
+        ret_pick->index[i] = pick.index[pick.count - 1 - i];
+        ret_pick->step_of_frame[i] = pick.step_of_frame[pick.count - 1 - i];
+        ret_pick->rate[i] = pick.rate[pick.count - 1 - i];
+    }
+    return ERR_OK;
+}
+
+void frames_pick_finish(struct frames_pick *pick) {
+    for (int i = 0; i < pick->count; i++) {
+        free(pick->rate[i]);
+        pick->rate[i] = NULL;
+    }
+    pick->count = 0;
+}
+
+double frames_speed_px_max(const struct frames *frames) {
+    double pixel_m = fmin(frames->pixel_x_m, frames->pixel_y_m);
+    return speed_m_s_max * ((double)frames->step_us / US_PER_S) / pixel_m;
+}
+
+double frames_pixel_km(const struct frames *frames) {
+    return sqrt(frames->pixel_x_m * frames->pixel_y_m) / 1000.0;
+}

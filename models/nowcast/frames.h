@@ -1,0 +1,66 @@
+/* A sequence of radar frames in a CF NetCDF file, as a nowcast needs it.
+ *
+ * Rates in mm/h, NaN = missing; a negative rate is missing. Thread rule: one thread per sequence
+ * (see models/grid/ncfile.h). */
+#ifndef CANHBAO_NOWCAST_FRAMES_H
+#define CANHBAO_NOWCAST_FRAMES_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "daemon/base/err.h"
+#include "models/grid/env.h"
+#include "models/grid/grid.h"
+#include "models/grid/ncfile.h"
+
+enum { FRAMES_PICK_MAX = 6, FRAMES_GAP_STEPS_MAX = 4 };
+
+struct frames {
+    struct grid_env *env;
+    struct ncfile *file;
+    struct ncvar *var;
+    struct grid *grid;
+    size_t count;
+    int64_t *utc_us;  /* [count], rising */
+    int64_t step_us;  /* nominal: the median interval, whole seconds */
+    int nx;           /* columns */
+    int ny;           /* rows */
+    double pixel_x_m; /* size of the pixel in the middle of the grid on the ground */
+    double pixel_y_m;
+};
+
+/* Opens `path`. variable NULL: `rainfall_rate`, else the only variable of that standard name.
+ * step_s 0: from the time axis. Errors as ncvar_open; ERR_INVALID: too small or too large a grid,
+ * or a single frame without a step. */
+int frames_open(const char *path, const char *variable, int64_t step_s, struct frames *ret_frames,
+                struct err *ret_err);
+void frames_finish(struct frames *frames);
+
+/* The newest frame not later than `at`. ERR_NOT_FOUND when there is none, or when it is more than
+ * FRAMES_GAP_STEPS_MAX steps older. */
+int frames_newest(const struct frames *frames, int64_t at_utc_us, size_t *ret_index,
+                  struct err *ret_err);
+
+/* Reads one frame into [ny * nx]. Returns through ret_valid how many pixels are there. */
+int frames_read(struct frames *frames, size_t index, float *ret_rate, size_t *ret_valid,
+                struct err *ret_err);
+
+/* Frames to estimate motion with, read and oldest first: `newest` and up to want - 1 before it that
+ * are not empty and no more than FRAMES_GAP_STEPS_MAX steps apart. */
+struct frames_pick {
+    int count;
+    size_t index[FRAMES_PICK_MAX];
+    double step_of_frame[FRAMES_PICK_MAX]; /* relative to the newest, in steps */
+    float *rate[FRAMES_PICK_MAX];
+};
+int frames_pick(struct frames *frames, size_t newest, int want, struct frames_pick *ret_pick,
+                struct err *ret_err);
+void frames_pick_finish(struct frames_pick *pick);
+
+/* Fastest rain that is believed, in pixels per step (60 m/s on the shorter side of a pixel). */
+double frames_speed_px_max(const struct frames *frames);
+
+/* Mean side of a pixel in km. */
+double frames_pixel_km(const struct frames *frames);
+
+#endif

@@ -1,0 +1,272 @@
+#include "models/nowcast/nowcast.h"
+
+#include <math.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "daemon/base/text.h"
+#include "models/grid/ncwrite.h"
+#include "models/nowcast/advect.h"
+#include "models/nowcast/frames.h"
+#include "models/nowcast/motion.h"
+#include "models/nowcast/parallel.h"
+#include "models/table/args.h"
+
+enum { LEADS_MAX = 1000, MOTION_FRAMES = 3, US_PER_S = 1000000 };
+
+static const char about[] =
+    "Carries the rain of the newest radar frame along its motion (sparse Lucas-Kanade over three\n"
+    "frames, backward semi-Lagrangian extrapolation). Input: CF NetCDF with a rain rate that\n"
+    "converts to mm h-1 over ([time,] y, x). Output: CF NetCDF, rainfall_rate (mm h-1) over\n"
+    "(lead_time, y, x), one lead per time step of the input. Missing stays missing.\n";
+
+struct request {
+    const char *in;
+    const char *variable;
+    const char *at;
+    const char *out;
+    const char *motion_out;
+    int64_t leads;
+    int64_t step_s;
+    int64_t threads;
+};
+
+struct nowcast {
+    struct request request;
+    struct frames frames;
+    struct frames_pick pick;
+    struct motion motion;
+    int64_t reference_us;
+    double age_steps; /* of the newest frame at the reference time */
+    char source[512];
+};
+
+static int failed(const struct err *err) {
+    fprintf(stderr, "canhbao-model nowcast: %s\n", err->text);
+    return err->code == ERR_MEMORY ? MODEL_FAILED : MODEL_REFUSED;
+}
+
+/* "2016-09-28T15:25:00Z"; without a zone it is taken as UTC. */
+static int parse_at(const char *text, int64_t *ret_utc_us) {
+    char with_zone[64];
+    if (text_parse_time(text, ret_utc_us) == ERR_OK) {
+        return ERR_OK;
+    }
+    int length = snprintf(with_zone, sizeof with_zone, "%sZ", text);
+    return length > 0 && (size_t)length < sizeof with_zone ? text_parse_time(with_zone, ret_utc_us)
+                                                           : ERR_SYNTAX;
+}
+
+static int find_motion(struct nowcast *run, struct err *ret_err) {
+    struct motion_input input = {.nx = run->frames.nx,
+                                 .ny = run->frames.ny,
+                                 .count = run->pick.count,
+                                 .speed_px_max = frames_speed_px_max(&run->frames),
+                                 .threads = (int)run->request.threads};
+    for (int i = 0; i < run->pick.count; i++) {
+        input.frame[i] = run->pick.rate[i];
+        input.step_of_frame[i] = run->pick.step_of_frame[i];
+    }
+    int result = motion_estimate(&input, &run->motion);
+    if (result != ERR_OK) {
+        return err_set(ret_err, result, "%s: cannot estimate the motion", run->request.in);
+    }
+    if (run->motion.source != MOTION_TRACKED) {
+        fprintf(stderr,
+                "canhbao-model nowcast: warning: no motion found (%s); rain stays in place\n",
+                motion_source_name(run->motion.source));
+    }
+    (void)snprintf(
+        run->source, sizeof run->source,
+        "canhbao-model nowcast %s; motion: %s (%d vectors, %d frames); newest frame %.1f "
+        "min before the reference time",
+        CANHBAO_VERSION, motion_source_name(run->motion.source), run->motion.vectors,
+        run->pick.count, run->age_steps * (double)run->frames.step_us / US_PER_S / 60.0);
+    return ERR_OK;
+}
+
+static int write_motion(const struct nowcast *run, struct err *ret_err) {
+    const struct frames *frames = &run->frames;
+    const int64_t lead_s[] = {0};
+    struct ncwrite_header header = {.grid = frames->grid,
+                                    .reference_utc_us = run->reference_us,
+                                    .lead_count = 1,
+                                    .lead_s = lead_s,
+                                    .title = "motion of rain",
+                                    .source = run->source};
+    struct ncwrite_variable variables[] = {
+        {.name = "motion_x",
+         .long_name = "speed of the rain towards larger x of the grid",
+         .units = "m s-1",
+         .type = NCWRITE_FLOAT},
+        {.name = "motion_y",
+         .long_name = "speed of the rain towards larger y of the grid",
+         .units = "m s-1",
+         .type = NCWRITE_FLOAT},
+    };
+    struct ncwriter *writer = NULL;
+    size_t pixels = (size_t)frames->nx * (size_t)frames->ny;
+    float *field = malloc(pixels * sizeof *field);
+    if (field == NULL) {
+        return err_set(ret_err, ERR_MEMORY, "no memory for the motion");
+    }
+    int result = ncwriter_create(run->request.motion_out, &header, variables, 2, &writer, ret_err);
+    double step_s = (double)frames->step_us / US_PER_S;
+    const struct grid *grid = frames->grid;
+    /* Larger row numbers are smaller y when y descends. */
+    double east = !grid->curvilinear && grid->x[1] < grid->x[0] ? -1.0 : 1.0;
+    double north = !grid->curvilinear && grid->y[1] < grid->y[0] ? -1.0 : 1.0;
+    float scale[] = {(float)(east * frames->pixel_x_m / step_s),
+                     (float)(north * frames->pixel_y_m / step_s)};
+    for (size_t k = 0; k < 2 && result == ERR_OK; k++) {
+        for (int y = 0; y < frames->ny; y++) {
+            for (int x = 0; x < frames->nx; x++) {
+                float uv[2];
+                motion_at(&run->motion, (float)x, (float)y, &uv[0], &uv[1]);
+                field[(size_t)y * (size_t)frames->nx + (size_t)x] = uv[k] * scale[k];
+            }
+        }
+        result = ncwriter_put(writer, k, 0, 0, field, ret_err);
+    }
+    free(field);
+    if (result != ERR_OK) {
+        ncwriter_destroy(writer);
+        return result;
+    }
+    return ncwriter_finish(writer, ret_err);
+}
+
+static int extrapolate(struct nowcast *run, struct ncwriter *writer, struct err *ret_err) {
+    int nx = run->frames.nx;
+    int ny = run->frames.ny;
+    int threads = (int)run->request.threads;
+    struct displacement displacement = {0};
+    float *field = malloc((size_t)nx * (size_t)ny * sizeof *field);
+    if (field == NULL || displacement_init(&run->motion, &displacement) != ERR_OK) {
+        free(field);
+        return err_set(ret_err, ERR_MEMORY, "no memory for a forecast field");
+    }
+    const float *newest = run->pick.rate[run->pick.count - 1];
+    int result = ERR_OK;
+    for (int64_t lead = 0; lead < run->request.leads && result == ERR_OK; lead++) {
+        float steps = lead == 0 ? (float)(1.0 + run->age_steps) : 1.0F;
+        displacement_advance(&displacement, &run->motion, steps, threads);
+        displacement_sample(&displacement, newest, nx, ny, SAMPLE_BILINEAR, threads, field);
+        result = ncwriter_put(writer, 0, 0, (size_t)lead, field, ret_err);
+        fprintf(stderr, "\rcanhbao-model nowcast: lead %d of %d%s", (int)lead + 1,
+                (int)run->request.leads, lead + 1 == run->request.leads ? "\n" : "");
+    }
+    displacement_finish(&displacement);
+    free(field);
+    return result;
+}
+
+static int write_forecast(struct nowcast *run, struct err *ret_err) {
+    size_t leads = (size_t)run->request.leads;
+    int64_t *lead_s = malloc(leads * sizeof *lead_s);
+    if (lead_s == NULL) {
+        return err_set(ret_err, ERR_MEMORY, "no memory for %zu leads", leads);
+    }
+    for (size_t i = 0; i < leads; i++) {
+        lead_s[i] = (int64_t)(i + 1) * (run->frames.step_us / US_PER_S);
+    }
+    struct ncwrite_header header = {.grid = run->frames.grid,
+                                    .reference_utc_us = run->reference_us,
+                                    .lead_count = leads,
+                                    .lead_s = lead_s,
+                                    .title = "rain nowcast",
+                                    .source = run->source};
+    struct ncwrite_variable rain = {.name = "rainfall_rate",
+                                    .standard_name = "rainfall_rate",
+                                    .long_name = "rainfall rate, extrapolated radar frame",
+                                    .units = "mm h-1",
+                                    .type = NCWRITE_FLOAT,
+                                    .has_leads = true};
+    struct ncwriter *writer = NULL;
+    int result = ncwriter_create(run->request.out, &header, &rain, 1, &writer, ret_err);
+    free(lead_s);
+    if (result == ERR_OK) {
+        result = extrapolate(run, writer, ret_err);
+    }
+    if (result != ERR_OK) {
+        ncwriter_destroy(writer);
+        return result;
+    }
+    return ncwriter_finish(writer, ret_err);
+}
+
+static int read_frames(struct nowcast *run, struct err *ret_err) {
+    struct frames *frames = &run->frames;
+    size_t newest;
+    int result =
+        frames_open(run->request.in, run->request.variable, run->request.step_s, frames, ret_err);
+    if (result != ERR_OK) {
+        return result;
+    }
+    if (run->request.at == NULL) {
+        run->reference_us = frames->utc_us[frames->count - 1];
+    } else if (parse_at(run->request.at, &run->reference_us) != ERR_OK) {
+        return err_set(ret_err, ERR_SYNTAX,
+                       "--at: expected a UTC time such as 2016-09-28T15:25:00Z, got '%s'",
+                       run->request.at);
+    }
+    result = frames_newest(frames, run->reference_us, &newest, ret_err);
+    if (result != ERR_OK) {
+        return result;
+    }
+    run->age_steps = (double)(run->reference_us - frames->utc_us[newest]) / (double)frames->step_us;
+    if (run->age_steps > 0.0) {
+        fprintf(stderr, "canhbao-model nowcast: warning: the newest frame is %.1f min old\n",
+                run->age_steps * (double)frames->step_us / US_PER_S / 60.0);
+    }
+    return frames_pick(frames, newest, MOTION_FRAMES, &run->pick, ret_err);
+}
+
+static int run_nowcast(int argc, char **argv) {
+    struct nowcast run = {.request = {.leads = 12, .threads = 1}};
+    struct request *request = &run.request;
+    const struct args_option options[] = {
+        {"in", ARGS_TEXT, &request->in, true, 0, 0, "FRAMES.nc", "radar frames"},
+        {"at", ARGS_TEXT, &request->at, false, 0, 0, "TIME",
+         "reference time, UTC; frames after it are not read; default: the newest frame"},
+        {"leads", ARGS_INT, &request->leads, false, 1, LEADS_MAX, "N",
+         "time steps ahead; default 12"},
+        {"out", ARGS_TEXT, &request->out, true, 0, 0, "FORECAST.nc", "the forecast"},
+        {"motion-out", ARGS_TEXT, &request->motion_out, false, 0, 0, "FILE.nc",
+         "the motion, motion_x and motion_y in m s-1 along the axes of the grid"},
+        {"variable", ARGS_TEXT, &request->variable, false, 0, 0, "NAME",
+         "rain rate in FRAMES.nc; default rainfall_rate, by name or standard name"},
+        {"step", ARGS_INT, &request->step_s, false, 1, 86400, "S",
+         "time step, s; default: the median interval of the frames"},
+        {"threads", ARGS_INT, &request->threads, false, 1, PARALLEL_THREADS_MAX, "N",
+         "default 1; the result has the same bits with any number"},
+        {.name = NULL},
+    };
+    int parsed = args_parse(argc, argv, options, about);
+    if (parsed != MODEL_DONE) {
+        return parsed == ARGS_HELPED ? MODEL_DONE : parsed;
+    }
+    struct err err = {0};
+    int result = read_frames(&run, &err);
+    int code = result == ERR_OK ? MODEL_DONE : failed(&err);
+    if (result == ERR_OK && (result = find_motion(&run, &err)) != ERR_OK) {
+        code = failed(&err);
+    }
+    if (result == ERR_OK && request->motion_out != NULL &&
+        (result = write_motion(&run, &err)) != ERR_OK) {
+        (void)failed(&err);
+        code = MODEL_FAILED;
+    }
+    if (result == ERR_OK && (result = write_forecast(&run, &err)) != ERR_OK) {
+        (void)failed(&err);
+        code = MODEL_FAILED;
+    }
+    motion_finish(&run.motion);
+    frames_pick_finish(&run.pick);
+    frames_finish(&run.frames);
+    return code;
+}
+
+const struct model model_nowcast = {
+    "nowcast", "rain of the next hours from radar frames (motion, extrapolation)", run_nowcast};
