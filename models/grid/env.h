@@ -42,4 +42,10 @@ void grid_env_destroy(struct grid_env *env);
 int grid_env_unit(const struct grid_env *env, const char *from, const char *to, double *ret_scale,
                   double *ret_offset, struct err *ret_err);
 
+/* Times in any UDUNITS-2 unit with a reference date ("hours since 1900-01-01") to milliseconds
+ * since 1970-01-01T00:00:00Z, in place; dates before 15 October 1582 are Julian. ERR_INVALID: not
+ * such a unit. */
+int grid_env_times_ms(const struct grid_env *env, const char *units, size_t count, double *times,
+                      struct err *ret_err);
+
 #endif

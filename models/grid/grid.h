@@ -11,33 +11,13 @@
 
 #include "daemon/base/err.h"
 #include "models/grid/env.h"
-
-enum {
-    GRID_NAME_MAX = 64,
-    GRID_CRS_MAX = 4096,
-    GRID_MAPPING_ATTRIBUTES_MAX = 32,
-    GRID_MAPPING_TEXT_MAX = 4096,
-    GRID_MAPPING_NUMBERS_MAX = 7, /* towgs84 is the longest */
-};
-
-/* One attribute of a CF grid mapping variable (CF-1.8, appendix F): text, or 1 to 7 numbers. */
-struct grid_attribute {
-    char name[GRID_NAME_MAX];
-    size_t number_count; /* 0: text */
-    double numbers[GRID_MAPPING_NUMBERS_MAX];
-    char *text; /* owned by the grid; NULL when numbers */
-};
-
-struct grid_mapping {
-    size_t count; /* 0: none given; degrees on WGS 84 are meant */
-    struct grid_attribute attributes[GRID_MAPPING_ATTRIBUTES_MAX];
-};
+#include "models/grid/mapping.h"
 
 struct grid {
     size_t rows;      /* along y */
     size_t columns;   /* along x */
-    bool geographic;  /* x and y are degrees east and north; else metres of the projection (degrees
-                         of the rotated pole for rotated_latitude_longitude) */
+    bool geographic;  /* x and y are degrees east and north */
+    bool degrees;     /* angles: geographic, or of a rotated pole; else metres of the projection */
     bool curvilinear; /* cells are given by 2-D lon and lat only; x, y and edges are NULL */
     double *x;        /* [columns] centres, strictly monotonic */
     double *y;        /* [rows] centres, strictly monotonic */
@@ -64,21 +44,6 @@ void grid_destroy(struct grid *grid);
 /* Same cells in the same place: shapes and mapping equal, coordinates within 1e-3 of a cell. */
 bool grid_same(const struct grid *a, const struct grid *b);
 
-/* Adds to a mapping under construction. ERR_LIMIT when full or too long, ERR_MEMORY. */
-int grid_mapping_add_numbers(struct grid_mapping *mapping, const char *name, size_t count,
-                             const double *numbers);
-int grid_mapping_add_text(struct grid_mapping *mapping, const char *name, const char *text);
-/* Frees what the attributes own and empties the mapping. */
-void grid_mapping_finish(struct grid_mapping *mapping);
-int grid_mapping_copy(const struct grid_mapping *mapping, struct grid_mapping *ret_copy);
-
-/* CF grid mapping -> PROJ (CF-1.8 appendix F). The attributes are used where grid_mapping_name is
- * there; else crs_wkt, spatial_ref, proj4 or an EPSG code. ERR_UNSUPPORTED names the mapping or
- * the missing attribute. ret_geographic: coordinates are plain degrees of longitude and latitude.
- */
-int grid_mapping_crs(const struct grid_mapping *mapping, char *ret_crs, size_t size,
-                     bool *ret_geographic, struct err *ret_err);
-
 /* Fractional position of a point given in grid coordinates: 0.0 is the centre of the first cell;
  * values from -0.5 to n - 0.5 are inside. false (outputs untouched): outside, or curvilinear. */
 bool grid_locate(const struct grid *grid, double x, double y, double *ret_row, double *ret_column);
@@ -93,15 +58,5 @@ int grid_cell_areas_m2(struct grid_env *env, const struct grid *grid, double *re
 /* Corners of a curvilinear grid, [(rows + 1) * (columns + 1)]: mean of the four centres around,
  * extrapolated linearly at the rim. */
 void grid_corners(const struct grid *grid, double *ret_lon, double *ret_lat);
-
-/* Longitude/latitude on WGS 84 in degrees <-> grid coordinates. */
-struct geo;
-int geo_create(struct grid_env *env, const struct grid *grid, struct geo **ret_geo,
-               struct err *ret_err);
-void geo_destroy(struct geo *geo);
-/* In place: first longitude then x, first latitude then y. A point that the projection cannot
- * place becomes NaN, NaN; the number of such points is returned. */
-size_t geo_forward(struct geo *geo, size_t count, double *lon_to_x, double *lat_to_y);
-size_t geo_inverse(struct geo *geo, size_t count, double *x_to_lon, double *y_to_lat);
 
 #endif
