@@ -8,6 +8,7 @@
 
 #include <uv.h>
 
+#include "broker.h"
 #include "daemon/base/text.h"
 #include "dropper.h"
 #include "options.h"
@@ -29,6 +30,7 @@ struct sim {
     uv_timer_t end;
     struct server *server;
     struct dropper dropper;
+    struct broker *broker;
 };
 
 static void stop(struct sim *sim) {
@@ -80,6 +82,25 @@ static int write_ports(FILE *file, const struct sim *sim) {
     return result;
 }
 
+static int write_bootstrap(FILE *file, const struct sim *sim) {
+    return fprintf(file, "%s\n", broker_bootstrap(sim->broker));
+}
+
+static int start_broker(struct sim *sim, struct err *ret_err) {
+    if (!sim->options.broker) {
+        return 0;
+    }
+    int result = broker_start(sim->options.broker_port, &sim->broker, ret_err);
+    if (result == 0) {
+        printf("canhbao-sim: broker for demos on %s\n", broker_bootstrap(sim->broker));
+        (void)fflush(stdout); /* a reader that is gone shows at exit */
+    }
+    if (result == 0 && sim->options.broker_file != NULL) {
+        result = write_whole(sim->options.broker_file, write_bootstrap, sim, ret_err);
+    }
+    return result;
+}
+
 static int start_handles(struct sim *sim, struct err *ret_err) {
     static const int numbers[] = {SIGINT, SIGTERM};
     int result = uv_loop_init(&sim->loop);
@@ -101,6 +122,9 @@ static int start_handles(struct sim *sim, struct err *ret_err) {
 }
 
 static void announce(const struct sim *sim) {
+    if (sim->options.scenario == NULL) {
+        return;
+    }
     char start[32], anchor[32];
     text_format_time(sim->clock.start_us, start, sizeof start);
     text_format_time(sim->clock.anchor_us, anchor, sizeof anchor);
@@ -112,7 +136,11 @@ static void announce(const struct sim *sim) {
 }
 
 static int start_parts(struct sim *sim, struct err *ret_err) {
-    int result = record_open(&sim->truth, sim->options.truth_log, ret_err);
+    int result = start_broker(sim, ret_err);
+    if (result != 0 || sim->options.scenario == NULL) {
+        return result;
+    }
+    result = record_open(&sim->truth, sim->options.truth_log, ret_err);
     if (result == 0) {
         result = record_open(&sim->faults, sim->options.fault_log, ret_err);
     }
@@ -132,6 +160,9 @@ static int start_parts(struct sim *sim, struct err *ret_err) {
 
 static int load(struct sim *sim, struct err *ret_err) {
     const struct options *options = &sim->options;
+    if (options->scenario == NULL) {
+        return 0;
+    }
     int result = scenario_load(&sim->scenario, options->scenario, options->start_us, ret_err);
     if (result != 0) {
         return result;
@@ -175,6 +206,7 @@ static int play(struct sim *sim) {
         printf("canhbao-sim: %llu files dropped\n", (unsigned long long)sim->dropper.dropped);
         code = sim->dropper.failed ? EXIT_FAILED : code;
     }
+    broker_stop(sim->broker);
     (void)uv_loop_close(&sim->loop); /* empty after uv_run */
     if (finish_records(sim, &err) != 0) {
         (void)fprintf(stderr, "canhbao-sim: %s\n", err.text);
