@@ -134,8 +134,12 @@ void alarm_evaluate(struct alarm *alarm, const struct rule *rule,
 /* A person's command. 0 and the change, or ERR_STALE (expected revision), ERR_INVALID (nothing to
  * do, no reason, no end), ERR_RANGE (end in the past or beyond the limit) with a sentence and no
  * change. COMMAND_RESEND_STATE is not an alarm's. */
-int alarm_command(struct alarm *alarm, const struct rule *rule, const struct command *command,
-                  struct moment now, struct alarm_change *ret_change, struct err *ret_err);
+int alarm_command(struct alarm *alarm, const struct command *command, struct moment now,
+                  struct alarm_change *ret_change, struct err *ret_err);
+
+/* Monotonic microseconds at which time alone may change the alarm (delay, override or validity
+ * running out); INT64_MAX: never. The staleness of indicators comes on top. */
+int64_t alarm_due_us(const struct alarm *alarm, const struct rule *rule);
 
 /* The active override of the highest precedence. */
 enum override_kind alarm_override_shown(const struct alarm *alarm);

@@ -62,6 +62,10 @@ struct event {
 void event_id(const struct alarm *alarm, const struct rule *rule, const char *place,
               char ret_id[ID_TEXT_SIZE]);
 
+/* The kind of an event that evidence or time brought about, or that a command did. */
+enum event_kind event_kind_of_change(const struct alarm_change *change, const struct alarm *alarm);
+enum event_kind event_kind_of_command(enum command_kind kind);
+
 /* "raised", "lowered", ... as published. Never NULL. */
 const char *event_kind_name(enum event_kind kind);
 

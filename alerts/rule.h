@@ -163,7 +163,7 @@ struct verdict rule_evaluate(const struct rule *rule, uint32_t level_index, bool
 
 /* "latest", "rise", ... Never NULL. */
 const char *indicator_kind_name(enum indicator_kind kind);
-/* Names of a level, 0 included ("dưới mức báo động"). Never NULL. */
+/* Names of a level, 0 included ("dưới mức cảnh báo"). Never NULL. */
 const char *scale_level_name_vi(const struct scale *scale, uint32_t level);
 const char *scale_level_name_en(const struct scale *scale, uint32_t level);
 

@@ -13,7 +13,7 @@
 struct bytes {
     uint8_t *data;
     size_t length, capacity;
-    int error; /* 0, or ERR_MEMORY */
+    int error; /* 0, ERR_MEMORY, or ERR_LIMIT (a text too long) */
 };
 
 void bytes_finish(struct bytes *bytes);

@@ -1,0 +1,253 @@
+#include "alerts/rule.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "daemon/base/ids.h"
+
+void rule_revision(const void *text, size_t length, char ret_revision[RULE_REVISION_SIZE]) {
+    char hash[HASH_TEXT_SIZE];
+    hash_text(text, length, hash);
+    memcpy(ret_revision, hash, RULE_REVISION_SIZE - 1);
+    ret_revision[RULE_REVISION_SIZE - 1] = '\0';
+}
+
+/* Walks the subtree at `node`; returns the index after it, 0 when the shape is wrong. */
+static uint32_t check_tree(const struct rule *rule, uint32_t node, uint32_t end, int depth) {
+    if (node >= end || depth > RULE_DEPTH_MAX) {
+        return 0;
+    }
+    const struct rule_node *at = &rule->nodes[node++];
+    if (at->kind == NODE_COMPARE) {
+        bool valid = at->indicator < rule->indicator_count &&
+                     (unsigned)at->comparison <= COMPARE_BELOW && isfinite(at->threshold) &&
+                     at->hysteresis >= 0 && isfinite(at->hysteresis) &&
+                     at->station_level <= ALARM_LEVELS_MAX;
+        return valid ? node : 0;
+    }
+    if ((at->kind != NODE_ALL && at->kind != NODE_ANY) || at->child_count == 0) {
+        return 0;
+    }
+    for (uint32_t i = 0; i < at->child_count; i++) {
+        node = check_tree(rule, node, end, depth + 1);
+        if (node == 0) {
+            return 0;
+        }
+    }
+    return node;
+}
+
+static bool check_indicator(const struct indicator_spec *spec) {
+    bool share = spec->min_completeness >= 0 && spec->min_completeness <= 1;
+    if (spec->kind == INDICATOR_MODEL) {
+        bool probability = isnan(spec->min_probability) ||
+                           (spec->min_probability >= 0 && spec->min_probability <= 1);
+        return share && probability && spec->product[0] != '\0' && spec->variable[0] != '\0' &&
+               spec->window_us >= 0 && spec->lead_us >= 0 && spec->min_lead_us >= 0 &&
+               spec->max_age_us > 0 && spec->min_coverage >= 0 && spec->min_coverage <= 1;
+    }
+    bool window = spec->kind == INDICATOR_LATEST ? spec->window_us == 0 : spec->window_us > 0;
+    return share && window && (unsigned)spec->kind < INDICATOR_KIND_COUNT &&
+           spec->point[0] != '\0' && spec->max_age_us >= 0;
+}
+
+static int check_level(const struct rule *rule, uint32_t index, struct err *ret_err) {
+    const struct rule_level *level = &rule->levels[index];
+    uint32_t floor = index == 0 ? 0 : rule->levels[index - 1].level;
+    uint32_t end = (uint32_t)level->first_node + level->node_count;
+    if (level->level <= floor || level->level > rule->scale.level_count) {
+        return err_set(ret_err, ERR_RANGE,
+                       "rule %s: level %u is not above the one before, or not "
+                       "on the scale of %u levels",
+                       rule->id, level->level, rule->scale.level_count);
+    }
+    if (end > rule->node_count || check_tree(rule, level->first_node, end, 1) != end) {
+        return err_set(ret_err, ERR_INVALID, "rule %s: the condition of level %u is not a tree",
+                       rule->id, level->level);
+    }
+    if (level->on_delay_us < 0 || level->off_delay_us < 0 ||
+        (level->required != KNOWLEDGE_DOUBTFUL && level->required != KNOWLEDGE_FRESH)) {
+        return err_set(ret_err, ERR_RANGE,
+                       "rule %s: level %u has a negative delay or asks for knowledge that cannot "
+                       "raise",
+                       rule->id, level->level);
+    }
+    return 0;
+}
+
+int rule_check(const struct rule *rule, struct err *ret_err) {
+    bool counts = rule->level_count >= 1 && rule->level_count <= RULE_LEVELS_MAX &&
+                  rule->indicator_count >= 1 && rule->indicator_count <= RULE_INDICATORS_MAX &&
+                  rule->node_count >= 1 && rule->node_count <= RULE_NODES_MAX &&
+                  rule->scale.level_count >= 1 && rule->scale.level_count <= RULE_LEVELS_MAX;
+    if (!counts) {
+        return err_set(ret_err, ERR_RANGE, "rule %s: number of levels, indicators or conditions",
+                       rule->id);
+    }
+    if (rule->id[0] == '\0' || rule->revision[0] == '\0' || rule->scale.id[0] == '\0' ||
+        rule->expires_after_us <= 0 || !(rule->trend_deadband >= 0)) {
+        return err_set(ret_err, ERR_INVALID,
+                       "rule %s: id, revision, scale, validity or trend dead band is missing",
+                       rule->id);
+    }
+    for (uint32_t i = 0; i < rule->indicator_count; i++) {
+        if (!check_indicator(&rule->indicators[i])) {
+            return err_set(ret_err, ERR_INVALID, "rule %s: indicator %u", rule->id, i);
+        }
+    }
+    for (uint32_t i = 0; i < rule->level_count; i++) {
+        int result = check_level(rule, i, ret_err);
+        if (result != 0) {
+            return result;
+        }
+    }
+    return 0;
+}
+
+static double threshold_of(const struct rule_node *node, const struct alarm_levels *levels) {
+    if (node->station_level == 0) {
+        return node->threshold;
+    }
+    if (levels == NULL || node->station_level > levels->count) {
+        return (double)NAN;
+    }
+    return levels->at[node->station_level - 1] + node->threshold;
+}
+
+bool rule_level_defined(const struct rule *rule, uint32_t level_index,
+                        const struct alarm_levels *alarm_levels) {
+    const struct rule_level *level = &rule->levels[level_index];
+    for (uint32_t i = 0; i < level->node_count; i++) {
+        const struct rule_node *node = &rule->nodes[level->first_node + i];
+        if (node->kind == NODE_COMPARE && !isfinite(threshold_of(node, alarm_levels))) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool compare(const struct rule_node *node, bool held, double value, double threshold) {
+    double slack = held ? node->hysteresis : 0;
+    switch (node->comparison) {
+    case COMPARE_AT_LEAST:
+        return value >= threshold - slack;
+    case COMPARE_ABOVE:
+        return value > threshold - slack;
+    case COMPARE_AT_MOST:
+        return value <= threshold + slack;
+    case COMPARE_BELOW:
+        return value < threshold + slack;
+    }
+    return false;
+}
+
+static struct verdict evaluate_comparison(const struct rule *rule, const struct rule_node *node,
+                                          bool held, const struct alarm_levels *levels,
+                                          const struct indicator *indicators) {
+    const struct indicator *indicator = &indicators[node->indicator];
+    const struct indicator_spec *spec = &rule->indicators[node->indicator];
+    double threshold = threshold_of(node, levels);
+    struct verdict result = {.value = TRI_UNKNOWN,
+                             .knowledge = indicator->knowledge,
+                             .cause = indicator->cause,
+                             .observed = indicator->observed};
+    /* Missing input is looked at before any limit: NaN compares false with everything. */
+    if (indicator->knowledge >= KNOWLEDGE_STALE || isnan(indicator->value) || isnan(threshold)) {
+        if (result.knowledge < KNOWLEDGE_STALE) {
+            result.knowledge = KNOWLEDGE_UNKNOWN;
+        }
+        return result;
+    }
+    bool met = compare(node, held, indicator->value, threshold);
+    if (spec->kind == INDICATOR_MODEL && !isnan(spec->min_probability) &&
+        !(indicator->model.probability >= spec->min_probability)) {
+        met = false;
+    }
+    if (indicator->lower_bound) {
+        bool upward = node->comparison == COMPARE_AT_LEAST || node->comparison == COMPARE_ABOVE;
+        if (met && upward) {
+            result.value = TRI_TRUE;
+            /* Holes alone cannot make it untrue. */
+            if (indicator->cause == CAUSE_INCOMPLETE) {
+                result.knowledge = KNOWLEDGE_FRESH;
+                result.cause = CAUSE_NONE;
+            }
+        } else {
+            result.knowledge = KNOWLEDGE_UNKNOWN;
+        }
+        return result;
+    }
+    if (met) {
+        result.value = TRI_TRUE;
+    } else if (indicator->knowledge == KNOWLEDGE_FRESH) {
+        result.value = TRI_FALSE;
+    }
+    return result;
+}
+
+/* Joins one more child: `decides` is what settles the node at once (true for ANY, false for ALL).
+ * Among what settles it the best known counts, otherwise the worst. */
+static void join(struct verdict *into, const struct verdict *child, enum tristate decides) {
+    bool take;
+    if (into->value == child->value) {
+        take = child->value == decides ? child->knowledge < into->knowledge
+                                       : child->knowledge > into->knowledge;
+        if (child->observed.mono.us > into->observed.mono.us) {
+            into->observed = child->observed;
+        }
+    } else {
+        take = child->value == decides || (child->value == TRI_UNKNOWN && into->value != decides);
+        if (take) {
+            into->observed = child->observed;
+        }
+    }
+    if (take) {
+        into->value = child->value;
+        into->knowledge = child->knowledge;
+        into->cause = child->cause;
+    }
+}
+
+/* Recursion is bounded by RULE_DEPTH_MAX, see rule_check(). */
+static struct verdict evaluate_node(const struct rule *rule, uint32_t *node, bool held,
+                                    const struct alarm_levels *levels,
+                                    const struct indicator *indicators) {
+    const struct rule_node *at = &rule->nodes[(*node)++];
+    if (at->kind == NODE_COMPARE) {
+        return evaluate_comparison(rule, at, held, levels, indicators);
+    }
+    enum tristate decides = at->kind == NODE_ANY ? TRI_TRUE : TRI_FALSE;
+    struct verdict result = evaluate_node(rule, node, held, levels, indicators);
+    for (uint32_t i = 1; i < at->child_count; i++) {
+        struct verdict child = evaluate_node(rule, node, held, levels, indicators);
+        join(&result, &child, decides);
+    }
+    return result;
+}
+
+struct verdict rule_evaluate(const struct rule *rule, uint32_t level_index, bool held,
+                             const struct alarm_levels *alarm_levels,
+                             const struct indicator *indicators) {
+    uint32_t node = rule->levels[level_index].first_node;
+    return evaluate_node(rule, &node, held, alarm_levels, indicators);
+}
+
+const char *indicator_kind_name(enum indicator_kind kind) {
+    static const char *const names[INDICATOR_KIND_COUNT] = {"latest", "rise", "accumulation",
+                                                            "mean", "model"};
+    return (unsigned)kind < INDICATOR_KIND_COUNT ? names[kind] : "unknown";
+}
+
+const char *scale_level_name_vi(const struct scale *scale, uint32_t level) {
+    if (level == 0) {
+        return "dưới mức cảnh báo";
+    }
+    return level <= scale->level_count ? scale->levels[level - 1].name_vi : "";
+}
+
+const char *scale_level_name_en(const struct scale *scale, uint32_t level) {
+    if (level == 0) {
+        return "below warning level";
+    }
+    return level <= scale->level_count ? scale->levels[level - 1].name_en : "";
+}

@@ -1,0 +1,221 @@
+#include "daemon/station/series.h"
+
+#include <math.h>
+#include <stdlib.h>
+
+#include "daemon/base/err.h"
+
+int series_init(enum series_kind kind, int64_t window_us, int64_t period_us,
+                struct series *ret_series) {
+    if (window_us <= 0 || period_us <= 0) {
+        return ERR_INVALID;
+    }
+    int64_t grain_us = window_us / SERIES_SHARE;
+    if (grain_us < period_us / 2) {
+        grain_us = period_us / 2;
+    }
+    if (grain_us < 1) {
+        grain_us = 1;
+    }
+    /* Two neighbours together are longer than a grain, or they would be one. */
+    uint32_t capacity = (uint32_t)(2 * (window_us / grain_us) + 8);
+    struct series_segment *segments = calloc(capacity, sizeof *segments);
+    if (segments == NULL) {
+        return ERR_MEMORY;
+    }
+    *ret_series = (struct series){.kind = kind,
+                                  .window_us = window_us,
+                                  .period_us = period_us,
+                                  .grain_us = grain_us,
+                                  .capacity = capacity,
+                                  .segments = segments};
+    return 0;
+}
+
+void series_finish(struct series *series) {
+    free(series->segments);
+    series->segments = NULL;
+    series->count = 0;
+}
+
+static struct series_segment *at(const struct series *series, uint32_t index) {
+    return &series->segments[(series->first + index) % series->capacity];
+}
+
+static void merge(const struct series *series, struct series_segment *into,
+                  const struct series_segment *from) {
+    if (series->kind == SERIES_RISE) {
+        return; /* the older value stays */
+    }
+    into->end_us = from->end_us;
+    into->good_us += from->good_us;
+    into->amount += from->amount;
+    into->count += from->count;
+    into->good += from->good;
+}
+
+static int64_t rise_tolerance_us(const struct series *series) {
+    int64_t tolerance_us = 2 * series->period_us;
+    return tolerance_us > series->window_us / 10 ? tolerance_us : series->window_us / 10;
+}
+
+static void drop_old(struct series *series, int64_t end_us) {
+    int64_t start_us = end_us - series->window_us;
+    if (series->kind == SERIES_RISE) {
+        start_us -= rise_tolerance_us(series);
+    }
+    while (series->count > 0 && at(series, 0)->end_us <= start_us) {
+        /* A rise still needs the newest value at the far end of its tolerance. */
+        if (series->kind == SERIES_RISE && at(series, 0)->end_us == start_us) {
+            break;
+        }
+        series->first = (series->first + 1) % series->capacity;
+        series->count--;
+    }
+}
+
+void series_add(struct series *series, const struct series_segment *segment) {
+    if (series->count > 0 && segment->end_us <= at(series, series->count - 1)->end_us) {
+        return;
+    }
+    drop_old(series, segment->end_us);
+    if (series->count >= 2) {
+        struct series_segment *before = at(series, series->count - 2);
+        struct series_segment *newest = at(series, series->count - 1);
+        if (newest->end_us - before->start_us <= series->grain_us) {
+            merge(series, before, newest);
+            series->count--;
+        }
+    }
+    if (series->count == series->capacity) {
+        /* Cannot be by the size of the ring; if it were, the oldest evidence goes. */
+        series->first = (series->first + 1) % series->capacity;
+        series->count--;
+    }
+    series->count++;
+    *at(series, series->count - 1) = *segment;
+}
+
+void series_take_back(struct series *series, int64_t end_us) {
+    if (series->count > 0 && at(series, series->count - 1)->end_us == end_us) {
+        series->count--;
+    }
+}
+
+static struct series_value accumulation(const struct series *series, int64_t end_us) {
+    int64_t start_us = end_us - series->window_us;
+    int64_t long_us = series->window_us / 6;
+    if (long_us < 3 * series->period_us) {
+        long_us = 3 * series->period_us;
+    }
+    struct series_value result = {.oldest_us = end_us};
+    double good_us = 0;
+    for (uint32_t i = 0; i < series->count; i++) {
+        const struct series_segment *segment = at(series, i);
+        double share = 1;
+        if (segment->start_us < start_us) {
+            int64_t length_us = segment->end_us - segment->start_us;
+            if (segment->end_us <= start_us || length_us > long_us) {
+                continue;
+            }
+            share = (double)(segment->end_us - start_us) / (double)length_us;
+        }
+        result.value += share * segment->amount;
+        good_us += share * (double)segment->good_us;
+        result.count += segment->count;
+        result.doubtful = result.doubtful || segment->good < segment->count;
+        if (result.oldest_seq == 0) {
+            result.oldest_us = segment->start_us > start_us ? segment->start_us : start_us;
+            result.oldest_seq = segment->seq;
+        }
+    }
+    result.completeness = fmin(1, good_us / (double)series->window_us);
+    if (result.count == 0) {
+        result.value = (double)NAN;
+    }
+    return result;
+}
+
+static struct series_value mean(const struct series *series, int64_t end_us) {
+    int64_t start_us = end_us - series->window_us;
+    struct series_value result = {.oldest_us = end_us};
+    double sum = 0;
+    double good = 0;
+    for (uint32_t i = 0; i < series->count; i++) {
+        const struct series_segment *segment = at(series, i);
+        if (segment->start_us <= start_us) {
+            continue;
+        }
+        sum += segment->amount;
+        good += segment->good;
+        result.count += segment->count;
+        result.doubtful = result.doubtful || segment->good < segment->count;
+        if (result.oldest_seq == 0) {
+            result.oldest_us = segment->start_us;
+            result.oldest_seq = segment->seq;
+        }
+    }
+    double expected = (double)series->window_us / (double)series->period_us;
+    result.value = result.count > 0 ? sum / result.count : (double)NAN;
+    result.completeness = fmin(1, good / expected);
+    return result;
+}
+
+static struct series_value rise(const struct series *series, int64_t end_us) {
+    const struct series_segment *newest = at(series, series->count - 1);
+    int64_t start_us = end_us - series->window_us;
+    const struct series_segment *reference = NULL;
+    /* Newest value at or before the start of the window; drop_old() keeps the tolerance. */
+    for (uint32_t i = 0; i < series->count && at(series, i)->end_us <= start_us; i++) {
+        reference = at(series, i);
+    }
+    struct series_value result = {.value = (double)NAN, .oldest_us = end_us, .count = 1};
+    if (reference == NULL) {
+        reference = at(series, 0);
+        if (reference == newest || newest->end_us != end_us) {
+            return result; /* one value alone has no rise */
+        }
+        result.completeness =
+            (double)(newest->end_us - reference->end_us) / (double)series->window_us;
+        /* Not the whole window, however the division rounds. */
+        result.completeness = fmin(result.completeness, 0.999);
+    } else {
+        result.completeness = 1;
+    }
+    result.value = newest->amount - reference->amount;
+    result.doubtful = newest->good == 0 || reference->good == 0;
+    result.oldest_us = reference->end_us;
+    result.oldest_seq = reference->seq;
+    result.count = 2;
+    return result;
+}
+
+struct series_value series_value(const struct series *series, int64_t end_us) {
+    struct series_value none = {.value = (double)NAN, .oldest_us = end_us};
+    if (series->count == 0) {
+        return none;
+    }
+    switch (series->kind) {
+    case SERIES_ACCUMULATION:
+        return accumulation(series, end_us);
+    case SERIES_MEAN:
+        return mean(series, end_us);
+    case SERIES_RISE:
+        return rise(series, end_us);
+    case SERIES_KIND_COUNT:
+        break;
+    }
+    return none;
+}
+
+double series_counter_step(const struct point *point, double before, double after) {
+    double step = after - before;
+    if (step < 0) {
+        /* NaN modulus (unknown) makes the step NaN. */
+        step += point->counter_modulus;
+    }
+    if (!(step >= 0) || step > point->counter_step_max) {
+        return (double)NAN;
+    }
+    return step;
+}
