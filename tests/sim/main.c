@@ -16,6 +16,7 @@
 #include "scenario.h"
 #include "server.h"
 #include "simclock.h"
+#include "tail.h"
 
 enum { EXIT_FAILED = 1, EXIT_USAGE = 2 };
 
@@ -227,6 +228,13 @@ int main(int argc, char **argv) {
         return EXIT_SUCCESS;
     }
     (void)signal(SIGPIPE, SIG_IGN); /* a peer that is gone shows as a failed write */
+    if (sim.options.tail != NULL) {
+        int result = tail_run(&sim.options, &err);
+        if (result != 0) {
+            (void)fprintf(stderr, "canhbao-sim: %s\n", err.text);
+        }
+        return result == 0 ? EXIT_SUCCESS : EXIT_FAILED;
+    }
     if (load(&sim, &err) != 0) {
         (void)fprintf(stderr, "canhbao-sim: %s\n", err.text);
         return EXIT_USAGE;
