@@ -1,0 +1,156 @@
+#include "daemon/desk.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "daemon/base/text.h"
+#include "daemon/metrics.h"
+
+/* ---- control socket ---- */
+
+static json_t *answer_command(struct desk *desk, const struct control_request *request,
+                              const char *actor, struct err *ret_err) {
+    struct command command = request->command;
+    struct pipeline_reply reply;
+    (void)text_copy(command.actor, sizeof command.actor, actor); /* same bound on both sides */
+    if (request->for_us > 0) {
+        command.until.us = clock_now(desk->view.clock).utc.us + request->for_us;
+    }
+    int result = pipeline_command(desk->view.pipeline, &command, &reply);
+    if (result != 0) {
+        (void)err_set(ret_err, result, "%s", reply.text);
+        return NULL;
+    }
+    return json_pack("{s:s,s:I}", "text", command_kind_name(command.kind), "revision",
+                     (json_int_t)reply.revision);
+}
+
+static json_t *answer(void *ctx, const struct control_request *request, const char *actor,
+                      struct err *ret_err) {
+    struct desk *desk = ctx;
+    const struct view_source *view = &desk->view;
+    (void)err_set(ret_err, ERR_MEMORY, "no memory for the answer");
+    switch (request->verb) {
+    case CONTROL_STATUS:
+        return view_status(view);
+    case CONTROL_STATIONS:
+        return view_stations(view, request->station, ret_err);
+    case CONTROL_READINGS:
+        return view_readings(view, request->station, request->point, (size_t)request->limit,
+                             ret_err);
+    case CONTROL_ALARMS:
+        return view_alarms(view);
+    case CONTROL_EVENTS:
+        return view_events(view, request->after, (size_t)request->limit);
+    case CONTROL_COMMAND:
+        return answer_command(desk, request, actor, ret_err);
+    }
+    (void)err_set(ret_err, ERR_UNSUPPORTED, "this request is not known");
+    return NULL;
+}
+
+struct control_host desk_control_host(struct desk *desk) {
+    return (struct control_host){.ctx = desk, .answer = answer};
+}
+
+/* ---- HTTP ---- */
+
+static int give_json(json_t *value, struct web_reply *ret_reply) {
+    if (value == NULL) {
+        return ERR_MEMORY;
+    }
+    char *text = json_dumps(value, JSON_COMPACT | JSON_PRESERVE_ORDER);
+    json_decref(value);
+    if (text == NULL) {
+        return ERR_MEMORY;
+    }
+    ret_reply->body = text;
+    ret_reply->length = strlen(text);
+    return 0;
+}
+
+static int get_status(struct desk *desk, const struct web_query *query,
+                      struct web_reply *ret_reply) {
+    (void)query;
+    return give_json(view_status(&desk->view), ret_reply);
+}
+
+static int get_alarms(struct desk *desk, const struct web_query *query,
+                      struct web_reply *ret_reply) {
+    (void)query;
+    return give_json(view_alarms(&desk->view), ret_reply);
+}
+
+static int get_stations(struct desk *desk, const struct web_query *query,
+                        struct web_reply *ret_reply) {
+    struct err err;
+    const char *station = web_query_get(query, "station");
+    json_t *stations = view_stations(&desk->view, station, &err);
+    return stations == NULL && station != NULL ? ERR_NOT_FOUND : give_json(stations, ret_reply);
+}
+
+/* A query argument as a whole number; the default when it is not given. */
+static int query_int(const struct web_query *query, const char *name, int64_t min, int64_t max,
+                     int64_t preset, int64_t *ret_value) {
+    const char *text = web_query_get(query, name);
+    if (text == NULL) {
+        *ret_value = preset;
+        return 0;
+    }
+    return text_parse_int(text, min, max, ret_value) != 0 ? ERR_INVALID : 0;
+}
+
+static int get_events(struct desk *desk, const struct web_query *query,
+                      struct web_reply *ret_reply) {
+    int64_t after;
+    int64_t limit;
+    if (query_int(query, "after", -1, INT64_MAX, -1, &after) != 0 ||
+        query_int(query, "limit", 1, CONTROL_EVENTS_MAX, 100, &limit) != 0) {
+        return ERR_INVALID;
+    }
+    return give_json(view_events(&desk->view, after, (size_t)limit), ret_reply);
+}
+
+static int get_metrics(struct desk *desk, const struct web_query *query,
+                       struct web_reply *ret_reply) {
+    (void)query;
+    ret_reply->content_type = "text/plain; version=0.0.4; charset=utf-8";
+    ret_reply->body = metrics_text(&desk->view, &ret_reply->length);
+    return ret_reply->body != NULL ? 0 : ERR_MEMORY;
+}
+
+/* 200 while decisions are made and become durable, 503 otherwise. What merely waits (a broker that
+ * is away, a silent station) is no reason to restart the daemon. */
+static int get_healthz(struct desk *desk, const struct web_query *query,
+                       struct web_reply *ret_reply) {
+    (void)query;
+    struct store_status status;
+    store_status(desk->view.store, &status);
+    bool well = (status.conditions & (STORE_WRITE_FAILED | STORE_DAMAGED)) == 0;
+    ret_reply->status = well ? 200 : 503;
+    return give_json(json_pack("{s:s,s:I}", "state", well ? "ok" : "store failed", "conditions",
+                               (json_int_t)health_count(desk->view.health)),
+                     ret_reply);
+}
+
+static int get(void *ctx, const char *path, const struct web_query *query,
+               struct web_reply *ret_reply) {
+    static const struct {
+        const char *path;
+        int (*get)(struct desk *desk, const struct web_query *query, struct web_reply *ret_reply);
+    } routes[] = {
+        {"/healthz", get_healthz},          {"/metrics", get_metrics},
+        {"/api/v1/status", get_status},     {"/api/v1/alarms", get_alarms},
+        {"/api/v1/stations", get_stations}, {"/api/v1/events", get_events},
+    };
+    for (size_t i = 0; i < sizeof routes / sizeof routes[0]; i++) {
+        if (strcmp(routes[i].path, path) == 0) {
+            return routes[i].get(ctx, query, ret_reply);
+        }
+    }
+    return ERR_NOT_FOUND;
+}
+
+struct web_host desk_web_host(struct desk *desk) {
+    return (struct web_host){.ctx = desk, .get = get};
+}

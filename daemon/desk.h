@@ -1,0 +1,17 @@
+/* The desk: answers what people and programs ask, over the control socket and over HTTP, with one
+ * code path for commands. Thread rule: loop thread only. */
+#ifndef CANHBAO_DAEMON_DESK_H
+#define CANHBAO_DAEMON_DESK_H
+
+#include "daemon/control/control.h"
+#include "daemon/view.h"
+#include "daemon/web/web.h"
+
+struct desk {
+    struct view_source view; /* filled by the owner */
+};
+
+struct control_host desk_control_host(struct desk *desk);
+struct web_host desk_web_host(struct desk *desk);
+
+#endif

@@ -1,0 +1,202 @@
+#include "daemon/metrics.h"
+
+#include <inttypes.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "daemon/base/text.h"
+
+static void head(FILE *out, const char *name, const char *type, const char *help) {
+    fprintf(out, "# HELP %s %s\n# TYPE %s %s\n", name, help, name, type);
+}
+
+static void sample(FILE *out, const char *name, const char *labels, double value) {
+    char number[32];
+    if (!isfinite(value)) {
+        (void)snprintf(number, sizeof number, "NaN");
+    } else {
+        (void)text_format_double(value, number, sizeof number);
+    }
+    fprintf(out, "%s%s %s\n", name, labels, number);
+}
+
+static void single(FILE *out, const char *name, const char *type, const char *help, double value) {
+    head(out, name, type, help);
+    sample(out, name, "", value);
+}
+
+static void write_acquisition(const struct view_source *source, FILE *out) {
+    struct endpoint_stats total = {0};
+    size_t connected = 0;
+    size_t count =
+        source->acquisition != NULL ? acquisition_endpoint_count(source->acquisition) : 0;
+    for (size_t i = 0; i < count; i++) {
+        struct endpoint_stats stats;
+        acquisition_endpoint_stats(source->acquisition, i, &stats);
+        connected += stats.state == ENDPOINT_CONNECTED;
+        total.polls += stats.polls;
+        total.replies += stats.replies;
+        total.timeouts += stats.timeouts;
+        total.bad_replies += stats.bad_replies;
+        total.foreign_replies += stats.foreign_replies;
+        total.exceptions += stats.exceptions;
+        total.lost += stats.lost;
+        total.skipped += stats.skipped;
+        total.connects += stats.connects;
+        total.connect_failures += stats.connect_failures;
+        total.dead_units += stats.dead_units;
+        for (size_t b = 0; b < ROUND_TRIP_BUCKETS; b++) {
+            total.round_trips[b] += stats.round_trips[b];
+        }
+    }
+    single(out, "canhbao_endpoints", "gauge", "Configured Modbus endpoints.", (double)count);
+    single(out, "canhbao_endpoints_connected", "gauge", "Endpoints with a connection.",
+           (double)connected);
+    single(out, "canhbao_units_dead", "gauge", "Units that do not answer.", total.dead_units);
+    single(out, "canhbao_polls_total", "counter", "Requests sent.", (double)total.polls);
+    head(out, "canhbao_poll_results_total", "counter", "How requests and slots ended.");
+    sample(out, "canhbao_poll_results_total", "{result=\"reply\"}", (double)total.replies);
+    sample(out, "canhbao_poll_results_total", "{result=\"timeout\"}", (double)total.timeouts);
+    sample(out, "canhbao_poll_results_total", "{result=\"bad_reply\"}", (double)total.bad_replies);
+    sample(out, "canhbao_poll_results_total", "{result=\"foreign_reply\"}",
+           (double)total.foreign_replies);
+    sample(out, "canhbao_poll_results_total", "{result=\"exception\"}", (double)total.exceptions);
+    sample(out, "canhbao_poll_results_total", "{result=\"lost\"}", (double)total.lost);
+    sample(out, "canhbao_poll_results_total", "{result=\"skipped\"}", (double)total.skipped);
+    single(out, "canhbao_connects_total", "counter", "Connections made.", (double)total.connects);
+    single(out, "canhbao_connect_failures_total", "counter", "Connections that failed.",
+           (double)total.connect_failures);
+    head(out, "canhbao_round_trip_seconds", "gauge",
+         "Round trip of requests, by quantile since the start.");
+    sample(out, "canhbao_round_trip_seconds", "{quantile=\"0.5\"}",
+           endpoint_round_trip_us(&total, 0.5) / 1e6);
+    sample(out, "canhbao_round_trip_seconds", "{quantile=\"0.95\"}",
+           endpoint_round_trip_us(&total, 0.95) / 1e6);
+}
+
+static void write_pipeline(const struct view_source *source, FILE *out) {
+    static const char *const kinds[ENGINE_INPUT_KIND_COUNT] = {
+        [ENGINE_READING] = "{kind=\"reading\"}", [ENGINE_MODEL_RESULT] = "{kind=\"model_result\"}",
+        [ENGINE_COMMAND] = "{kind=\"command\"}", [ENGINE_TICK] = "{kind=\"tick\"}",
+        [ENGINE_START] = "{kind=\"start\"}",
+    };
+    struct pipeline_counters counters = pipeline_counters(source->pipeline);
+    head(out, "canhbao_inputs_total", "counter", "Inputs that the engine took.");
+    for (int i = 0; i < ENGINE_INPUT_KIND_COUNT; i++) {
+        sample(out, "canhbao_inputs_total", kinds[i], (double)counters.inputs[i]);
+    }
+    single(out, "canhbao_inputs_refused_total", "counter", "Inputs that could not be taken.",
+           (double)counters.refused);
+    single(out, "canhbao_values_total", "counter", "Readings with a value.",
+           (double)counters.values);
+    single(out, "canhbao_failures_total", "counter", "Readings without a value.",
+           (double)counters.failures);
+    single(out, "canhbao_events_total", "counter", "Transitions of alarms.",
+           (double)counters.events);
+    single(out, "canhbao_start_gap_seconds", "gauge", "Downtime before this start.",
+           (double)counters.gap_us / 1e6);
+    single(out, "canhbao_commit_seconds", "gauge", "The last commit took so long.",
+           (double)counters.commit_us_last / 1e6);
+    single(out, "canhbao_commit_max_seconds", "gauge", "The longest commit since the start.",
+           (double)counters.commit_us_max / 1e6);
+}
+
+/* The samples of one family must stand together, so the alarms are visited once per family. */
+static int write_alarm_level(void *ctx, const struct alarm_view *view) {
+    FILE *out = ctx;
+    const struct alarm *alarm = view->alarm;
+    /* ids are [a-z0-9._-]: nothing to escape */
+    fprintf(out, "canhbao_alarm_level{rule=\"%s\",place=\"%s\",hazard=\"%s\",scale=\"%s\"} ",
+            view->rule->id, view->place.id, view->rule->hazard, view->rule->scale.id);
+    if (alarm->assessed) {
+        fprintf(out, "%u\n", alarm->level);
+    } else {
+        fputs("NaN\n", out);
+    }
+    return 0;
+}
+
+static int write_alarm_knowledge(void *ctx, const struct alarm_view *view) {
+    FILE *out = ctx;
+    fprintf(out, "canhbao_alarm_knowledge{rule=\"%s\",place=\"%s\",knowledge=\"%s\"} 1\n",
+            view->rule->id, view->place.id, knowledge_name(view->alarm->knowledge));
+    return 0;
+}
+
+static void write_store(const struct view_source *source, FILE *out) {
+    struct store_status status;
+    store_status(source->store, &status);
+    single(out, "canhbao_store_commits_total", "counter", "Transactions.", (double)status.commits);
+    single(out, "canhbao_store_commit_failures_total", "counter", "Transactions that failed.",
+           (double)status.commit_failures);
+    single(out, "canhbao_store_readings_shed_total", "counter",
+           "Readings dropped because the disk is full.", (double)status.readings_shed);
+    single(out, "canhbao_store_observations_shed_total", "counter",
+           "Undelivered observations dropped at their bound.", (double)status.observations_shed);
+    single(out, "canhbao_store_bytes", "gauge", "Size of the database file.",
+           (double)status.file_bytes);
+    single(out, "canhbao_outbox_rows", "gauge", "Messages committed and not delivered.",
+           (double)status.outbox_rows);
+}
+
+static void write_delivery(const struct view_source *source, FILE *out) {
+    if (source->outbox == NULL) {
+        return;
+    }
+    struct outbox_status outbox;
+    struct kafka_status kafka;
+    outbox_status(source->outbox, clock_wire(source->clock), &outbox);
+    kafka_status(source->kafka, &kafka);
+    single(out, "canhbao_kafka_connected", "gauge", "1 while a broker is reachable.",
+           kafka.connected);
+    single(out, "canhbao_kafka_producers_total", "counter", "Producers made, the first included.",
+           (double)kafka.builds);
+    single(out, "canhbao_kafka_errors_total", "counter", "Errors of the Kafka library.",
+           (double)kafka.errors);
+    single(out, "canhbao_messages_sent_total", "counter", "Messages handed to the producer.",
+           (double)outbox.sent);
+    single(out, "canhbao_messages_delivered_total", "counter",
+           "Messages that the broker acknowledged.", (double)outbox.delivered);
+    single(out, "canhbao_messages_failed_total", "counter",
+           "Failed deliveries; each is tried again.", (double)outbox.failed);
+    single(out, "canhbao_outbox_oldest_seconds", "gauge", "The oldest message waits for so long.",
+           (double)outbox.oldest_us / 1e6);
+}
+
+char *metrics_text(const struct view_source *source, size_t *ret_length) {
+    char *text = NULL;
+    FILE *out = open_memstream(&text, ret_length);
+    if (out == NULL) {
+        return NULL;
+    }
+    head(out, "canhbao_info", "gauge", "Version and node.");
+    fprintf(out, "canhbao_info{version=\"%s\",node=\"%s\",status=\"%s\"} 1\n", CANHBAO_VERSION,
+            source->site->settings.id, message_status_name(source->messages.status));
+    single(out, "canhbao_clock_scale", "gauge",
+           "Scenario seconds per real second; 1 but in drills.", clock_scale(source->clock));
+    write_acquisition(source, out);
+    write_pipeline(source, out);
+    head(
+        out, "canhbao_alarm_level", "gauge",
+        "Level on the scale of the label; NaN: never assessed. Read with canhbao_alarm_knowledge.");
+    const struct engine *engine = pipeline_engine(source->pipeline);
+    (void)engine_visit_alarms(engine, write_alarm_level, out); /* never stops early */
+    head(out, "canhbao_alarm_knowledge", "gauge", "How well the level is known.");
+    (void)engine_visit_alarms(engine, write_alarm_knowledge, out); /* never stops early */
+    single(out, "canhbao_conditions", "gauge", "Standing faults of the warning system.",
+           (double)health_count(source->health));
+    head(out, "canhbao_condition", "gauge", "One standing fault.");
+    for (size_t i = 0; i < health_count(source->health); i++) {
+        const struct condition *condition = health_get(source->health, i);
+        fprintf(out, "canhbao_condition{class=\"%s\",subject=\"%s\"} 1\n",
+                condition_class_name(condition->class), condition->subject);
+    }
+    write_store(source, out);
+    write_delivery(source, out);
+    if (fclose(out) != 0) {
+        free(text);
+        return NULL;
+    }
+    return text;
+}

@@ -1,0 +1,399 @@
+#include "daemon/view.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "alerts/message/json.h"
+#include "daemon/base/text.h"
+
+static json_t *time_value(struct utc_us time) {
+    char text[32];
+    text_format_time(time.us, text, sizeof text);
+    return json_string(text);
+}
+
+static json_t *number_value(double value) {
+    return isfinite(value) ? json_real(value) : json_null();
+}
+
+size_t *view_map_endpoints(const struct site *site) {
+    size_t *map = calloc(site->station_count + 1, sizeof *map);
+    size_t count = site->modbus.endpoint_count;
+    size_t at = 0; /* neighbours in the configuration usually share or follow each other */
+    for (size_t i = 0; map != NULL && i < site->station_count; i++) {
+        const struct modbus_endpoint_config *wanted = &site->links[i].endpoint;
+        for (size_t tried = 0; tried < count; tried++, at = (at + 1) % count) {
+            const struct modbus_endpoint_config *endpoint = &site->modbus.endpoints[at];
+            if (endpoint->port == wanted->port && strcmp(endpoint->host, wanted->host) == 0) {
+                break;
+            }
+        }
+        map[i] = at;
+    }
+    return map;
+}
+
+bool view_is_stale(const struct view_source *source, uint32_t point,
+                   const struct reading *reading) {
+    return clock_now(source->clock).utc.us - reading->received.utc.us >
+           source->site->points[point].stale_after_us;
+}
+
+/* ---- status ---- */
+
+static json_t *conditions_value(const struct health *health) {
+    json_t *list = json_array();
+    for (size_t i = 0; i < health_count(health); i++) {
+        const struct condition *condition = health_get(health, i);
+        json_array_append_new(
+            list,
+            json_pack("{s:s,s:s,s:o,s:I,s:s}", "class", condition_class_name(condition->class),
+                      "subject", condition->subject, "since", time_value(condition->since.utc),
+                      "count", (json_int_t)condition->count, "text", condition->text));
+    }
+    return list;
+}
+
+struct alarm_counts {
+    int64_t total, raised, unacknowledged, not_fresh, overridden;
+};
+
+static int count_alarm(void *ctx, const struct alarm_view *view) {
+    struct alarm_counts *counts = ctx;
+    const struct alarm *alarm = view->alarm;
+    counts->total++;
+    counts->raised += alarm->assessed && alarm->level > 0;
+    counts->unacknowledged += alarm->annunciation == ANNUNCIATION_UNACKNOWLEDGED ||
+                              alarm->annunciation == ANNUNCIATION_RETURNED_UNACKNOWLEDGED;
+    counts->not_fresh += alarm->knowledge != KNOWLEDGE_FRESH;
+    counts->overridden += alarm_override_shown(alarm) != OVERRIDE_NONE;
+    return 0;
+}
+
+static json_t *alarm_counts_value(const struct view_source *source) {
+    struct alarm_counts counts = {0};
+    (void)engine_visit_alarms(pipeline_engine(source->pipeline), count_alarm,
+                              &counts); /* never stops */
+    return json_pack("{s:I,s:I,s:I,s:I,s:I}", "total", (json_int_t)counts.total, "raised",
+                     (json_int_t)counts.raised, "unacknowledged", (json_int_t)counts.unacknowledged,
+                     "not_fresh", (json_int_t)counts.not_fresh, "overridden",
+                     (json_int_t)counts.overridden);
+}
+
+static bool station_answers(const struct view_source *source, size_t station) {
+    const struct station *entry = &source->site->stations[station];
+    for (uint32_t i = 0; i < entry->point_count; i++) {
+        uint32_t point = entry->first_point + i;
+        const struct reading *reading = pipeline_newest_value(source->pipeline, point);
+        if (reading != NULL && !view_is_stale(source, point, reading)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static json_t *station_counts_value(const struct view_source *source) {
+    size_t answering = 0;
+    size_t provisional = 0;
+    for (size_t i = 0; i < source->site->station_count; i++) {
+        answering += station_answers(source, i);
+        provisional += source->site->stations[i].provisional;
+    }
+    return json_pack("{s:I,s:I,s:I}", "total", (json_int_t)source->site->station_count, "answering",
+                     (json_int_t)answering, "provisional", (json_int_t)provisional);
+}
+
+static json_t *delivery_value(const struct view_source *source) {
+    if (source->outbox == NULL) {
+        return json_pack("{s:b}", "enabled", 0);
+    }
+    struct outbox_status outbox;
+    struct kafka_status kafka;
+    outbox_status(source->outbox, clock_wire(source->clock), &outbox);
+    kafka_status(source->kafka, &kafka);
+    return json_pack("{s:b,s:b,s:I,s:I,s:I,s:I,s:f,s:I,s:s}", "enabled", 1, "connected",
+                     kafka.connected, "delivered", (json_int_t)outbox.delivered, "in_flight",
+                     (json_int_t)outbox.in_flight, "alerts_waiting",
+                     (json_int_t)outbox.waiting[KAFKA_TOPIC_ALERT], "observations_waiting",
+                     (json_int_t)outbox.waiting[KAFKA_TOPIC_OBSERVATION], "oldest_s",
+                     (double)outbox.oldest_us / 1e6, "producers_built", (json_int_t)kafka.builds,
+                     "last_error", kafka.last_error);
+}
+
+static json_t *store_value(const struct view_source *source) {
+    struct store_status status;
+    store_status(source->store, &status);
+    return json_pack("{s:I,s:I,s:I,s:I,s:I,s:I}", "commits", (json_int_t)status.commits,
+                     "commit_failures", (json_int_t)status.commit_failures, "readings_shed",
+                     (json_int_t)status.readings_shed, "observations_shed",
+                     (json_int_t)status.observations_shed, "outbox_rows",
+                     (json_int_t)status.outbox_rows, "file_bytes", (json_int_t)status.file_bytes);
+}
+
+static json_t *inputs_value(const struct view_source *source) {
+    struct pipeline_counters counters = pipeline_counters(source->pipeline);
+    return json_pack("{s:I,s:I,s:I,s:I,s:I,s:I,s:I}", "readings",
+                     (json_int_t)counters.inputs[ENGINE_READING], "values",
+                     (json_int_t)counters.values, "failures", (json_int_t)counters.failures,
+                     "model_results", (json_int_t)counters.inputs[ENGINE_MODEL_RESULT], "commands",
+                     (json_int_t)counters.inputs[ENGINE_COMMAND], "events",
+                     (json_int_t)counters.events, "refused", (json_int_t)counters.refused);
+}
+
+json_t *view_status(const struct view_source *source) {
+    const struct site_settings *settings = &source->site->settings;
+    struct moment now = clock_now(source->clock);
+    struct pipeline_counters counters = pipeline_counters(source->pipeline);
+    return json_pack(
+        "{s:s,s:s,s:s,s:s,s:s,s:b,s:b,s:f,s:o,s:o,s:f,s:o,s:o,s:o,s:o,s:o,s:o}", "version",
+        CANHBAO_VERSION, "node", settings->id, "name_vi", settings->name_vi, "name_en",
+        settings->name_en, "status", message_status_name(source->messages.status), "reconstructed",
+        source->messages.reconstructed, "provisional", settings->provisional, "clock_scale",
+        clock_scale(source->clock), "time", time_value(now.utc), "started",
+        time_value(source->started.utc), "gap_before_start_s", (double)counters.gap_us / 1e6,
+        "stations", station_counts_value(source), "alarms", alarm_counts_value(source), "inputs",
+        inputs_value(source), "store", store_value(source), "delivery", delivery_value(source),
+        "conditions", conditions_value(source->health));
+}
+
+json_t *view_health(const struct view_source *source) {
+    return json_pack("{s:s,s:s,s:o,s:o,s:s,s:o,s:o,s:o}", "node", source->site->settings.id,
+                     "version", CANHBAO_VERSION, "time", time_value(clock_now(source->clock).utc),
+                     "started", time_value(source->started.utc), "status",
+                     message_status_name(source->messages.status), "stations",
+                     station_counts_value(source), "alarms", alarm_counts_value(source),
+                     "conditions", conditions_value(source->health));
+}
+
+/* ---- stations ---- */
+
+static json_t *point_value(const struct view_source *source, uint32_t index) {
+    const struct point *point = &source->site->points[index];
+    const struct reading *newest = pipeline_newest(source->pipeline, index);
+    const struct reading *value = pipeline_newest_value(source->pipeline, index);
+    json_t *object = json_pack("{s:s,s:s,s:s,s:b}", "id", point->id, "quantity", point->quantity,
+                               "unit", point->unit, "provisional", point->provisional);
+    if (object == NULL) {
+        return NULL;
+    }
+    /* The value is the newest one that came; `status` is how the newest request went. */
+    json_object_set_new(object, "value", number_value(value != NULL ? value->value : NAN));
+    json_object_set_new(object, "time",
+                        value != NULL ? time_value(value->received.utc) : json_null());
+    json_object_set_new(object, "quality_flag",
+                        value != NULL ? json_integer(value->flag) : json_null());
+    json_object_set_new(object, "quality",
+                        json_string(value == NULL                    ? "missing"
+                                    : value->flag == QUALITY_GOOD    ? "good"
+                                    : value->flag == QUALITY_SUSPECT ? "suspect"
+                                    : value->flag == QUALITY_FAIL    ? "fail"
+                                    : value->flag == QUALITY_MISSING ? "missing"
+                                                                     : "not evaluated"));
+    json_object_set_new(object, "stale",
+                        json_boolean(value == NULL || view_is_stale(source, index, value)));
+    json_object_set_new(
+        object, "status",
+        json_string(newest != NULL ? reading_status_name(newest->status) : "no_data_yet"));
+    json_object_set_new(object, "asked",
+                        newest != NULL ? time_value(newest->received.utc) : json_null());
+    return object;
+}
+
+static json_t *link_value(const struct view_source *source, size_t station) {
+    struct endpoint_stats stats;
+    if (source->acquisition == NULL || acquisition_endpoint_count(source->acquisition) == 0) {
+        return json_null();
+    }
+    size_t endpoint = source->endpoint_of_station[station];
+    acquisition_endpoint_stats(source->acquisition, endpoint, &stats);
+    return json_pack(
+        "{s:s,s:s,s:o,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:o,s:o}", "state",
+        endpoint_state_name(stats.state), "why", stats.why, "last_success",
+        stats.has_success ? time_value(stats.last_success.utc) : json_null(), "connects",
+        (json_int_t)stats.connects, "polls", (json_int_t)stats.polls, "replies",
+        (json_int_t)stats.replies, "timeouts", (json_int_t)stats.timeouts, "bad_replies",
+        (json_int_t)stats.bad_replies, "exceptions", (json_int_t)stats.exceptions, "skipped",
+        (json_int_t)stats.skipped, "round_trip_p50_ms",
+        number_value(endpoint_round_trip_us(&stats, 0.5) / 1000.0), "round_trip_p95_ms",
+        number_value(endpoint_round_trip_us(&stats, 0.95) / 1000.0));
+}
+
+static json_t *station_value(const struct view_source *source, size_t index) {
+    const struct station *station = &source->site->stations[index];
+    json_t *points = json_array();
+    for (uint32_t i = 0; i < station->point_count; i++) {
+        json_array_append_new(points, point_value(source, station->first_point + i));
+    }
+    return json_pack(
+        "{s:s,s:s,s:s,s:s,s:s,s:o,s:o,s:b,s:s,s:s,s:o,s:o}", "id", station->id, "name_vi",
+        station->name_vi, "name_en", station->name_en, "kind", station->kind, "basin",
+        station->basin, "latitude_deg", number_value(station->latitude_deg), "longitude_deg",
+        number_value(station->longitude_deg), "provisional", station->provisional, "note",
+        station->note, "state", station_answers(source, index) ? "answering" : "silent", "link",
+        link_value(source, index), "points", points);
+}
+
+static size_t find_station(const struct site *site, const char *id) {
+    size_t index = 0;
+    while (index < site->station_count && strcmp(site->stations[index].id, id) != 0) {
+        index++;
+    }
+    return index;
+}
+
+json_t *view_stations(const struct view_source *source, const char *station, struct err *ret_err) {
+    const struct site *site = source->site;
+    bool all = station == NULL || station[0] == '\0';
+    size_t first = all ? 0 : find_station(site, station);
+    if (!all && first == site->station_count) {
+        (void)err_set(ret_err, ERR_NOT_FOUND, "there is no station '%s'", station);
+        return NULL;
+    }
+    json_t *list = json_array();
+    for (size_t i = first; i < (all ? site->station_count : first + 1); i++) {
+        json_array_append_new(list, station_value(source, i));
+    }
+    return list;
+}
+
+/* ---- alarms and events ---- */
+
+struct alarm_list {
+    const struct view_source *source;
+    json_t *list;
+    char text[MESSAGE_SIZE_MAX];
+};
+
+static int add_alarm(void *ctx, const struct alarm_view *view) {
+    struct alarm_list *alarms = ctx;
+    size_t length;
+    if (message_alert_state(view, &alarms->source->messages, alarms->text, sizeof alarms->text,
+                            &length) == 0) {
+        json_array_append_new(alarms->list, json_loadb(alarms->text, length, 0, NULL));
+    }
+    return 0;
+}
+
+json_t *view_alarms(const struct view_source *source) {
+    struct alarm_list *alarms = calloc(1, sizeof *alarms);
+    if (alarms == NULL) {
+        return NULL;
+    }
+    alarms->source = source;
+    alarms->list = json_array();
+    (void)engine_visit_alarms(pipeline_engine(source->pipeline), add_alarm,
+                              alarms); /* never stops */
+    json_t *list = alarms->list;
+    free(alarms);
+    return list;
+}
+
+static int add_event(void *ctx, const struct store_event *event) {
+    json_t *alert = json_loadb(event->body, event->body_len, 0, NULL);
+    if (alert != NULL) {
+        json_array_append_new(
+            ctx, json_pack("{s:I,s:o}", "number", (json_int_t)event->seq, "alert", alert));
+    }
+    return 0;
+}
+
+json_t *view_events(const struct view_source *source, int64_t after, size_t limit) {
+    json_t *list = json_array();
+    if (after < 0) {
+        int64_t last = store_events_last(source->store);
+        after = last > (int64_t)limit ? last - (int64_t)limit : 0;
+    }
+    /* A failing read leaves the list short; the store's own condition tells why. */
+    (void)store_read_events(source->store, after, limit, add_event, list);
+    return list;
+}
+
+/* ---- readings ---- */
+
+struct reading_list {
+    const struct point *point;
+    json_t *list;
+};
+
+static int add_reading(void *ctx, const struct reading *reading) {
+    struct reading_list *readings = ctx;
+    json_array_append_new(readings->list,
+                          json_pack("{s:s,s:s,s:I,s:o,s:o,s:s,s:I}", "point", readings->point->id,
+                                    "unit", readings->point->unit, "seq", (json_int_t)reading->seq,
+                                    "time", time_value(reading->received.utc), "value",
+                                    number_value(reading->value), "status",
+                                    reading_status_name(reading->status), "quality_flag",
+                                    (json_int_t)reading->flag));
+    return 0;
+}
+
+static int64_t seq_of(const json_t *reading) {
+    return json_integer_value(json_object_get(reading, "seq"));
+}
+
+static int newest_first(const void *left, const void *right) {
+    int64_t a = seq_of(*(json_t *const *)left);
+    int64_t b = seq_of(*(json_t *const *)right);
+    return a < b ? 1 : a > b ? -1 : 0;
+}
+
+/* The `limit` newest of a list, newest first. */
+static json_t *sorted(json_t *list, size_t limit) {
+    size_t count = json_array_size(list);
+    json_t **items = calloc(count + 1, sizeof(json_t *));
+    json_t *result = json_array();
+    for (size_t i = 0; items != NULL && i < count; i++) {
+        items[i] = json_array_get(list, i);
+    }
+    if (items != NULL) {
+        qsort(items, count, sizeof(json_t *), newest_first);
+        for (size_t i = 0; i < count && i < limit; i++) {
+            json_array_append(result, items[i]);
+        }
+    }
+    free(items);
+    json_decref(list);
+    return result;
+}
+
+json_t *view_readings(const struct view_source *source, const char *station, const char *point,
+                      size_t limit, struct err *ret_err) {
+    const struct site *site = source->site;
+    size_t index = find_station(site, station);
+    if (index == site->station_count) {
+        (void)err_set(ret_err, ERR_NOT_FOUND, "there is no station '%s'", station);
+        return NULL;
+    }
+    const struct station *entry = &site->stations[index];
+    struct reading_list readings = {.list = json_array()};
+    struct utc_us to = {clock_now(source->clock).utc.us + 1};
+    bool found = false;
+    for (uint32_t i = entry->first_point; i < entry->first_point + entry->point_count; i++) {
+        int64_t handle;
+        readings.point = &site->points[i];
+        if (point != NULL && point[0] != '\0' && strcmp(readings.point->id, point) != 0) {
+            continue;
+        }
+        found = true;
+        struct utc_us from = {to.us - (int64_t)limit * readings.point->period_us};
+        int result = store_point_handle(source->store, station, readings.point->id,
+                                        readings.point->unit, &handle, ret_err);
+        if (result == 0) {
+            result =
+                store_read_readings(source->store, handle, from, to, limit, add_reading, &readings);
+        }
+        if (result != 0) {
+            json_decref(readings.list);
+            (void)err_set(ret_err, result, "the store cannot give the readings: %s",
+                          err_name(result));
+            return NULL;
+        }
+    }
+    if (!found) {
+        json_decref(readings.list);
+        (void)err_set(ret_err, ERR_NOT_FOUND, "station '%s' has no point '%s'", station, point);
+        return NULL;
+    }
+    return sorted(readings.list, limit);
+}
