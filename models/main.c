@@ -8,6 +8,7 @@
 /* One line a model; keep the table in the order of the work flow. */
 static const struct model *const table[] = {
     &model_gr,
+    &model_route,
     NULL,
 };
 

@@ -6,5 +6,6 @@
 #include "models/model.h"
 
 extern const struct model model_gr;
+extern const struct model model_route;
 
 #endif

@@ -85,7 +85,8 @@ int muskingum_nonlinear(double k, double x, double m, double dt_h, const double 
             storage = k * pow(inflow_m3_s[i], m);
         } else {
             double before = inflow_m3_s[i - 1];
-            storage = fmax(0, storage + dt_h * (before - ret_outflow_m3_s[i - 1]));
+            double leaving = (pow(storage / k, 1 / m) - x * before) / (1 - x);
+            storage = fmax(0, storage + dt_h * (before - leaving));
             ret_outflow_m3_s[i] = fmax(0, (pow(storage / k, 1 / m) - x * before) / (1 - x));
         }
         /* The travel time dS/dO at the flow before the gap. */

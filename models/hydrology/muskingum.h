@@ -21,7 +21,8 @@ int muskingum_linear(double k_h, double x, double dt_h, const double *inflow_m3_
                      double *ret_outflow_m3_s, bool *ret_recovering, struct err *ret_err);
 
 /* Non-linear: S = K [X I + (1 - X) O]^m (Gill 1978), explicit Euler as in the published fits to
- * Wilson's flood (Tung 1985): O(t) from S(t) and I(t - 1). Outflow is cut at 0. */
+ * Wilson's flood (Tung 1985): dS(t - 1) from S(t - 1) and I(t - 1), then O(t) from S(t) and I(t -
+ * 1). Outflow is cut at 0. */
 int muskingum_nonlinear(double k, double x, double m, double dt_h, const double *inflow_m3_s,
                         size_t count, double *ret_outflow_m3_s, bool *ret_recovering,
                         struct err *ret_err);

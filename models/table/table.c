@@ -317,14 +317,21 @@ static int parse_time(const char *text, int64_t *ret_utc_us) {
     if (text_parse_time(text, ret_utc_us) == 0) {
         return 0;
     }
-    if (length != 10 && length != 16 && length != 19) {
+    if (length < 10 || length > 22) {
         return ERR_SYNTAX;
     }
-    memcpy(full, text, length + 1);
-    if (length > 10 && full[10] == ' ') {
+    const char *zone = length > 16 && text[16] != ':' ? text + 16 : length > 19 ? text + 19 : "Z";
+    size_t kept = length < 16 ? 10 : length < 19 || zone == text + 16 ? 16 : 19;
+    if (length != kept && zone != text + kept) {
+        return ERR_SYNTAX;
+    }
+    memcpy(full, text, kept);
+    full[kept] = '\0';
+    if (kept > 10 && full[10] == ' ') {
         full[10] = 'T';
     }
-    strcat(full, length == 10 ? "T00:00:00Z" : length == 16 ? ":00Z" : "Z");
+    strcat(full, kept == 10 ? "T00:00:00" : kept == 16 ? ":00" : "");
+    strcat(full, zone);
     return text_parse_time(full, ret_utc_us);
 }
 

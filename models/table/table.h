@@ -46,8 +46,8 @@ const char *table_text(const struct table *table, size_t row, size_t column);
 int table_numbers(const struct table *table, size_t column, double min, double max,
                   double *ret_values, struct err *ret_err);
 
-/* A column as UTC microseconds. Forms: RFC 3339 with zone, and "2004-01-01",
- * "2004-01-01T06:00[:00]", "2004-01-01 06:00[:00]" without a zone, which are taken as UTC. Strictly
+/* A column as UTC microseconds. Forms: RFC 3339, and shorter ones: "2004-01-01",
+ * "2004-01-01T06:00[:00][zone]", with a blank for the T; without a zone they are UTC. Strictly
  * increasing; a missing time is refused. */
 int table_times(const struct table *table, size_t column, int64_t *ret_utc_us, struct err *ret_err);
 

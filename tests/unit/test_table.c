@@ -98,7 +98,7 @@ static void test_times(void **state) {
     int64_t us[3];
     struct err err = {0};
     struct table *t =
-        parse("time\n2004-02-28T23:00\n2004-02-29 00:00:00\n2004-02-29T08:00:00+07:00\n");
+        parse("time\n2004-02-28T23:00\n2004-02-29 00:00:00\n2004-02-29T08:00+07:00\n");
     assert_int_equal(table_series(t, 0, 3600000000, us, NULL), 0);
     assert_true(us[0] == 1078009200000000 && us[1] - us[0] == 3600000000);
     table_destroy(t);
@@ -109,7 +109,9 @@ static void test_times(void **state) {
     table_destroy(t);
     static const char *const bad[] = {
         "time\n2004-01-02\n2004-01-01\n", "time\n2004-01-02\n\"\"\n", "time\n2003-02-29\n",
-        "time\n2004-01-01T24:00\n",       "time\n01/02/2004\n",       "time\n2004-01-01X00:00\n"};
+        "time\n2004-01-01T24:00\n",       "time\n01/02/2004\n",       "time\n2004-01-01T00\n",
+        "time\n2004-01-01T00:00:\n",      "time\n2004-01-01Z\n",      "time\n2004-01-01T00:00Zx\n",
+        "time\n2004-01-01X00:00\n"};
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         t = parse(bad[i]);
         if (table_times(t, 0, us, NULL) == 0) {
