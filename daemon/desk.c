@@ -5,6 +5,7 @@
 
 #include "daemon/base/text.h"
 #include "daemon/metrics.h"
+#include "daemon/web/console.h"
 
 /* ---- control socket ---- */
 
@@ -133,15 +134,33 @@ static int get_healthz(struct desk *desk, const struct web_query *query,
                      ret_reply);
 }
 
+static int get_console(struct desk *desk, const struct web_query *query,
+                       struct web_reply *ret_reply) {
+    (void)desk;
+    (void)query;
+    ret_reply->content_type = "text/html; charset=utf-8";
+    ret_reply->body = malloc(console_page_length);
+    if (ret_reply->body == NULL) {
+        return ERR_MEMORY;
+    }
+    memcpy(ret_reply->body, console_page, console_page_length);
+    ret_reply->length = console_page_length;
+    return 0;
+}
+
 static int get(void *ctx, const char *path, const struct web_query *query,
                struct web_reply *ret_reply) {
     static const struct {
         const char *path;
         int (*get)(struct desk *desk, const struct web_query *query, struct web_reply *ret_reply);
     } routes[] = {
-        {"/healthz", get_healthz},          {"/metrics", get_metrics},
-        {"/api/v1/status", get_status},     {"/api/v1/alarms", get_alarms},
-        {"/api/v1/stations", get_stations}, {"/api/v1/events", get_events},
+        {"/", get_console},
+        {"/healthz", get_healthz},
+        {"/metrics", get_metrics},
+        {"/api/v1/status", get_status},
+        {"/api/v1/alarms", get_alarms},
+        {"/api/v1/stations", get_stations},
+        {"/api/v1/events", get_events},
     };
     for (size_t i = 0; i < sizeof routes / sizeof routes[0]; i++) {
         if (strcmp(routes[i].path, path) == 0) {
