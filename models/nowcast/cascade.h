@@ -1,0 +1,35 @@
+/* What a rain field remembers, scale by scale: an AR(2) process for every wavenumber.
+ *
+ * Seed 2003 (cascade, S-PROG); Pulkkinen et al. 2019, section 2 (bands, AR(2), noise filter). The
+ * field is 10 log10 of the rate above the dry value (-15 dB), so dry and missing are 0. Thread
+ * rule: a cascade is read-only once made. */
+#ifndef CANHBAO_NOWCAST_CASCADE_H
+#define CANHBAO_NOWCAST_CASCADE_H
+
+#include "models/nowcast/fft2.h"
+
+enum { CASCADE_BANDS = 6 };
+
+struct cascade {
+    int nx; /* of the box of fft2, and columns of a half spectrum */
+    int ny;
+    int columns;
+    size_t points;             /* ny * columns */
+    struct fft2_value *now;    /* spectrum of the newest frame, [points] */
+    struct fft2_value *before; /* of the frame one step earlier, brought to the same place */
+    float *phi1;               /* X(t+1) = phi1 X(t) + phi2 X(t-1) + innovation * noise, [points] */
+    float *phi2;
+    float *innovation;
+    double rho1[CASCADE_BANDS]; /* correlation one and two steps apart */
+    double rho2[CASCADE_BANDS];
+};
+
+/* frames: rates in mm/h of nx * ny, NaN = missing, oldest first, the last one the newest, all
+ * brought to the place of the newest; lag_steps[i] > 0 is the age of frame i < count - 1 in steps.
+ * count 2 or 3. With two frames, or frames that are not one and two steps old, the process is of
+ * first order. ERR_MEMORY. */
+int cascade_init(struct fft2 *fft, const float *const *frames, const double *lag_steps, int count,
+                 int nx, int ny, struct cascade *ret_cascade);
+void cascade_finish(struct cascade *cascade);
+
+#endif
