@@ -68,16 +68,15 @@ static float above_threshold(float rate) {
     return rate >= rain_min_mm_h ? 10.0F * log10f(rate) - rain_min_dbr : 0.0F;
 }
 
-/* Lays a frame into the box, transforms it. Where an older frame is missing (rain that came in
- * since) the newest one stands for it. */
+/* Lays a frame into the box, transforms it. Missing is 0, as dry. */
 static void transform_frame(struct analysis *a, const struct cascade *cascade, int frame,
                             struct fft2_value *ret_spectrum) {
-    const float *newest = a->frames[a->count - 1];
+
     memset(a->box, 0, (size_t)cascade->nx * (size_t)cascade->ny * sizeof *a->box);
     for (int y = 0; y < a->ny; y++) {
         for (int x = 0; x < a->nx; x++) {
             size_t i = (size_t)y * (size_t)a->nx + (size_t)x;
-            float rate = isnan(a->frames[frame][i]) ? newest[i] : a->frames[frame][i];
+            float rate = a->frames[frame][i];
             a->box[(size_t)y * (size_t)cascade->nx + (size_t)x] = above_dry(rate);
         }
     }
