@@ -4,11 +4,13 @@
 
 #include "models/hydrology/hydrology.h"
 #include "models/model.h"
+#include "models/nowcast/nowcast.h"
 
 /* One line a model; keep the table in the order of the work flow. */
 static const struct model *const table[] = {
     &model_gr,
     &model_route,
+    &model_nowcast,
     NULL,
 };
 

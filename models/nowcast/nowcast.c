@@ -8,7 +8,9 @@
 #include "daemon/base/text.h"
 #include "models/grid/ncwrite.h"
 #include "models/nowcast/advect.h"
+#include "models/nowcast/ensemble.h"
 #include "models/nowcast/frames.h"
+#include "models/nowcast/members.h"
 #include "models/nowcast/motion.h"
 #include "models/nowcast/parallel.h"
 #include "models/table/args.h"
@@ -19,7 +21,10 @@ static const char about[] =
     "Carries the rain of the newest radar frame along its motion (sparse Lucas-Kanade over three\n"
     "frames, backward semi-Lagrangian extrapolation). Input: CF NetCDF with a rain rate that\n"
     "converts to mm h-1 over ([time,] y, x). Output: CF NetCDF, rainfall_rate (mm h-1) over\n"
-    "(lead_time, y, x), one lead per time step of the input. Missing stays missing.\n";
+    "(lead_time, y, x), one lead per time step of the input. Missing stays missing.\n"
+    "With --members: a STEPS ensemble, rainfall_rate over (realization, lead_time, y, x), and the\n"
+    "probabilities probability_rate_0p1, _1 and _5 of at least 0.1, 1 and 5 mm h-1. The same seed\n"
+    "gives the same ensemble.\n";
 
 struct request {
     const char *in;
@@ -28,6 +33,8 @@ struct request {
     const char *out;
     const char *motion_out;
     int64_t leads;
+    int64_t members; /* 0: one forecast by extrapolation */
+    int64_t seed;
     int64_t step_s;
     int64_t threads;
 };
@@ -58,7 +65,7 @@ static int parse_at(const char *text, int64_t *ret_utc_us) {
                                                            : ERR_SYNTAX;
 }
 
-static int find_motion(struct nowcast *run, struct err *ret_err) {
+static struct motion_input motion_input_of(const struct nowcast *run) {
     struct motion_input input = {.nx = run->frames.nx,
                                  .ny = run->frames.ny,
                                  .count = run->pick.count,
@@ -68,6 +75,11 @@ static int find_motion(struct nowcast *run, struct err *ret_err) {
         input.frame[i] = run->pick.rate[i];
         input.step_of_frame[i] = run->pick.step_of_frame[i];
     }
+    return input;
+}
+
+static int find_motion(struct nowcast *run, struct err *ret_err) {
+    struct motion_input input = motion_input_of(run);
     int result = motion_estimate(&input, &run->motion);
     if (result != ERR_OK) {
         return err_set(ret_err, result, "%s: cannot estimate the motion", run->request.in);
@@ -162,8 +174,68 @@ static int extrapolate(struct nowcast *run, struct ncwriter *writer, struct err 
     return result;
 }
 
+struct progress {
+    struct members *members;
+    int total;
+    int done;
+};
+
+static int take_and_tell(void *context, int member, int lead, const float *rate) {
+    struct progress *progress = context;
+    progress->done++;
+    fprintf(stderr, "\rcanhbao-model nowcast: %d of %d fields", progress->done, progress->total);
+    return members_take(progress->members, member, lead, rate);
+}
+
+static int write_members(struct nowcast *run, struct ncwriter *writer, struct err *ret_err) {
+    struct motion_input input = motion_input_of(run);
+    struct ensemble_input about_rain = {&input, &run->motion, frames_pixel_km(&run->frames),
+                                        (double)run->frames.step_us / US_PER_S / 60.0};
+    struct ensemble *ensemble = NULL;
+    struct members members = {0};
+    size_t leads = (size_t)run->request.leads;
+    size_t pixels = (size_t)run->frames.nx * (size_t)run->frames.ny;
+    int result = ensemble_create(&about_rain, &ensemble);
+    if (result == ERR_OK) {
+        frames_pick_finish(&run->pick); /* the ensemble has what it needs */
+        result = members_init(writer, pixels, leads, &members);
+    }
+    struct progress progress = {&members, (int)run->request.members * (int)leads, 0};
+    if (result == ERR_OK) {
+        struct ensemble_run about_members = {(int)run->request.members,
+                                             (int)leads,
+                                             (int)run->request.threads,
+                                             (uint64_t)run->request.seed,
+                                             run->age_steps,
+                                             take_and_tell,
+                                             &progress};
+        result = ensemble_run(ensemble, &about_members);
+        fputc('\n', stderr);
+    }
+    if (result == ERR_OK) {
+        result = members_write_probabilities(&members, ret_err);
+    } else if (members.err.code != ERR_OK) {
+        *ret_err = members.err;
+    } else {
+        (void)err_set(ret_err, result, "cannot make the ensemble: %s", err_name(result));
+    }
+    members_finish(&members);
+    ensemble_destroy(ensemble);
+    return result;
+}
+
+static float largest_rate(const struct nowcast *run) {
+    const float *rate = run->pick.rate[run->pick.count - 1];
+    float max = 0.0F;
+    for (size_t i = 0; i < (size_t)run->frames.nx * (size_t)run->frames.ny; i++) {
+        max = rate[i] > max ? rate[i] : max; /* false for NaN */
+    }
+    return max;
+}
+
 static int write_forecast(struct nowcast *run, struct err *ret_err) {
     size_t leads = (size_t)run->request.leads;
+    size_t members = (size_t)run->request.members;
     int64_t *lead_s = malloc(leads * sizeof *lead_s);
     if (lead_s == NULL) {
         return err_set(ret_err, ERR_MEMORY, "no memory for %zu leads", leads);
@@ -175,19 +247,26 @@ static int write_forecast(struct nowcast *run, struct err *ret_err) {
                                     .reference_utc_us = run->reference_us,
                                     .lead_count = leads,
                                     .lead_s = lead_s,
+                                    .member_count = members,
                                     .title = "rain nowcast",
                                     .source = run->source};
-    struct ncwrite_variable rain = {.name = "rainfall_rate",
-                                    .standard_name = "rainfall_rate",
-                                    .long_name = "rainfall rate, extrapolated radar frame",
-                                    .units = "mm h-1",
-                                    .type = NCWRITE_FLOAT,
-                                    .has_leads = true};
+    struct ncwrite_variable variables[MEMBERS_VARIABLES] = {
+        {.name = "rainfall_rate",
+         .standard_name = "rainfall_rate",
+         .long_name = "rainfall rate, extrapolated radar frame",
+         .units = "mm h-1",
+         .type = NCWRITE_FLOAT,
+         .has_leads = true}};
+    if (members > 0) {
+        members_variables(largest_rate(run), variables);
+    }
     struct ncwriter *writer = NULL;
-    int result = ncwriter_create(run->request.out, &header, &rain, 1, &writer, ret_err);
+    int result = ncwriter_create(run->request.out, &header, variables,
+                                 members > 0 ? MEMBERS_VARIABLES : 1, &writer, ret_err);
     free(lead_s);
     if (result == ERR_OK) {
-        result = extrapolate(run, writer, ret_err);
+        result =
+            members > 0 ? write_members(run, writer, ret_err) : extrapolate(run, writer, ret_err);
     }
     if (result != ERR_OK) {
         ncwriter_destroy(writer);
@@ -224,7 +303,7 @@ static int read_frames(struct nowcast *run, struct err *ret_err) {
 }
 
 static int run_nowcast(int argc, char **argv) {
-    struct nowcast run = {.request = {.leads = 12, .threads = 1}};
+    struct nowcast run = {.request = {.leads = 12, .seed = 1, .threads = 1}};
     struct request *request = &run.request;
     const struct args_option options[] = {
         {"in", ARGS_TEXT, &request->in, true, 0, 0, "FRAMES.nc", "radar frames"},
@@ -232,6 +311,10 @@ static int run_nowcast(int argc, char **argv) {
          "reference time, UTC; frames after it are not read; default: the newest frame"},
         {"leads", ARGS_INT, &request->leads, false, 1, LEADS_MAX, "N",
          "time steps ahead; default 12"},
+        {"members", ARGS_INT, &request->members, false, 1, ENSEMBLE_MEMBERS_MAX, "M",
+         "a STEPS ensemble of M members instead of one forecast"},
+        {"seed", ARGS_INT, &request->seed, false, 0, 9007199254740992.0, "S",
+         "of the ensemble; default 1"},
         {"out", ARGS_TEXT, &request->out, true, 0, 0, "FORECAST.nc", "the forecast"},
         {"motion-out", ARGS_TEXT, &request->motion_out, false, 0, 0, "FILE.nc",
          "the motion, motion_x and motion_y in m s-1 along the axes of the grid"},
