@@ -1,14 +1,14 @@
 /* Acquisition: asks devices on a fixed grid and hands over readings, also when nothing came.
  *
  * This layer does once, for all drivers, what does not depend on a protocol: the schedule, dead
- * units, sequence numbers, counters. A driver (see `struct driver`) only knows how to ask and how
+ * units, sequence numbers, counters. A driver (see line.h) only knows how to ask and how
  * to read an answer. Objects: endpoint (one line or host:port, one request in flight) -> unit (one
  * device behind it) -> block (one request) -> points.
  *
  * Schedule: block due times are start + phase + k * period in scenario time; the phase is a hash of
- * the endpoint's id, so that a fleet spreads itself. A slot that passes without a request gives
- * READING_SKIPPED for its points and is counted. When several slots of a block pass in one go
- * (a suspended machine) each is counted, but only one set of readings is made.
+ * the endpoint's id (at most a minute), so that a fleet spreads itself. A slot that passes without
+ * a request gives READING_SKIPPED for its points and is counted. When several slots of a block pass
+ * in one go (a suspended machine) each is counted, but only one set of readings is made.
  *
  * A unit that does not answer `dead_after` requests in a row is dead: it is asked again only after
  * a pause that doubles up to a bound, with jitter, so that the living units of the endpoint keep

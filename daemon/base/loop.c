@@ -253,7 +253,9 @@ static void run_posts(struct loop *loop) {
     }
 }
 
-/* The real loop. Our timers and hooks run in the prepare phase, right before libuv waits. */
+/* The real loop. Hooks run right before libuv waits, our timers right after it has served what
+ * came: when the loop was held up, a reply that is there already is read before its deadline is
+ * looked at. */
 
 static int64_t wait_real_us(const struct loop *loop) {
     int64_t wait = (int64_t)WAIT_MAX_MS * 1000;
@@ -270,16 +272,19 @@ static int64_t wait_real_us(const struct loop *loop) {
 }
 
 static void on_wake(uv_timer_t *timer) {
-    (void)timer; /* only ends the wait; on_prepare() does the work */
+    (void)timer; /* only ends the wait; on_check() does the work */
 }
 
 static void on_prepare(uv_prepare_t *prepare) {
     struct loop *loop = prepare->data;
-    run_timers(loop);
     run_hooks(loop);
     /* Rounded up: a timer never fires early. */
     uint64_t wait_ms = ((uint64_t)wait_real_us(loop) + 999) / 1000;
     (void)uv_timer_start(&loop->wake, on_wake, wait_ms, 0); /* fails only without a callback */
+}
+
+static void on_check(uv_check_t *check) {
+    run_timers(check->data);
 }
 
 static void on_async(uv_async_t *async) {
@@ -296,10 +301,12 @@ static int init_real(struct loop *loop) {
         (void)uv_loop_close(&loop->uv); /* nothing is open in it */
         return loop_code(result);
     }
-    /* These two cannot fail. */
+    /* These cannot fail. */
     (void)uv_timer_init(&loop->uv, &loop->wake);
     (void)uv_prepare_init(&loop->uv, &loop->prepare);
-    loop->async.data = loop->prepare.data = loop;
+    (void)uv_check_init(&loop->uv, &loop->check);
+    loop->async.data = loop->prepare.data = loop->check.data = loop;
+    (void)uv_check_start(&loop->check, on_check);
     (void)uv_prepare_start(&loop->prepare, on_prepare);
     /* libuv writes without MSG_NOSIGNAL; a peer that went away must not end the process. Children
      * get the default back from uv_spawn(). */
@@ -340,10 +347,10 @@ static void close_handle(uv_handle_t *handle, void *ctx) {
 /* True when libuv has let go of everything. */
 static bool close_real(struct loop *loop) {
     loop_process_abandon_all(loop);
-    (void)uv_prepare_stop(&loop->prepare);
     uv_close((uv_handle_t *)&loop->async, NULL);
     uv_close((uv_handle_t *)&loop->wake, NULL);
     uv_close((uv_handle_t *)&loop->prepare, NULL);
+    uv_close((uv_handle_t *)&loop->check, NULL);
     for (int i = 0; i < DESTROY_TURNS_MAX; i++) {
         (void)uv_run(&loop->uv, UV_RUN_NOWAIT);
         if (uv_loop_close(&loop->uv) == 0) {

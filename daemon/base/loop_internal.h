@@ -41,6 +41,7 @@ struct loop {
     uv_loop_t uv;
     uv_timer_t wake;
     uv_prepare_t prepare;
+    uv_check_t check;
     uv_async_t async;
     /* virtual */
     struct loop_stream *graveyard; /* closed streams, freed at the end of the turn */

@@ -1,0 +1,363 @@
+#include "drivers/driver.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "daemon/base/ids.h"
+#include "drivers/line.h"
+
+enum { NO_BLOCK = UINT32_MAX };
+
+/* Phases are spread over the period, but over no more than this: after a start every station is
+ * heard within a minute, however long its period. */
+static const int64_t spread_us_max = INT64_C(60) * 1000000;
+
+struct unit {
+    uint32_t failures; /* in a row */
+    uint32_t level;    /* of the back-off while dead */
+    bool dead;
+    int64_t probe_us; /* wire time of the next try while dead */
+};
+
+struct block {
+    struct line_block about;
+    int64_t next_us;    /* scenario time of the next slot */
+    int64_t pending_us; /* slot that waits for the line; valid with `pending` */
+    bool pending;
+};
+
+struct endpoint {
+    struct acquisition *acquisition;
+    const struct driver *driver;
+    void *line;
+    struct line_policy policy;
+    struct unit *units;
+    struct block *blocks;
+    uint32_t open_block; /* NO_BLOCK: none */
+    uint64_t random;
+    struct loop_timer slot_timer;
+    struct endpoint_stats stats;
+};
+
+struct acquisition {
+    struct loop *loop;
+    void (*on_readings)(void *ctx, const struct reading *readings, size_t count);
+    void *ctx;
+    size_t station_count;
+    uint64_t *seqs; /* per station, the last one given */
+    size_t endpoint_count;
+    struct endpoint *endpoints;
+    struct reading readings[MODBUS_POINTS_PER_BLOCK_MAX];
+};
+
+int64_t line_backoff_us(int64_t min_us, int64_t max_us, uint32_t level, uint64_t *random) {
+    int64_t pause = min_us;
+    for (uint32_t i = 0; i < level && pause < max_us; i++) {
+        pause = pause > max_us / 2 ? max_us : pause * 2;
+    }
+    /* xorshift64 (Marsaglia 2003): spreads, needs no quality. */
+    *random ^= *random << 13;
+    *random ^= *random >> 7;
+    *random ^= *random << 17;
+    return pause - (int64_t)(*random % (uint64_t)(pause / 2 + 1));
+}
+
+/* Makes the readings of a block. With READING_OK each point says its own status. */
+static void emit(struct endpoint *endpoint, uint32_t index, const struct line_answer *answer) {
+    struct acquisition *acquisition = endpoint->acquisition;
+    uint32_t count = endpoint->blocks[index].about.point_count;
+    struct moment now = clock_now(loop_clock(acquisition->loop));
+    for (uint32_t i = 0; i < count; i++) {
+        struct reading *reading = &acquisition->readings[i];
+        struct line_point point = endpoint->driver->point(endpoint->line, index, i);
+        *reading = (struct reading){.point = point.point,
+                                    .seq = ++acquisition->seqs[point.station],
+                                    .status = answer->status,
+                                    .exception = answer->exception,
+                                    .value = NAN,
+                                    .received = now,
+                                    .round_trip_us = answer->round_trip_us,
+                                    .flag = QUALITY_MISSING};
+        if (answer->status == READING_OK) {
+            endpoint->driver->decode(endpoint->line, index, i, reading);
+        }
+        if (reading->status == READING_OK) {
+            reading->flag = QUALITY_NOT_EVALUATED;
+        }
+    }
+    acquisition->on_readings(acquisition->ctx, acquisition->readings, count);
+}
+
+static void emit_without_request(struct endpoint *endpoint, uint32_t index,
+                                 enum reading_status status) {
+    struct line_answer answer = {.status = status, .round_trip_us = -1};
+    emit(endpoint, index, &answer);
+}
+
+static void count_round_trip(struct endpoint_stats *stats, int64_t us) {
+    double bound = 100;
+    uint32_t bucket = 0;
+    while (bucket + 1 < ROUND_TRIP_BUCKETS && (double)us > bound) {
+        bound *= M_SQRT2;
+        bucket++;
+    }
+    stats->round_trips[bucket]++;
+}
+
+static void judge_unit(struct endpoint *endpoint, struct unit *unit, bool alive) {
+    if (alive) {
+        endpoint->stats.dead_units -= unit->dead;
+        *unit = (struct unit){0};
+        return;
+    }
+    unit->failures++;
+    if (!unit->dead && unit->failures < endpoint->policy.dead_after) {
+        return;
+    }
+    if (unit->dead) {
+        unit->level++;
+    } else {
+        unit->dead = true;
+        endpoint->stats.dead_units++;
+    }
+    unit->probe_us = clock_wire(loop_clock(endpoint->acquisition->loop)).us +
+                     line_backoff_us(endpoint->policy.probe_min_us, endpoint->policy.probe_max_us,
+                                     unit->level, &endpoint->random);
+}
+
+void endpoint_answer(struct endpoint *endpoint, const struct line_answer *answer) {
+    struct endpoint_stats *stats = &endpoint->stats;
+    uint32_t index = endpoint->open_block;
+    endpoint->open_block = NO_BLOCK;
+    switch (answer->status) {
+    case READING_OK:
+        stats->replies++;
+        stats->has_success = true;
+        stats->last_success = clock_now(loop_clock(endpoint->acquisition->loop));
+        stats->why[0] = '\0';
+        count_round_trip(stats, answer->round_trip_us);
+        break;
+    case READING_TIMEOUT:
+        stats->timeouts++;
+        break;
+    case READING_EXCEPTION:
+        stats->exceptions++;
+        count_round_trip(stats, answer->round_trip_us);
+        break;
+    default: /* counted by the driver, which knows more */
+        break;
+    }
+    judge_unit(endpoint, &endpoint->units[endpoint->blocks[index].about.unit], answer->unit_alive);
+    emit(endpoint, index, answer);
+}
+
+static void skip(struct endpoint *endpoint, uint32_t index) {
+    endpoint->stats.skipped++;
+    emit_without_request(endpoint, index, READING_SKIPPED);
+}
+
+static bool unit_waits(const struct endpoint *endpoint, uint32_t index) {
+    const struct unit *unit = &endpoint->units[endpoint->blocks[index].about.unit];
+    return unit->dead && clock_wire(loop_clock(endpoint->acquisition->loop)).us < unit->probe_us;
+}
+
+/* The pending block whose slot is the oldest, or NO_BLOCK. */
+static uint32_t oldest_pending(const struct endpoint *endpoint) {
+    uint32_t oldest = NO_BLOCK;
+    for (uint32_t i = 0; i < endpoint->policy.block_count; i++) {
+        const struct block *block = &endpoint->blocks[i];
+        if (block->pending &&
+            (oldest == NO_BLOCK || block->pending_us < endpoint->blocks[oldest].pending_us)) {
+            oldest = i;
+        }
+    }
+    return oldest;
+}
+
+void endpoint_ready(struct endpoint *endpoint) {
+    /* Every turn takes one block off the pending ones, so this ends. */
+    while (endpoint->open_block == NO_BLOCK) {
+        uint32_t index = oldest_pending(endpoint);
+        if (index == NO_BLOCK) {
+            return;
+        }
+        endpoint->blocks[index].pending = false;
+        if (unit_waits(endpoint, index)) {
+            skip(endpoint, index); /* died while this slot waited */
+            continue;
+        }
+        endpoint->open_block = index;
+        if (endpoint->driver->request(endpoint->line, index) < 0) {
+            endpoint->open_block = NO_BLOCK;
+            emit_without_request(endpoint, index, READING_NO_CONNECTION);
+        }
+    }
+}
+
+/* Takes the slots of one block that have passed. */
+static void take_slots(struct endpoint *endpoint, uint32_t index, int64_t now_us) {
+    struct block *block = &endpoint->blocks[index];
+    int64_t passed = (now_us - block->next_us) / block->about.period_us; /* besides this one */
+    int64_t slot_us = block->next_us + passed * block->about.period_us;
+    block->next_us = slot_us + block->about.period_us;
+    endpoint->stats.skipped += (uint64_t)passed;
+    if (block->pending) {
+        skip(endpoint, index); /* the slot before was never asked */
+    } else if (passed > 0) {
+        emit_without_request(endpoint, index, READING_SKIPPED);
+    }
+    block->pending = !unit_waits(endpoint, index);
+    block->pending_us = slot_us;
+    if (!block->pending) {
+        skip(endpoint, index);
+    }
+}
+
+static void on_slot(void *ctx) {
+    struct endpoint *endpoint = ctx;
+    int64_t now_us = clock_now(loop_clock(endpoint->acquisition->loop)).mono.us;
+    int64_t next_us = INT64_MAX;
+    for (uint32_t i = 0; i < endpoint->policy.block_count; i++) {
+        if (endpoint->blocks[i].next_us <= now_us) {
+            take_slots(endpoint, i, now_us);
+        }
+        next_us = endpoint->blocks[i].next_us < next_us ? endpoint->blocks[i].next_us : next_us;
+    }
+    loop_timer_start_at(&endpoint->slot_timer, (struct mono_us){next_us});
+    endpoint_ready(endpoint);
+}
+
+static int open_endpoint(struct acquisition *acquisition, const struct driver *driver,
+                         const void *config, struct endpoint *ret_endpoint) {
+    struct endpoint *endpoint = ret_endpoint;
+    endpoint->acquisition = acquisition;
+    endpoint->driver = driver;
+    endpoint->open_block = NO_BLOCK;
+    endpoint->stats.state = ENDPOINT_IDLE;
+    endpoint->stats.since = clock_now(loop_clock(acquisition->loop));
+    int result = driver->open(acquisition->loop, config, endpoint, &endpoint->stats,
+                              &endpoint->policy, &endpoint->line);
+    if (result < 0) {
+        return result;
+    }
+    endpoint->random = hash_spread(endpoint->policy.id) | 1;
+    endpoint->units = calloc(endpoint->policy.unit_count, sizeof(*endpoint->units));
+    endpoint->blocks = calloc(endpoint->policy.block_count, sizeof(*endpoint->blocks));
+    if (endpoint->units == NULL || endpoint->blocks == NULL) {
+        return ERR_MEMORY;
+    }
+    for (uint32_t i = 0; i < endpoint->policy.block_count; i++) {
+        endpoint->blocks[i].about = driver->block(endpoint->line, i);
+    }
+    return loop_timer_init(acquisition->loop, LOOP_SCENARIO, on_slot, endpoint,
+                           &endpoint->slot_timer);
+}
+
+int acquisition_create(const struct acquisition_options *options,
+                       struct acquisition **ret_acquisition, struct err *ret_err) {
+    size_t endpoint_count = options->modbus->endpoint_count;
+    struct acquisition *acquisition = calloc(1, sizeof(*acquisition));
+    if (acquisition == NULL) {
+        return err_set(ret_err, ERR_MEMORY, "no memory for the acquisition");
+    }
+    acquisition->loop = options->loop;
+    acquisition->on_readings = options->on_readings;
+    acquisition->ctx = options->ctx;
+    acquisition->station_count = options->station_count;
+    acquisition->seqs = calloc(options->station_count + 1, sizeof(*acquisition->seqs));
+    acquisition->endpoints = calloc(endpoint_count + 1, sizeof(*acquisition->endpoints));
+    if (acquisition->seqs == NULL || acquisition->endpoints == NULL) {
+        (void)acquisition_destroy(acquisition);
+        return err_set(ret_err, ERR_MEMORY, "no memory for %zu endpoints", endpoint_count);
+    }
+    if (options->last_seqs != NULL) {
+        memcpy(acquisition->seqs, options->last_seqs,
+               options->station_count * sizeof(*acquisition->seqs));
+    }
+    for (size_t i = 0; i < endpoint_count; i++) {
+        const struct modbus_endpoint_config *config = &options->modbus->endpoints[i];
+        acquisition->endpoint_count++;
+        int result =
+            open_endpoint(acquisition, &modbus_tcp_driver, config, &acquisition->endpoints[i]);
+        if (result < 0) {
+            (void)acquisition_destroy(acquisition);
+            return err_set(ret_err, result, "endpoint %s cannot be set up: %s", config->id,
+                           err_name(result));
+        }
+    }
+    *ret_acquisition = acquisition;
+    return 0;
+}
+
+void acquisition_start(struct acquisition *acquisition) {
+    int64_t start_us = clock_now(loop_clock(acquisition->loop)).mono.us;
+    for (size_t i = 0; i < acquisition->endpoint_count; i++) {
+        struct endpoint *endpoint = &acquisition->endpoints[i];
+        uint64_t hash = hash_spread(endpoint->policy.id);
+        int64_t first_us = INT64_MAX;
+        for (uint32_t j = 0; j < endpoint->policy.block_count; j++) {
+            struct block *block = &endpoint->blocks[j];
+            int64_t spread_us =
+                block->about.period_us < spread_us_max ? block->about.period_us : spread_us_max;
+            block->next_us = start_us + (int64_t)(hash % (uint64_t)spread_us);
+            first_us = block->next_us < first_us ? block->next_us : first_us;
+        }
+        loop_timer_start_at(&endpoint->slot_timer, (struct mono_us){first_us});
+    }
+}
+
+struct acquisition *acquisition_destroy(struct acquisition *acquisition) {
+    if (acquisition == NULL) {
+        return NULL;
+    }
+    for (size_t i = 0; i < acquisition->endpoint_count; i++) {
+        struct endpoint *endpoint = &acquisition->endpoints[i];
+        loop_timer_finish(&endpoint->slot_timer);
+        endpoint->driver->close(endpoint->line);
+        free(endpoint->units);
+        free(endpoint->blocks);
+    }
+    free(acquisition->endpoints);
+    free(acquisition->seqs);
+    free(acquisition);
+    return NULL;
+}
+
+size_t acquisition_endpoint_count(const struct acquisition *acquisition) {
+    return acquisition->endpoint_count;
+}
+
+const char *acquisition_endpoint_id(const struct acquisition *acquisition, size_t endpoint) {
+    return acquisition->endpoints[endpoint].policy.id;
+}
+
+void acquisition_endpoint_stats(const struct acquisition *acquisition, size_t endpoint,
+                                struct endpoint_stats *ret_stats) {
+    *ret_stats = acquisition->endpoints[endpoint].stats;
+}
+
+uint64_t acquisition_last_seq(const struct acquisition *acquisition, size_t station) {
+    return acquisition->seqs[station];
+}
+
+double endpoint_round_trip_us(const struct endpoint_stats *stats, double quantile) {
+    uint64_t total = 0, seen = 0;
+    double bound = 100;
+    for (uint32_t i = 0; i < ROUND_TRIP_BUCKETS; i++) {
+        total += stats->round_trips[i];
+    }
+    for (uint32_t i = 0; i < ROUND_TRIP_BUCKETS && total > 0; i++) {
+        seen += stats->round_trips[i];
+        if ((double)seen >= quantile * (double)total && seen > 0) {
+            return bound;
+        }
+        bound *= M_SQRT2;
+    }
+    return NAN;
+}
+
+const char *endpoint_state_name(enum endpoint_state state) {
+    static const char *const names[] = {"idle", "connecting", "connected", "paused"};
+    return (unsigned)state < sizeof(names) / sizeof(names[0]) ? names[state] : "unknown";
+}

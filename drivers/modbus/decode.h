@@ -1,0 +1,14 @@
+/* Registers of a reply -> a number, or the reason why there is none.
+ * Floats are IEEE 754 binary32. Thread rule: pure functions. */
+#ifndef CANHBAO_DRIVERS_MODBUS_DECODE_H
+#define CANHBAO_DRIVERS_MODBUS_DECODE_H
+
+#include "daemon/station/reading.h"
+#include "drivers/modbus/config.h"
+
+/* `bytes`: modbus_type_registers() registers as they came over the wire. Fills status
+ * (READING_OK, READING_SENTINEL or READING_NOT_A_NUMBER), raw, raw_len and value of the reading;
+ * value is NaN unless the status is READING_OK. A scaled value that overflows is not a number. */
+void modbus_decode(const struct modbus_map *map, const uint8_t *bytes, struct reading *ret_reading);
+
+#endif
