@@ -81,7 +81,8 @@ struct indicator {
     double completeness;        /* share of the window with good evidence; NaN: no window */
     uint32_t count;             /* readings behind a window, 1 without a window, 0 none */
     struct moment observed;     /* newest usable evidence; for models the reference time */
-    struct mono_us fresh_until; /* when it turns stale with nothing new; INT64_MAX: is already */
+    struct mono_us fresh_until; /* the last moment before it turns stale with nothing new;
+                                   INT64_MAX: it is, or it is unknown */
     struct sample_ref newest, oldest;
     struct model_ref model;
 };

@@ -44,7 +44,8 @@ static bool check_indicator(const struct indicator_spec *spec) {
                            (spec->min_probability >= 0 && spec->min_probability <= 1);
         return share && probability && spec->product[0] != '\0' && spec->variable[0] != '\0' &&
                spec->window_us >= 0 && spec->lead_us >= 0 && spec->min_lead_us >= 0 &&
-               spec->max_age_us > 0 && spec->min_coverage >= 0 && spec->min_coverage <= 1;
+               spec->min_lead_us <= spec->lead_us && spec->max_age_us > 0 &&
+               spec->min_coverage >= 0 && spec->min_coverage <= 1;
     }
     bool window = spec->kind == INDICATOR_LATEST ? spec->window_us == 0 : spec->window_us > 0;
     return share && window && (unsigned)spec->kind < INDICATOR_KIND_COUNT &&

@@ -1,7 +1,7 @@
 /* The decision core: inputs in, events out. Pure: it reads no clock, file, socket or random source,
  * so that the same inputs in the same order give the same events with the same ids.
  *
- * Inputs are numbered by the caller from 1 without gaps and carry the moment at which they are
+ * Inputs are numbered by the caller, ascending from 1, and carry the moment at which they are
  * processed. The time line of `now.mono` (and of `reading.received.mono`) is the caller's: it must
  * go on over restarts (downtime included) and never back; ages and delays run on it. `utc` only
  * stamps. A `now` before the previous one is refused.
@@ -47,7 +47,7 @@ enum engine_input_kind {
 
 struct engine_input {
     enum engine_input_kind kind;
-    uint64_t number; /* from 1, no gaps */
+    uint64_t number; /* from 1, ascending */
     struct moment now;
     bool simulated; /* READING, MODEL_RESULT: put in by hand or by a simulator outside an exercise;
                        may raise (marked), never lowers */
@@ -91,7 +91,7 @@ int engine_create(const struct engine_site *site, struct moment now, struct engi
                   struct err *ret_err);
 struct engine *engine_destroy(struct engine *engine); /* NULL is fine; returns NULL */
 
-/* Takes one input. 0, or a refusal that changes nothing: ERR_INVALID (number, time or kind),
+/* Takes one input. 0, or a refusal that changes nothing: ERR_INVALID (number, time, kind, seq 0),
  * ERR_NOT_FOUND (point). */
 int engine_step(struct engine *engine, const struct engine_input *input,
                 const struct engine_sink *sink);

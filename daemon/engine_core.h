@@ -1,0 +1,105 @@
+/* Inside of the engine, shared by engine.c (steps), engine_build.c (create), engine_evidence.c
+ * (windows and indicators), engine_save.c (snapshot) and engine_journal.c (inputs as bytes). Nobody
+ * else includes this. */
+#ifndef CANHBAO_ENGINE_CORE_H
+#define CANHBAO_ENGINE_CORE_H
+
+#include "daemon/engine.h"
+#include "daemon/station/series.h"
+#include "models/quality/quality.h"
+
+/* A name of several parts for sorted look-up; pointers into the site. */
+struct engine_key {
+    const char *part[3];
+    int64_t number[2];
+    uint32_t index; /* what it leads to */
+};
+
+struct engine_window {
+    struct series series;
+    struct series_value value; /* of the newest usable reading */
+};
+
+struct engine_point {
+    struct quality_state quality;
+    enum reading_status status; /* of the newest reading */
+    bool newest_failed;         /* the newest value failed quality control */
+    bool received_any;
+    struct mono_us received;          /* of the newest reading */
+    struct sample_ref newest, before; /* newest usable readings; seq 0: none */
+    uint32_t first_window, window_count;
+    uint32_t first_alarm, alarm_count; /* in point_alarms */
+};
+
+struct engine_slot { /* one output of a model that rules look at */
+    bool filled;
+    bool simulated;
+    struct moment observed;
+    double value;
+    struct model_ref model;
+    uint32_t first_alarm, alarm_count; /* in slot_alarms */
+};
+
+struct engine_source { /* where an indicator comes from */
+    uint32_t point;    /* index in site.points, or of the model's slot */
+    uint32_t window;   /* UINT32_MAX: none */
+};
+
+struct engine_alarm {
+    const struct rule *rule;
+    struct rule_place place;
+    uint32_t place_index;              /* in place_sequences */
+    const struct alarm_levels *levels; /* NULL for areas */
+    uint32_t first_source;             /* in sources and indicators */
+    int64_t due_us;                    /* time alone may change it from here on */
+    struct alarm alarm;
+    char event_id[ID_TEXT_SIZE];
+};
+
+struct engine {
+    struct engine_site site;
+    uint64_t number;
+    struct moment now;
+
+    struct engine_point *points; /* parallel to site.points */
+    struct engine_window *windows;
+    uint32_t window_count;
+    struct engine_slot *slots;
+    uint32_t slot_count;
+    struct engine_alarm *alarms;
+    uint32_t alarm_count;
+    struct engine_source *sources;
+    struct indicator *indicators; /* parallel to sources */
+    uint32_t source_count;
+    uint32_t *point_alarms, *slot_alarms;
+    uint64_t *place_sequences; /* stations, then areas */
+
+    struct engine_key *point_keys; /* station id, point id */
+    struct engine_key *slot_keys;  /* product, variable, place; window, lead */
+    struct engine_key *alarm_keys; /* rule id, place id */
+    struct engine_key *place_keys; /* place id */
+};
+
+/* engine_build.c */
+void engine_keys_sort(struct engine_key *keys, size_t count);
+/* Index, or UINT32_MAX. */
+uint32_t engine_keys_find(const struct engine_key *keys, size_t count,
+                          const struct engine_key *wanted);
+uint32_t engine_find_point(const struct engine *engine, const char *station, const char *point);
+uint32_t engine_find_slot(const struct engine *engine, const struct model_result *result);
+uint32_t engine_find_alarm(const struct engine *engine, const char *rule, const char *place);
+uint32_t engine_find_place(const struct engine *engine, const char *place);
+const char *engine_place_id(const struct engine *engine, struct rule_place place);
+struct place engine_place(const struct engine *engine, struct rule_place place);
+
+/* engine_evidence.c */
+/* Quality control and windows. ret_worse as quality_test(). */
+bool engine_take_reading(struct engine *engine, struct reading *reading, bool simulated,
+                         struct reading *ret_worse);
+/* False when it changed nothing (an older run, a repetition). */
+bool engine_take_result(struct engine *engine, uint32_t slot, const struct model_result *result,
+                        bool simulated, struct moment now);
+/* Fills the indicators of an alarm as of `now`; returns when the first turns stale (monotonic). */
+int64_t engine_refresh(struct engine *engine, const struct engine_alarm *alarm, struct moment now);
+
+#endif

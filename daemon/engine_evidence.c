@@ -1,0 +1,295 @@
+#include "daemon/engine_core.h"
+
+#include <math.h>
+#include <string.h>
+
+/* A run that claims to know more than this about the future is not believed: its clock is wrong. */
+#define FUTURE_TOLERANCE_US (INT64_C(60) * 1000000)
+
+static bool is_usable(const struct reading *reading) {
+    return reading->flag == QUALITY_GOOD || reading->flag == QUALITY_SUSPECT ||
+           reading->flag == QUALITY_NOT_EVALUATED;
+}
+
+static bool is_good(const struct sample_ref *sample) {
+    return sample->flag == QUALITY_GOOD && !sample->simulated;
+}
+
+/* The stretch that a reading adds to an accumulation; false: nothing is known about it. */
+static bool amount_of(const struct point *point, const struct sample_ref *before,
+                      const struct sample_ref *newest, struct series_segment *ret_segment) {
+    double amount;
+    int64_t start_us = newest->at.mono.us - point->period_us;
+    if (point->kind == POINT_COUNTER) {
+        if (before->seq == 0) {
+            return false;
+        }
+        amount = series_counter_step(point, before->value, newest->value);
+        start_us = before->at.mono.us;
+    } else {
+        amount = newest->value >= 0 ? newest->value : (double)NAN;
+        /* On time: it follows the one before. Late: readings are missing in between. */
+        if (before->seq != 0 && start_us - before->at.mono.us <= point->period_us / 2) {
+            start_us = before->at.mono.us;
+        }
+    }
+    if (isnan(amount)) {
+        return false;
+    }
+    bool good = is_good(newest) && (point->kind == POINT_AMOUNT || is_good(before));
+    *ret_segment = (struct series_segment){.start_us = start_us,
+                                           .end_us = newest->at.mono.us,
+                                           .good_us = good ? newest->at.mono.us - start_us : 0,
+                                           .amount = amount,
+                                           .count = 1,
+                                           .good = good,
+                                           .seq = newest->seq};
+    return true;
+}
+
+static void feed_window(struct engine_window *window, const struct point *point,
+                        const struct sample_ref *before, const struct sample_ref *newest) {
+    struct series_segment segment = {.start_us = newest->at.mono.us,
+                                     .end_us = newest->at.mono.us,
+                                     .amount = newest->value,
+                                     .count = 1,
+                                     .good = is_good(newest),
+                                     .seq = newest->seq};
+    if (window->series.kind != SERIES_ACCUMULATION || amount_of(point, before, newest, &segment)) {
+        series_add(&window->series, &segment);
+    }
+    window->value = series_value(&window->series, newest->at.mono.us);
+}
+
+/* The newest usable reading turned out to be a spike. Failed: it is no evidence any more. Suspect:
+ * it stays, doubted. */
+static void requalify(struct engine *engine, struct engine_point *state,
+                      const struct reading *worse) {
+    if (state->newest.seq != worse->seq) {
+        return;
+    }
+    state->newest.flag = worse->flag;
+    state->newest.suspect_tests = worse->suspect_tests;
+    state->newest.fail_tests = worse->fail_tests;
+    const struct point *point = &engine->site.points[worse->point];
+    for (uint32_t i = 0; i < state->window_count; i++) {
+        struct engine_window *window = &engine->windows[state->first_window + i];
+        series_take_back(&window->series, state->newest.at.mono.us);
+        if (worse->flag != QUALITY_FAIL) {
+            feed_window(window, point, &state->before, &state->newest);
+        } else {
+            window->value = series_value(&window->series, state->before.at.mono.us);
+        }
+    }
+    if (worse->flag == QUALITY_FAIL) {
+        state->newest = state->before;
+        state->before = (struct sample_ref){0};
+    }
+}
+
+bool engine_take_reading(struct engine *engine, struct reading *reading, bool simulated,
+                         struct reading *ret_worse) {
+    struct engine_point *state = &engine->points[reading->point];
+    const struct point *point = &engine->site.points[reading->point];
+    if (state->received_any && reading->received.mono.us <= state->received.us) {
+        /* Out of order: published, but its neighbours are gone. */
+        reading->flag = reading->status == READING_OK && isfinite(reading->value)
+                            ? QUALITY_NOT_EVALUATED
+                            : QUALITY_MISSING;
+        return false;
+    }
+    state->received_any = true;
+    state->received = reading->received.mono;
+    bool worse = quality_test(&state->quality, &point->quality, reading, ret_worse);
+    state->status = reading->status;
+    state->newest_failed = reading->flag == QUALITY_FAIL;
+    if (worse) {
+        requalify(engine, state, ret_worse);
+    }
+    if (!is_usable(reading)) {
+        return worse;
+    }
+    state->before = state->newest;
+    state->newest = (struct sample_ref){.seq = reading->seq,
+                                        .at = reading->received,
+                                        .value = reading->value,
+                                        .flag = reading->flag,
+                                        .suspect_tests = reading->suspect_tests,
+                                        .fail_tests = reading->fail_tests,
+                                        .quality_revision = reading->quality_revision,
+                                        .simulated = simulated};
+    for (uint32_t i = 0; i < state->window_count; i++) {
+        feed_window(&engine->windows[state->first_window + i], point, &state->before,
+                    &state->newest);
+    }
+    return worse;
+}
+
+bool engine_take_result(struct engine *engine, uint32_t index, const struct model_result *result,
+                        bool simulated, struct moment now) {
+    struct engine_slot *slot = &engine->slots[index];
+    int64_t age_us = now.utc.us - result->reference_time.us;
+    bool future = age_us < -FUTURE_TOLERANCE_US;
+    bool older = slot->filled && result->reference_time.us <= slot->model.reference_time.us;
+    /* A repetition may fill in what was unknown; otherwise only a newer run replaces. */
+    bool fills = slot->filled && isnan(slot->value) && isfinite(result->value) &&
+                 result->reference_time.us == slot->model.reference_time.us;
+    if (future || (older && !fills)) {
+        return false;
+    }
+    slot->filled = true;
+    slot->simulated = simulated;
+    slot->observed.utc = result->reference_time;
+    slot->observed.mono.us = now.mono.us - (age_us > 0 ? age_us : 0);
+    slot->value = isfinite(result->value) ? result->value : (double)NAN;
+    memset(&slot->model, 0, sizeof slot->model);
+    memcpy(slot->model.model, result->model, sizeof slot->model.model);
+    memcpy(slot->model.manifest, result->manifest, sizeof slot->model.manifest);
+    memcpy(slot->model.cause, result->cause, sizeof slot->model.cause);
+    slot->model.reference_time = result->reference_time;
+    slot->model.coverage = result->coverage;
+    slot->model.probability = result->probability;
+    return true;
+}
+
+/* Why there is nothing newer. */
+static enum cause trouble_of(const struct engine_point *state, enum cause otherwise) {
+    if (!state->received_any) {
+        return otherwise;
+    }
+    if (state->status != READING_OK) {
+        return cause_of_status(state->status);
+    }
+    return state->newest_failed ? CAUSE_QUALITY_FAIL : otherwise;
+}
+
+static void set_knowledge(struct indicator *indicator, enum knowledge knowledge, enum cause cause) {
+    indicator->knowledge = knowledge;
+    indicator->cause = cause;
+}
+
+/* Doubts about the newest reading itself. */
+static void set_sample_knowledge(struct indicator *indicator, const struct sample_ref *sample) {
+    if (sample->simulated) {
+        set_knowledge(indicator, KNOWLEDGE_DOUBTFUL, CAUSE_SIMULATED);
+    } else if (sample->flag == QUALITY_SUSPECT) {
+        set_knowledge(indicator, KNOWLEDGE_DOUBTFUL, CAUSE_QUALITY_SUSPECT);
+    } else if (sample->flag != QUALITY_GOOD) {
+        set_knowledge(indicator, KNOWLEDGE_DOUBTFUL, CAUSE_NOT_EVALUATED);
+    } else {
+        set_knowledge(indicator, KNOWLEDGE_FRESH, CAUSE_NONE);
+    }
+}
+
+static void refresh_window(struct indicator *indicator, const struct indicator_spec *spec,
+                           const struct series_value *value) {
+    const struct sample_ref *newest = &indicator->newest;
+    indicator->value = value->value;
+    indicator->completeness = value->completeness;
+    indicator->count = value->count;
+    int64_t back_us = newest->at.mono.us - value->oldest_us;
+    indicator->oldest =
+        (struct sample_ref){.seq = value->oldest_seq,
+                            .at = {{value->oldest_us}, {newest->at.utc.us - back_us}},
+                            .value = (double)NAN,
+                            .flag = QUALITY_NOT_EVALUATED};
+    if (isnan(value->value)) {
+        set_knowledge(indicator, KNOWLEDGE_UNKNOWN, CAUSE_INCOMPLETE);
+        return;
+    }
+    double needed = spec->kind == INDICATOR_RISE ? 1 : spec->min_completeness;
+    if (value->completeness < needed) {
+        indicator->lower_bound = spec->kind != INDICATOR_MEAN;
+        if (indicator->knowledge == KNOWLEDGE_FRESH) {
+            set_knowledge(indicator, KNOWLEDGE_DOUBTFUL,
+                          value->doubtful ? CAUSE_QUALITY_SUSPECT : CAUSE_INCOMPLETE);
+        }
+    } else if (spec->kind == INDICATOR_RISE && value->doubtful &&
+               indicator->knowledge == KNOWLEDGE_FRESH) {
+        set_knowledge(indicator, KNOWLEDGE_DOUBTFUL, CAUSE_QUALITY_SUSPECT);
+    }
+}
+
+static void refresh_point(const struct engine *engine, struct indicator *indicator,
+                          const struct indicator_spec *spec, const struct engine_source *source,
+                          struct moment now) {
+    const struct engine_point *state = &engine->points[source->point];
+    int64_t max_age_us = spec->max_age_us > 0 ? spec->max_age_us : indicator->point->stale_after_us;
+    if (state->newest.seq == 0) {
+        set_knowledge(indicator, KNOWLEDGE_UNKNOWN, trouble_of(state, CAUSE_NO_DATA_YET));
+        return;
+    }
+    indicator->newest = state->newest;
+    indicator->observed = state->newest.at;
+    indicator->value = state->newest.value;
+    indicator->count = 1;
+    set_sample_knowledge(indicator, &state->newest);
+    if (source->window != UINT32_MAX) {
+        refresh_window(indicator, spec, &engine->windows[source->window].value);
+    }
+    if (now.mono.us - state->newest.at.mono.us > max_age_us) {
+        set_knowledge(indicator, KNOWLEDGE_STALE, trouble_of(state, CAUSE_SILENCE));
+    } else {
+        indicator->fresh_until.us = state->newest.at.mono.us + max_age_us;
+    }
+}
+
+static void refresh_model(const struct engine *engine, struct indicator *indicator,
+                          const struct indicator_spec *spec, const struct engine_source *source,
+                          struct moment now) {
+    const struct engine_slot *slot = &engine->slots[source->point];
+    if (!slot->filled) {
+        set_knowledge(indicator, KNOWLEDGE_UNKNOWN, CAUSE_NO_DATA_YET);
+        return;
+    }
+    indicator->model = slot->model;
+    indicator->observed = slot->observed;
+    indicator->value = slot->value;
+    indicator->count = 1;
+    /* The lead that is left shrinks as the run ages. */
+    int64_t max_age_us = spec->max_age_us;
+    if (spec->min_lead_us > 0 && spec->lead_us - spec->min_lead_us < max_age_us) {
+        max_age_us = spec->lead_us - spec->min_lead_us;
+    }
+    if (now.mono.us - slot->observed.mono.us > max_age_us) {
+        set_knowledge(indicator, KNOWLEDGE_STALE, CAUSE_OUTDATED_RUN);
+        return;
+    }
+    indicator->fresh_until.us = slot->observed.mono.us + max_age_us;
+    if (isnan(slot->value)) {
+        set_knowledge(indicator, KNOWLEDGE_UNKNOWN, CAUSE_MODEL);
+    } else if (spec->min_coverage > 0 && !(slot->model.coverage >= spec->min_coverage)) {
+        set_knowledge(indicator, KNOWLEDGE_UNKNOWN, CAUSE_COVERAGE);
+    } else if (!isnan(spec->min_probability) && isnan(slot->model.probability)) {
+        set_knowledge(indicator, KNOWLEDGE_UNKNOWN, CAUSE_NO_PROBABILITY);
+    } else if (slot->simulated) {
+        set_knowledge(indicator, KNOWLEDGE_DOUBTFUL, CAUSE_SIMULATED);
+    } else {
+        set_knowledge(indicator, KNOWLEDGE_FRESH, CAUSE_NONE);
+    }
+}
+
+int64_t engine_refresh(struct engine *engine, const struct engine_alarm *alarm, struct moment now) {
+    int64_t first_us = INT64_MAX;
+    for (uint32_t i = 0; i < alarm->rule->indicator_count; i++) {
+        const struct indicator_spec *spec = &alarm->rule->indicators[i];
+        const struct engine_source *source = &engine->sources[alarm->first_source + i];
+        struct indicator *indicator = &engine->indicators[alarm->first_source + i];
+        *indicator =
+            (struct indicator){.value = (double)NAN,
+                               .completeness = (double)NAN,
+                               .fresh_until = {INT64_MAX},
+                               .model = {.coverage = (double)NAN, .probability = (double)NAN}};
+        if (spec->kind == INDICATOR_MODEL) {
+            refresh_model(engine, indicator, spec, source, now);
+        } else {
+            indicator->point = &engine->site.points[source->point];
+            indicator->station = &engine->site.stations[indicator->point->station];
+            refresh_point(engine, indicator, spec, source, now);
+        }
+        if (indicator->fresh_until.us < first_us) {
+            first_us = indicator->fresh_until.us;
+        }
+    }
+    return first_us;
+}

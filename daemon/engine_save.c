@@ -1,0 +1,529 @@
+#include "daemon/engine_core.h"
+
+#include <string.h>
+
+#include "daemon/base/ids.h"
+
+enum { SAVE_VERSION = 1 };
+
+#define TIME_MAX_US (INT64_MAX / 4)
+
+static const char magic[8] = {'C', 'B', 'E', 'N', 'G', 'I', 'N', 'E'};
+
+/* The fields of a struct are listed once, in a function that writes or reads them by `io`: what is
+ * written and what is read cannot drift apart. */
+struct io {
+    struct bytes *out;       /* writing */
+    struct bytes_reader *in; /* reading */
+};
+
+static void io_u8(const struct io *io, uint8_t *value) {
+    if (io->out != NULL) {
+        bytes_put_u8(io->out, *value);
+    } else {
+        *value = bytes_get_u8(io->in);
+    }
+}
+
+static void io_bool(const struct io *io, bool *value) {
+    if (io->out != NULL) {
+        bytes_put_u8(io->out, *value);
+    } else {
+        *value = bytes_get_bool(io->in);
+    }
+}
+
+static void io_u32(const struct io *io, uint32_t *value) {
+    if (io->out != NULL) {
+        bytes_put_u32(io->out, *value);
+    } else {
+        *value = bytes_get_u32(io->in);
+    }
+}
+
+static void io_u64(const struct io *io, uint64_t *value) {
+    if (io->out != NULL) {
+        bytes_put_u64(io->out, *value);
+    } else {
+        *value = bytes_get_u64(io->in);
+    }
+}
+
+static void io_i64(const struct io *io, int64_t *value) {
+    if (io->out != NULL) {
+        bytes_put_i64(io->out, *value);
+    } else {
+        *value = bytes_get_i64(io->in);
+        if (*value > TIME_MAX_US || *value < -TIME_MAX_US) {
+            io->in->failed = true; /* sums and differences of times must not overflow */
+            *value = 0;
+        }
+    }
+}
+
+static void io_double(const struct io *io, double *value) {
+    if (io->out != NULL) {
+        bytes_put_double(io->out, *value);
+    } else {
+        *value = bytes_get_double(io->in);
+    }
+}
+
+static void io_text(const struct io *io, char *text, size_t size) {
+    if (io->out != NULL) {
+        bytes_put_text(io->out, text);
+    } else {
+        bytes_get_text(io->in, text, size);
+    }
+}
+
+static void io_moment(const struct io *io, struct moment *moment) {
+    io_i64(io, &moment->mono.us);
+    io_i64(io, &moment->utc.us);
+}
+
+/* An enumeration with values 0 to count - 1. */
+#define IO_ENUM(io, field, count)                                                                  \
+    do {                                                                                           \
+        uint8_t small_ = (uint8_t)(field);                                                         \
+        if ((io)->out != NULL) {                                                                   \
+            bytes_put_u8((io)->out, small_);                                                       \
+        } else {                                                                                   \
+            (field) = bytes_get_enum((io)->in, (uint8_t)(count));                                  \
+        }                                                                                          \
+    } while (0)
+
+static void io_flag(const struct io *io, enum quality_flag *flag) {
+    uint8_t small = (uint8_t)*flag;
+    io_u8(io, &small);
+    bool known = small <= QUALITY_FAIL || small == QUALITY_MISSING;
+    if (io->in != NULL) {
+        io->in->failed = io->in->failed || !known;
+        *flag = known ? (enum quality_flag)small : QUALITY_NOT_EVALUATED;
+    }
+}
+
+static void io_tests(const struct io *io, uint16_t *tests) {
+    uint32_t wide = *tests;
+    io_u32(io, &wide);
+    if (io->in != NULL && wide >= 1U << TEST_COUNT) {
+        io->in->failed = true;
+        wide = 0;
+    }
+    *tests = (uint16_t)wide;
+}
+
+static void io_sample(const struct io *io, struct sample_ref *sample) {
+    io_u64(io, &sample->seq);
+    io_moment(io, &sample->at);
+    io_double(io, &sample->value);
+    io_flag(io, &sample->flag);
+    io_tests(io, &sample->suspect_tests);
+    io_tests(io, &sample->fail_tests);
+    io_u32(io, &sample->quality_revision);
+    io_bool(io, &sample->simulated);
+}
+
+static void io_reading(const struct io *io, struct reading *reading) {
+    io_u64(io, &reading->seq);
+    IO_ENUM(io, reading->status, READING_STATUS_COUNT);
+    io_u8(io, &reading->exception);
+    IO_ENUM(io, reading->raw_len, READING_RAW_MAX + 1);
+    for (int i = 0; i < READING_RAW_MAX; i++) {
+        io_u8(io, &reading->raw[i]);
+    }
+    io_double(io, &reading->value);
+    io_moment(io, &reading->received);
+    io_i64(io, &reading->round_trip_us);
+    io_flag(io, &reading->flag);
+    io_tests(io, &reading->suspect_tests);
+    io_tests(io, &reading->fail_tests);
+    io_u32(io, &reading->quality_revision);
+}
+
+static void io_quality(const struct io *io, struct quality_state *quality) {
+    IO_ENUM(io, quality->chain_count, 3);
+    for (int i = 0; i < quality->chain_count; i++) {
+        io_reading(io, &quality->chain[i]);
+    }
+    io_bool(io, &quality->has_last);
+    io_double(io, &quality->last_value);
+    io_i64(io, &quality->last_at.us);
+    io_bool(io, &quality->has_before);
+    io_double(io, &quality->before_value);
+    io_i64(io, &quality->before_at.us);
+    io_bool(io, &quality->has_flat);
+    io_double(io, &quality->flat_value);
+    io_i64(io, &quality->flat_since.us);
+}
+
+static void io_segment(const struct io *io, struct series_segment *segment) {
+    io_i64(io, &segment->start_us);
+    io_i64(io, &segment->end_us);
+    io_i64(io, &segment->good_us);
+    io_double(io, &segment->amount);
+    io_u32(io, &segment->count);
+    io_u32(io, &segment->good);
+    io_u64(io, &segment->seq);
+}
+
+static void io_point(const struct io *io, struct engine_point *point) {
+    io_quality(io, &point->quality);
+    IO_ENUM(io, point->status, READING_STATUS_COUNT);
+    io_bool(io, &point->newest_failed);
+    io_bool(io, &point->received_any);
+    io_i64(io, &point->received.us);
+    io_sample(io, &point->newest);
+    io_sample(io, &point->before);
+}
+
+static void io_slot(const struct io *io, struct engine_slot *slot) {
+    io_bool(io, &slot->filled);
+    io_bool(io, &slot->simulated);
+    io_moment(io, &slot->observed);
+    io_double(io, &slot->value);
+    io_text(io, slot->model.model, sizeof slot->model.model);
+    io_text(io, slot->model.manifest, sizeof slot->model.manifest);
+    io_text(io, slot->model.cause, sizeof slot->model.cause);
+    io_i64(io, &slot->model.reference_time.us);
+    io_double(io, &slot->model.coverage);
+    io_double(io, &slot->model.probability);
+}
+
+static void io_override(const struct io *io, struct alarm_override *override) {
+    io_bool(io, &override->active);
+    io_text(io, override->actor, sizeof override->actor);
+    io_text(io, override->reason, sizeof override->reason);
+    io_moment(io, &override->since);
+    io_moment(io, &override->until);
+}
+
+static void io_alarm(const struct io *io, struct alarm *alarm) {
+    io_u64(io, &alarm->revision);
+    io_u8(io, &alarm->defined_mask);
+    io_bool(io, &alarm->assessed);
+    IO_ENUM(io, alarm->level, RULE_LEVELS_MAX + 1);
+    IO_ENUM(io, alarm->highest_level, RULE_LEVELS_MAX + 1);
+    IO_ENUM(io, alarm->trend, TREND_COUNT);
+    io_moment(io, &alarm->level_since);
+    IO_ENUM(io, alarm->knowledge, KNOWLEDGE_COUNT);
+    IO_ENUM(io, alarm->cause, CAUSE_COUNT);
+    io_moment(io, &alarm->knowledge_since);
+    IO_ENUM(io, alarm->annunciation, ANNUNCIATION_COUNT);
+    IO_ENUM(io, alarm->acknowledged_level, RULE_LEVELS_MAX + 1);
+    io_text(io, alarm->acknowledged_by, sizeof alarm->acknowledged_by);
+    io_moment(io, &alarm->acknowledged_at);
+    for (int kind = OVERRIDE_NONE + 1; kind < OVERRIDE_COUNT; kind++) {
+        io_override(io, &alarm->overrides[kind]);
+    }
+    IO_ENUM(io, alarm->publication, PUBLICATION_COUNT);
+    io_moment(io, &alarm->expires);
+    io_i64(io, &alarm->episode_start.us);
+    io_u64(io, &alarm->transition);
+    io_moment(io, &alarm->raised_on);
+    io_u8(io, &alarm->on_pending_mask);
+    io_u8(io, &alarm->off_pending_mask);
+    for (int i = 0; i < RULE_LEVELS_MAX; i++) {
+        io_i64(io, &alarm->on_since[i].us);
+        io_i64(io, &alarm->off_since[i].us);
+    }
+    IO_ENUM(io, alarm->trend_count, ALARM_TREND_SAMPLES + 1);
+    for (int i = 0; i < alarm->trend_count; i++) {
+        io_i64(io, &alarm->trend_samples[i].at.us);
+        io_double(io, &alarm->trend_samples[i].value);
+    }
+}
+
+static void save_points(const struct engine *engine, const struct io *io) {
+    uint32_t count = 0;
+    for (size_t i = 0; i < engine->site.point_count; i++) {
+        count += engine->points[i].received_any;
+    }
+    io_u32(io, &count);
+    for (size_t i = 0; i < engine->site.point_count; i++) {
+        struct engine_point point = engine->points[i];
+        const struct point *config = &engine->site.points[i];
+        if (!point.received_any) {
+            continue;
+        }
+        bytes_put_text(io->out, engine->site.stations[config->station].id);
+        bytes_put_text(io->out, config->id);
+        bytes_put_text(io->out, config->unit);
+        io_point(io, &point);
+        io_u32(io, &point.window_count);
+        for (uint32_t w = 0; w < point.window_count; w++) {
+            const struct series *series = &engine->windows[point.first_window + w].series;
+            bytes_put_u8(io->out, (uint8_t)series->kind);
+            bytes_put_i64(io->out, series->window_us);
+            bytes_put_u32(io->out, series->count);
+            for (uint32_t s = 0; s < series->count; s++) {
+                struct series_segment segment =
+                    series->segments[(series->first + s) % series->capacity];
+                io_segment(io, &segment);
+            }
+        }
+    }
+}
+
+static void save_slots(const struct engine *engine, const struct io *io) {
+    bytes_put_u32(io->out, engine->slot_count);
+    for (uint32_t i = 0; i < engine->slot_count; i++) {
+        const struct engine_key *key = &engine->slot_keys[i];
+        struct engine_slot slot = engine->slots[key->index];
+        for (int p = 0; p < 3; p++) {
+            bytes_put_text(io->out, key->part[p]);
+        }
+        bytes_put_i64(io->out, key->number[0]);
+        bytes_put_i64(io->out, key->number[1]);
+        io_slot(io, &slot);
+    }
+}
+
+static void save_alarms(const struct engine *engine, const struct io *io) {
+    bytes_put_u32(io->out, engine->alarm_count);
+    for (uint32_t i = 0; i < engine->alarm_count; i++) {
+        const struct engine_alarm *entry = &engine->alarms[i];
+        struct alarm alarm = entry->alarm;
+        bytes_put_text(io->out, entry->rule->id);
+        bytes_put_text(io->out, entry->rule->revision);
+        bytes_put_text(io->out, engine_place_id(engine, entry->place));
+        bytes_put_text(io->out, entry->event_id);
+        bytes_put_i64(io->out, entry->due_us);
+        io_alarm(io, &alarm);
+    }
+    size_t places = engine->site.station_count + engine->site.area_count;
+    bytes_put_u32(io->out, (uint32_t)places);
+    for (size_t i = 0; i < places; i++) {
+        bytes_put_text(io->out, engine->place_keys[i].part[0]);
+        bytes_put_u64(io->out, engine->place_sequences[engine->place_keys[i].index]);
+    }
+}
+
+int engine_save(const struct engine *engine, struct bytes *ret_bytes) {
+    size_t start = ret_bytes->length;
+    const struct io io = {.out = ret_bytes};
+    bytes_put(ret_bytes, magic, sizeof magic);
+    bytes_put_u32(ret_bytes, SAVE_VERSION);
+    bytes_put_u64(ret_bytes, engine->number);
+    bytes_put_i64(ret_bytes, engine->now.mono.us);
+    bytes_put_i64(ret_bytes, engine->now.utc.us);
+    save_points(engine, &io);
+    save_slots(engine, &io);
+    save_alarms(engine, &io);
+    if (ret_bytes->error == 0) {
+        char hash[HASH_TEXT_SIZE];
+        hash_text(ret_bytes->data + start, ret_bytes->length - start, hash);
+        bytes_put(ret_bytes, hash, sizeof hash - 1);
+    }
+    if (ret_bytes->error != 0) {
+        ret_bytes->length = start;
+    }
+    return ret_bytes->error;
+}
+
+struct load {
+    struct engine *engine;
+    struct bytes_reader *reader;
+    engine_vanished_fn *vanished;
+    void *context;
+};
+
+static void tell_vanished(const struct load *load, const char *rule, const char *place,
+                          const char *point) {
+    if (load->vanished != NULL && !load->reader->failed) {
+        load->vanished(load->context, rule, place, point);
+    }
+}
+
+/* NULL: the site does not have the window any more, the content is skipped. */
+static struct series *find_window(const struct engine *engine, const struct engine_point *point,
+                                  uint8_t kind, int64_t window_us) {
+    for (uint32_t w = 0; point != NULL && w < point->window_count; w++) {
+        struct series *series = &engine->windows[point->first_window + w].series;
+        if ((uint8_t)series->kind == kind && series->window_us == window_us) {
+            return series;
+        }
+    }
+    return NULL;
+}
+
+static void load_window(const struct load *load, const struct engine_point *point) {
+    const struct io io = {.in = load->reader};
+    uint8_t kind = bytes_get_enum(load->reader, SERIES_KIND_COUNT);
+    int64_t window_us = bytes_get_i64(load->reader);
+    uint32_t count = bytes_get_u32(load->reader);
+    struct series *series = find_window(load->engine, point, kind, window_us);
+    for (uint32_t i = 0; i < count && !load->reader->failed; i++) {
+        struct series_segment segment;
+        io_segment(&io, &segment);
+        if (segment.start_us > segment.end_us || segment.count == 0 ||
+            segment.good > segment.count) {
+            load->reader->failed = true;
+        }
+        if (series == NULL || load->reader->failed) {
+            continue;
+        }
+        /* Put back as they stood; another period may have given the ring another size. */
+        if (series->count == series->capacity) {
+            series->first = (series->first + 1) % series->capacity;
+            series->count--;
+        }
+        series->segments[(series->first + series->count++) % series->capacity] = segment;
+    }
+}
+
+static void load_point(const struct load *load) {
+    const struct io io = {.in = load->reader};
+    struct engine *engine = load->engine;
+    char station[STATION_ID_SIZE];
+    char id[STATION_ID_SIZE];
+    char unit[STATION_UNIT_SIZE];
+    struct engine_point saved = {0};
+    bytes_get_text(load->reader, station, sizeof station);
+    bytes_get_text(load->reader, id, sizeof id);
+    bytes_get_text(load->reader, unit, sizeof unit);
+    io_point(&io, &saved);
+    uint32_t window_count = bytes_get_u32(load->reader);
+    uint32_t index = engine_find_point(engine, station, id);
+    struct engine_point *point = NULL;
+    if (index == UINT32_MAX) {
+        tell_vanished(load, "", station, id);
+    } else if (strcmp(engine->site.points[index].unit, unit) == 0) {
+        /* Numbers in another unit would be other numbers: such a point starts new. */
+        point = &engine->points[index];
+        saved.first_window = point->first_window;
+        saved.window_count = point->window_count;
+        saved.first_alarm = point->first_alarm;
+        saved.alarm_count = point->alarm_count;
+        for (int i = 0; i < 2; i++) {
+            saved.quality.chain[i].point = index;
+        }
+        *point = saved;
+    }
+    for (uint32_t w = 0; w < window_count && !load->reader->failed; w++) {
+        load_window(load, point);
+    }
+    for (uint32_t w = 0; point != NULL && w < point->window_count; w++) {
+        struct engine_window *window = &engine->windows[point->first_window + w];
+        window->value = series_value(&window->series, point->newest.at.mono.us);
+    }
+}
+
+static void load_slot(const struct load *load) {
+    const struct io io = {.in = load->reader};
+    struct model_result key = {0};
+    struct engine_slot saved = {0};
+    bytes_get_text(load->reader, key.product, sizeof key.product);
+    bytes_get_text(load->reader, key.variable, sizeof key.variable);
+    bytes_get_text(load->reader, key.place, sizeof key.place);
+    key.window_us = bytes_get_i64(load->reader);
+    key.lead_us = bytes_get_i64(load->reader);
+    io_slot(&io, &saved);
+    uint32_t index = engine_find_slot(load->engine, &key);
+    if (index != UINT32_MAX) {
+        struct engine_slot *slot = &load->engine->slots[index];
+        saved.first_alarm = slot->first_alarm;
+        saved.alarm_count = slot->alarm_count;
+        *slot = saved;
+    }
+}
+
+/* The rule reads otherwise now: what people did and the level stay, delays start again. A level
+ * that the rule no longer has moves up to the next one, or down to its highest. */
+static void adapt_alarm(struct alarm *alarm, const struct rule *rule, uint8_t defined_mask) {
+    alarm->defined_mask = defined_mask;
+    alarm->on_pending_mask = 0;
+    alarm->off_pending_mask = 0;
+    alarm->trend_count = 0;
+    uint8_t level = 0;
+    for (uint32_t n = 0; n < rule->level_count && level < alarm->level; n++) {
+        if ((defined_mask & (1U << n)) != 0) {
+            level = rule->levels[n].level;
+        }
+    }
+    if (alarm->level > 0) {
+        alarm->level = level;
+        alarm->highest_level = level > alarm->highest_level ? level : alarm->highest_level;
+    }
+}
+
+static void load_alarm(const struct load *load) {
+    const struct io io = {.in = load->reader};
+    char rule[STATION_ID_SIZE];
+    char revision[RULE_REVISION_SIZE];
+    char place[STATION_ID_SIZE];
+    char id[ID_TEXT_SIZE];
+    struct alarm saved = {0};
+    bytes_get_text(load->reader, rule, sizeof rule);
+    bytes_get_text(load->reader, revision, sizeof revision);
+    bytes_get_text(load->reader, place, sizeof place);
+    bytes_get_text(load->reader, id, sizeof id);
+    int64_t due_us = bytes_get_i64(load->reader);
+    io_alarm(&io, &saved);
+    uint32_t index = engine_find_alarm(load->engine, rule, place);
+    if (index == UINT32_MAX) {
+        tell_vanished(load, rule, place, "");
+        return;
+    }
+    struct engine_alarm *entry = &load->engine->alarms[index];
+    uint8_t defined_mask = entry->alarm.defined_mask;
+    entry->alarm = saved;
+    entry->due_us = due_us;
+    memcpy(entry->event_id, id, sizeof id);
+    if (strcmp(revision, entry->rule->revision) != 0 || saved.defined_mask != defined_mask) {
+        adapt_alarm(&entry->alarm, entry->rule, defined_mask);
+        entry->due_us = INT64_MIN;
+    }
+}
+
+static void load_place(const struct load *load) {
+    char place[STATION_ID_SIZE];
+    bytes_get_text(load->reader, place, sizeof place);
+    uint64_t sequence = bytes_get_u64(load->reader);
+    uint32_t index = engine_find_place(load->engine, place);
+    if (index != UINT32_MAX) {
+        load->engine->place_sequences[index] = sequence;
+    }
+}
+
+static void load_section(const struct load *load, void (*take)(const struct load *)) {
+    uint32_t count = bytes_get_u32(load->reader);
+    for (uint32_t i = 0; i < count && !load->reader->failed; i++) {
+        take(load);
+    }
+}
+
+int engine_load(struct engine *engine, const void *data, size_t length,
+                engine_vanished_fn *vanished, void *context) {
+    enum { HASH_LENGTH = HASH_TEXT_SIZE - 1, HEAD = sizeof magic + 4 };
+    char hash[HASH_TEXT_SIZE];
+    struct bytes_reader reader;
+    if (length < HEAD + HASH_LENGTH || memcmp(data, magic, sizeof magic) != 0) {
+        return ERR_CORRUPT;
+    }
+    hash_text(data, length - HASH_LENGTH, hash);
+    if (memcmp((const uint8_t *)data + length - HASH_LENGTH, hash, HASH_LENGTH) != 0) {
+        return ERR_CORRUPT;
+    }
+    bytes_read_init(&reader, data, length - HASH_LENGTH);
+    reader.at = sizeof magic;
+    if (bytes_get_u32(&reader) != SAVE_VERSION) {
+        return ERR_UNSUPPORTED;
+    }
+    const struct load load = {
+        .engine = engine, .reader = &reader, .vanished = vanished, .context = context};
+    engine->number = bytes_get_u64(&reader);
+    engine->now.mono.us = bytes_get_i64(&reader);
+    engine->now.utc.us = bytes_get_i64(&reader);
+    load_section(&load, load_point);
+    load_section(&load, load_slot);
+    load_section(&load, load_alarm);
+    load_section(&load, load_place);
+    if (reader.failed || bytes_left(&reader) != 0) {
+        return ERR_CORRUPT;
+    }
+    for (uint32_t i = 0; i < engine->alarm_count; i++) {
+        (void)engine_refresh(engine, &engine->alarms[i], engine->now);
+    }
+    return 0;
+}
