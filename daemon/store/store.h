@@ -83,15 +83,16 @@ struct store *store_close(struct store *store);
 /* ---- the group; each returns 0 or ERR_LIMIT (buffer full: commit first, then again) or ERR_RANGE
  * (a string or body beyond its bound) ---- */
 
-/* An input of the engine. Numbers ascend by one; ERR_INVALID otherwise. `now` is what the engine
- * was given with it. */
+/* An input of the engine. Numbers start at 1 and ascend by one; ERR_INVALID otherwise. `now` is
+ * what the engine was given with it. */
 int store_append_journal(struct store *store, uint64_t number, struct moment now, const void *bytes,
                          size_t length);
 
 /* The handle of a point, made when it is new (committed at once). Ask once at start, keep it. */
 int store_point_handle(struct store *store, const char *station, const char *point,
                        const char *unit, int64_t *ret_handle, struct err *ret_err);
-/* ERR_BUSY while readings are refused (disk full); counted as shed. */
+/* ERR_BUSY while readings are refused (disk full); counted as shed. The same reading (point, time,
+ * seq) again only replaces its quality flags. */
 int store_append_reading(struct store *store, int64_t handle, const struct reading *reading);
 
 /* What happened, for ever (within events_keep_us): also appended to the outbox as it is. An event
@@ -130,8 +131,9 @@ int store_save_snapshot(struct store *store, uint64_t number, struct utc_us time
  * ERR_CORRUPT when its stored SHA-256 differs. */
 int store_load_snapshot(struct store *store, int skip, uint64_t *ret_number, void **ret_bytes,
                         size_t *ret_length, struct err *ret_err);
-/* Every journaled input with a number above `after`, ascending; stops early when visit returns
- * non-zero and returns that. ERR_CORRUPT: a number is missing in between. */
+/* Every committed input with a number above `after`, ascending; stops early when visit returns
+ * non-zero and returns that. ERR_CORRUPT: after + 1 or a later number is missing (a snapshot that
+ * the journal no longer reaches back to). */
 int store_read_journal(struct store *store, uint64_t after,
                        int (*visit)(void *user, uint64_t number, struct moment now,
                                     const void *bytes, size_t length),
@@ -139,7 +141,7 @@ int store_read_journal(struct store *store, uint64_t after,
 /* 0 when empty. */
 uint64_t store_journal_last(const struct store *store);
 
-/* Highest sequence number ever committed of a station's readings; 0: none. */
+/* Sequence number of the station's newest committed reading; 0: none. */
 int store_station_seq(struct store *store, const char *station, uint64_t *ret_seq);
 int store_read_alarm_states(struct store *store,
                             int (*visit)(void *user, const char *place, const char *rule,
@@ -182,11 +184,12 @@ struct outbox_source store_outbox_source(struct store *store);
 /* ---- care ---- */
 
 /* One small step of care, at most `rows` deletions in a transaction of its own: retention of
- * readings, journal, events and audit, shedding, getting the ballast back, one step of the running
- * check. `now` in scenario time. Call it every second or so. *ret_more: call again soon. */
+ * readings, journal, events and audit, and getting the ballast back. `now` in scenario time. Call
+ * it every second or so. *ret_more: call again soon. */
 int store_retain(struct store *store, struct utc_us now, size_t rows, bool *ret_more,
                  struct err *ret_err);
-/* Whole check (PRAGMA quick_check); blocks for as long as reading the file takes. */
+/* Whole check (PRAGMA quick_check), as at the start; blocks for as long as reading the file takes.
+ */
 int store_check(struct store *store, struct err *ret_err);
 
 void store_status(struct store *store, struct store_status *ret_status);
