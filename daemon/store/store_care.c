@@ -9,7 +9,9 @@
 
 enum {
     SHED_ROWS = 2000, /* history deleted per attempt to make room */
-    TABLE_ROWS = 64   /* of journal, events and audit in one step: their rows are large */
+    WAL_PAGES = 1000, /* SQLite's default: 4 MB between checkpoints */
+    WAL_PAGES_FULL = 64,
+    TABLE_ROWS = 64 /* of journal, events and audit in one step: their rows are large */
 };
 
 static const int64_t OLDEST = INT64_MAX; /* keep nothing that need not be kept */
@@ -22,11 +24,22 @@ static int64_t free_bytes(const struct store *store) {
     return (int64_t)info.f_bavail * (int64_t)info.f_frsize;
 }
 
+/* The WAL holds room until its pages are in the file, and the file may need that very room to take
+ * them: on a full disk it is kept small. */
+static void set_wal(struct store *store, int pages) {
+    (void)sqlite3_wal_autocheckpoint(store->db, pages); /* cannot fail */
+    if (pages < WAL_PAGES)                              /* an error shows in the next statement */
+        (void)sqlite3_wal_checkpoint_v2(store->db, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
+}
+
 bool store_free_ballast(struct store *store) {
     if (!store->ballast_present)
         return false;
     store->ballast_present = false;
-    return unlink(store->ballast_path) == 0;
+    store->status.conditions |= STORE_DISK_FULL;
+    bool freed = unlink(store->ballast_path) == 0;
+    set_wal(store, WAL_PAGES_FULL);
+    return freed;
 }
 
 /* Real blocks, not a hole, so that giving them back makes room. */
@@ -43,6 +56,7 @@ void store_make_ballast(struct store *store) {
         store->status.conditions &= ~(unsigned)STORE_DISK_FULL;
     else
         store->status.conditions |= STORE_DISK_FULL;
+    set_wal(store, store->ballast_present ? WAL_PAGES : WAL_PAGES_FULL);
 }
 
 /* The handle after the one where the last step was, round and round; 0: no points at all. */
@@ -108,6 +122,7 @@ static int end_transaction(struct store *store, int code) {
 
 /* The oldest readings of the next points, and journal that no snapshot needs. */
 bool store_shed_history(struct store *store) {
+    set_wal(store, WAL_PAGES_FULL);
     size_t rows = SHED_ROWS;
     bool wrapped = false;
     int code = store_run(store_statement(store, STATEMENT_BEGIN));
@@ -121,18 +136,32 @@ bool store_shed_history(struct store *store) {
     return code == SQLITE_DONE && rows < SHED_ROWS;
 }
 
-/* Readings are refused while the rest of the ballast is needed for alerts. */
-static void watch_space(struct store *store) {
+/* A bounded file is full until a tenth of its pages is free. */
+static bool file_has_room(struct store *store) {
+    int64_t pages = 0, free_pages = 0, pages_max = store->config.file_bytes_max / 4096;
+    if (pages_max == 0)
+        return true;
+    if (store_query_int(store, "PRAGMA page_count", &pages, NULL) != 0 ||
+        store_query_int(store, "PRAGMA freelist_count", &free_pages, NULL) != 0)
+        return false;
+    return pages - free_pages < pages_max - pages_max / 10;
+}
+
+/* While the rest of the ballast is needed for alerts, readings are refused and old ones make room.
+ */
+void store_watch_space(struct store *store) {
     int64_t space = free_bytes(store);
-    if (!store->ballast_present && space > 2 * store->config.ballast_bytes)
+    if (!store->ballast_present && space > 2 * store->config.ballast_bytes && file_has_room(store))
         store_make_ballast(store);
     store->refuse_readings =
         !store->ballast_present && space >= 0 && space < store->config.ballast_bytes / 2;
+    if (store->refuse_readings)
+        (void)store_shed_history(store); /* what it could not free shows in the next commit */
 }
 
 int store_retain(struct store *store, struct utc_us now, size_t rows, bool *ret_more,
                  struct err *ret_err) {
-    watch_space(store);
+    store_watch_space(store);
     const struct store_config *config = &store->config;
     bool full = (store->status.conditions & STORE_DISK_FULL) != 0;
     bool wrapped = false;

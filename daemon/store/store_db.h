@@ -82,6 +82,7 @@ int store_query_int(struct store *store, const char *sql, int64_t *ret_value, st
 bool store_free_ballast(struct store *store);
 bool store_shed_history(struct store *store);
 void store_make_ballast(struct store *store);
+void store_watch_space(struct store *store);
 
 /* Adds the marking of delivered outbox rows to the group. */
 int store_append_delivered(struct store *store, const int64_t *rows, size_t count);

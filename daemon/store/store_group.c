@@ -562,6 +562,8 @@ int store_commit(struct store *store, struct err *ret_err) {
         return store_error(store, code, "commit", ret_err);
     }
     finish_group(store, &change);
+    if (store->status.conditions & STORE_DISK_FULL)
+        store_watch_space(store);
     if (change.conflict)
         return err_set(ret_err, ERR_EXISTS, "store %s: event id %s stands for other bytes already",
                        store->path, change.conflict_id);

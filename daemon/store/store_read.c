@@ -28,34 +28,42 @@ static int prepare(struct store *store, const char *sql, sqlite3_stmt **ret_stat
     return code == SQLITE_OK ? 0 : store_error(store, code, sql, ret_err);
 }
 
+/* One of the two statements on points; *ret_handle 0: no row came. */
+static int point_query(struct store *store, const char *sql, const char *station, const char *point,
+                       const char *unit, int64_t *ret_handle) {
+    sqlite3_stmt *s = NULL;
+    int code = sqlite3_prepare_v2(store->db, sql, -1, &s, NULL);
+    if (code == SQLITE_OK) {
+        (void)sqlite3_bind_text(s, 1, station, -1, SQLITE_STATIC);
+        (void)sqlite3_bind_text(s, 2, point, -1, SQLITE_STATIC);
+        (void)sqlite3_bind_text(s, 3, unit, -1, SQLITE_STATIC);
+        code = sqlite3_step(s);
+        *ret_handle = code == SQLITE_ROW ? sqlite3_column_int64(s, 0) : 0;
+        code = store_is_full(store, code) ? SQLITE_FULL : code;
+    }
+    (void)sqlite3_finalize(s); /* repeats the error of the step */
+    return code;
+}
+
 int store_point_handle(struct store *store, const char *station, const char *point,
                        const char *unit, int64_t *ret_handle, struct err *ret_err) {
-    static const char *const texts[] = {
-        "INSERT INTO points(station,point,unit) VALUES(?1,?2,?3) ON CONFLICT DO NOTHING",
-        "SELECT handle FROM points WHERE station=?1 AND point=?2 AND unit=?3"};
-    /* Nothing is written for a point that is known: a start must also work on a full disk. */
-    for (int i = 1; i < 4; i++) {
-        sqlite3_stmt *statement = NULL;
-        int result = prepare(store, texts[i % 2], &statement, ret_err);
-        if (result != 0)
-            return result;
-        (void)sqlite3_bind_text(statement, 1, station, -1, SQLITE_STATIC);
-        (void)sqlite3_bind_text(statement, 2, point, -1, SQLITE_STATIC);
-        (void)sqlite3_bind_text(statement, 3, unit, -1, SQLITE_STATIC);
-        int code = sqlite3_step(statement);
-        int64_t handle = code == SQLITE_ROW ? sqlite3_column_int64(statement, 0) : 0;
-        if (code != SQLITE_ROW && code != SQLITE_DONE)
-            result = store_error(store, code, "point", ret_err);
-        (void)sqlite3_finalize(statement); /* repeats the error of the step */
-        if (result != 0)
-            return result;
-        if (handle > 0) {
-            *ret_handle = handle;
-            return 0;
+    static const char insert[] = "INSERT INTO points(station,point,unit) VALUES(?1,?2,?3)";
+    static const char select[] = "SELECT handle FROM points WHERE station=?1 AND point=?2 AND"
+                                 " unit=?3";
+    int64_t handle = 0;
+    int code = point_query(store, select, station, point, unit, &handle);
+    if (code == SQLITE_DONE) {
+        code = point_query(store, insert, station, point, unit, &handle);
+        if (code == SQLITE_FULL && store_free_ballast(store)) {
+            store->status.conditions |= STORE_DISK_FULL;
+            code = point_query(store, insert, station, point, unit, &handle);
         }
+        handle = sqlite3_last_insert_rowid(store->db);
     }
-    return err_set(ret_err, ERR_CORRUPT, "store %s: point %s of %s cannot be found again",
-                   store->path, point, station);
+    if (code != SQLITE_DONE && code != SQLITE_ROW)
+        return store_error(store, code, "point", ret_err);
+    *ret_handle = handle;
+    return 0;
 }
 
 int store_load_snapshot(struct store *store, int skip, uint64_t *ret_number, void **ret_bytes,

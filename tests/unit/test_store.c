@@ -44,6 +44,7 @@ static int setup(void **state) {
 static int teardown(void **state) {
     struct fixture *f = *state;
     store_close(f->store);
+    (void)umount2(f->dir, MNT_DETACH); /* of the full disk, should its test have failed */
     char command[128];
     snprintf(command, sizeof command, "rm -rf %s", f->dir);
     int result = system(command);
