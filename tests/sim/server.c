@@ -396,16 +396,21 @@ static void first_windows(struct server *server) {
 
 /* ---- life --------------------------------------------------------------------------------- */
 
+/* The hard limit is raised too where we may (root). */
 static int raise_files(size_t needed, struct err *ret_err) {
     struct rlimit limit;
     if (getrlimit(RLIMIT_NOFILE, &limit) != 0) {
         return err_set(ret_err, ERR_IO, "cannot read the descriptor limit");
     }
-    limit.rlim_cur = limit.rlim_max;
-    (void)setrlimit(RLIMIT_NOFILE, &limit); /* judged by the next line */
+    struct rlimit higher = {needed, needed};
+    if (limit.rlim_max >= needed || setrlimit(RLIMIT_NOFILE, &higher) != 0) {
+        limit.rlim_cur = limit.rlim_max;
+        (void)setrlimit(RLIMIT_NOFILE, &limit); /* judged by the next line */
+    }
     if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur < needed) {
         return err_set(ret_err, ERR_LIMIT,
-                       "%zu descriptors are needed, the limit is %llu; raise it (ulimit -Hn)",
+                       "%zu descriptors are needed (one port and one connection an endpoint), the "
+                       "limit is %llu; raise it (ulimit -Hn)",
                        needed, (unsigned long long)limit.rlim_cur);
     }
     return 0;
@@ -414,7 +419,7 @@ static int raise_files(size_t needed, struct err *ret_err) {
 int server_create(uv_loop_t *loop, struct scenario *scenario, const struct simclock *clock,
                   struct record *truth, struct record *faults, struct server **ret_server,
                   struct err *ret_err) {
-    int result = raise_files(scenario->endpoint_count + FILES_SPARE, ret_err);
+    int result = raise_files(2 * scenario->endpoint_count + FILES_SPARE, ret_err);
     if (result != 0) {
         return result;
     }

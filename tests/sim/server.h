@@ -19,7 +19,7 @@ struct server_counts {
     uint64_t faulty; /* replies that a fault changed, delayed or swallowed */
 };
 
-/* Opens every endpoint. The descriptor limit is raised to the hard limit; fewer than one a
+/* Opens every endpoint. The descriptor limit is raised as far as allowed; fewer than two an
  * endpoint plus 64 is refused. Everything given must outlive the server. */
 int server_create(uv_loop_t *loop, struct scenario *scenario, const struct simclock *clock,
                   struct record *truth, struct record *faults, struct server **ret_server,
