@@ -22,6 +22,7 @@ struct place {
 struct alarm_view {
     const struct rule *rule;
     struct place place;
+    const struct alarm_levels *alarm_levels; /* of the place; NULL: none */
     const struct alarm *alarm;
     const struct indicator *indicators; /* [i] belongs to rule->indicators[i] */
     uint64_t sequence;                  /* newest of the place */

@@ -16,6 +16,7 @@ struct moment engine_now(const struct engine *engine) {
 static struct alarm_view view_of(const struct engine *engine, const struct engine_alarm *entry) {
     struct alarm_view view = {.rule = entry->rule,
                               .place = engine_place(engine, entry->place),
+                              .alarm_levels = entry->levels,
                               .alarm = &entry->alarm,
                               .indicators = &engine->indicators[entry->first_source],
                               .sequence = engine->place_sequences[entry->place_index]};
