@@ -10,7 +10,11 @@
 #include "daemon/base/text.h"
 #include "daemon/station/station.h"
 
-enum { NUMBER_SIZE = 40, DURATION_S_MAX = 315576000 /* ten years */ };
+enum {
+    NUMBER_SIZE = 40,
+    DURATION_S_MAX = 315576000 /* ten years */,
+    RATE_UNIT_SIZE = STATION_UNIT_SIZE + 8
+};
 
 static const char masked[] = "(masked)";
 
@@ -139,7 +143,7 @@ static int read_number(const struct option_reader *reader, const struct option *
     return 0;
 }
 
-int option_read_value(const struct option_reader *reader, const struct yaml_node *node,
+static int read_value(const struct option_reader *reader, const struct yaml_node *node,
                       const char *unit, bool difference, double *ret_value) {
     char expected[120], number_text[NUMBER_SIZE];
     double number, value;
@@ -180,12 +184,27 @@ int option_read_value(const struct option_reader *reader, const struct yaml_node
     return 0;
 }
 
+/* `buffer` holds the text of a rate's unit. */
+static const char *value_unit_of(const struct option *option, const char *object_unit,
+                                 char buffer[RATE_UNIT_SIZE]) {
+    if (option->type == OPTION_QUANTITY) {
+        return option->unit;
+    }
+    if (option->type != OPTION_RATE) {
+        return object_unit;
+    }
+    (void)snprintf(buffer, RATE_UNIT_SIZE, "(%s)/s", object_unit);
+    return buffer;
+}
+
 static int read_quantity(const struct option_reader *reader, const struct option *option,
                          const struct yaml_node *node, double *ret_value) {
-    const char *unit = option->type == OPTION_QUANTITY ? option->unit : reader->value_unit;
+    char rate_unit[RATE_UNIT_SIZE];
+    const char *unit = value_unit_of(option, reader->value_unit, rate_unit);
     char bounds[120];
     double value;
-    if (option_read_value(reader, node, unit, option->type == OPTION_DIFFERENCE, &value) != 0) {
+    bool difference = option->type == OPTION_DIFFERENCE || option->type == OPTION_RATE;
+    if (read_value(reader, node, unit, difference, &value) != 0) {
         return ERR_INVALID;
     }
     if (!within(option, value)) {
@@ -228,7 +247,7 @@ static int read_duration(const struct option_reader *reader, const struct option
     return 0;
 }
 
-int option_read_id(const struct option_reader *reader, const struct yaml_node *node, size_t size,
+static int read_id(const struct option_reader *reader, const struct yaml_node *node, size_t size,
                    char *ret_id) {
     if (option_expect(reader, node, YAML_SCALAR) != 0) {
         return ERR_INVALID;
@@ -360,7 +379,8 @@ static int64_t load_int(const struct option *option, const void *member) {
 }
 
 static bool in_object_unit(const struct option *option) {
-    return option->type == OPTION_VALUE || option->type == OPTION_DIFFERENCE;
+    return option->type == OPTION_VALUE || option->type == OPTION_DIFFERENCE ||
+           option->type == OPTION_RATE;
 }
 
 static bool is_double(const struct option *option) {
@@ -368,8 +388,8 @@ static bool is_double(const struct option *option) {
            in_object_unit(option);
 }
 
-static int read_member(const struct option_reader *reader, const struct option *option,
-                       const struct yaml_node *node, void *object) {
+int option_read(const struct option_reader *reader, const struct option *option,
+                const struct yaml_node *node, void *object) {
     char *member = (char *)object + option->offset;
     int result;
     int64_t whole = 0;
@@ -398,10 +418,11 @@ static int read_member(const struct option_reader *reader, const struct option *
     case OPTION_QUANTITY:
     case OPTION_VALUE:
     case OPTION_DIFFERENCE:
+    case OPTION_RATE:
         result = read_quantity(reader, option, node, &number);
         break;
     case OPTION_ID:
-        return option_read_id(reader, node, option->size, member);
+        return read_id(reader, node, option->size, member);
     default:
         return read_text(reader, option, node, member);
     }
@@ -521,7 +542,7 @@ int option_group_read(const struct option_reader *reader, const struct option_gr
                 (last && (reader->value_unit == NULL || reader->value_unit[0] == '\0'))) {
                 continue;
             }
-            if (read_member(reader, option, node, object) != 0) {
+            if (option_read(reader, option, node, object) != 0) {
                 result = ERR_INVALID;
             }
         }
@@ -565,7 +586,7 @@ static void print_duration(int64_t us, FILE *file) {
 static void print_member(const struct option *option, const char *member, const char *value_unit,
                          FILE *file) {
     double number;
-    char time[40];
+    char time[40], rate_unit[RATE_UNIT_SIZE];
     switch (option->type) {
     case OPTION_BOOL:
         (void)fputs(load_int(option, member) != 0 ? "true" : "false", file);
@@ -587,10 +608,11 @@ static void print_member(const struct option *option, const char *member, const 
     case OPTION_QUANTITY:
     case OPTION_VALUE:
     case OPTION_DIFFERENCE:
+    case OPTION_RATE:
         memcpy(&number, member, sizeof number);
         option_print_number(number, file);
         if (option->type != OPTION_NUMBER) {
-            (void)fprintf(file, " %s", in_object_unit(option) ? value_unit : option->unit);
+            (void)fprintf(file, " %s", value_unit_of(option, value_unit, rate_unit));
         }
         break;
     case OPTION_ID:
@@ -654,6 +676,7 @@ void option_group_reference(const struct option_group *group, FILE *file) {
                                         "quantity",
                                         "value in the object's unit",
                                         "difference in the object's unit",
+                                        "change of the object's unit per time",
                                         "duration",
                                         "time",
                                         "identifier",

@@ -6,6 +6,7 @@
  *   number     3.5            decimal point, no leading zeros, finite
  *   quantity   3.5 m          number, one space, a UDUNITS-2 unit that converts to the row's unit
  *   value      3.5 m          as a quantity, in the unit of the object (of the point, of the rule)
+ *   rate       0.5 m/h        as a difference, per time
  *   duration   10 min         a whole number and one of ms, s, min, h, d
  *   id         an-hoa         a-z, 0-9, single '-', '_', '.' inside
  *   credential kafka-password the NAME of a credential file, never the secret
@@ -30,6 +31,7 @@ enum option_type {
     OPTION_QUANTITY,   /* double in `unit` */
     OPTION_VALUE,      /* double in the object's unit */
     OPTION_DIFFERENCE, /* double in the object's unit, a difference and not a point on the scale */
+    OPTION_RATE,       /* double in the object's unit per second, a difference */
     OPTION_DURATION,   /* int64_t microseconds; bounds in seconds */
     OPTION_TIME,       /* int64_t UTC microseconds; RFC 3339; no bounds */
     OPTION_ID,         /* char[size] */
@@ -92,11 +94,10 @@ void option_print_number(double value, FILE *file);
 /* The group's part of the reference page, plain text. */
 void option_group_reference(const struct option_group *group, FILE *file);
 
-/* For values that are no members of a table (list entries): the same rules and messages. */
-int option_read_value(const struct option_reader *reader, const struct yaml_node *node,
-                      const char *unit, bool difference, double *ret_value);
-int option_read_id(const struct option_reader *reader, const struct yaml_node *node, size_t size,
-                   char *ret_id);
+/* One value by one row, for entries of lists: the same rules and messages. The member is untouched
+ * on failure. */
+int option_read(const struct option_reader *reader, const struct option *option,
+                const struct yaml_node *node, void *object);
 
 /* ERR_INVALID with an error at the node unless it is a scalar / list / map. */
 int option_expect(const struct option_reader *reader, const struct yaml_node *node,

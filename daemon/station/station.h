@@ -55,9 +55,11 @@ struct point {
     bool provisional; /* register map or limits are our assumption */
 };
 
-/* Legal alarm levels of a place on a scale of its own, lowest first (flood alarm I to III). */
+/* Legal alarm levels of a place on a scale of its own, lowest first (flood alarm I to III). A level
+ * that is not known is NaN (a place may have II and III only); at least one of `count` is known. */
 struct alarm_levels {
-    uint32_t count; /* 0: none known, the place stays ungraded */
+    uint32_t count;              /* 0: none known, the place stays ungraded */
+    char scale[STATION_ID_SIZE]; /* which scale: "flood_alarm" */
     double at[ALARM_LEVELS_MAX];
     char unit[STATION_UNIT_SIZE];
     char source[STATION_SOURCE_SIZE];

@@ -39,7 +39,8 @@ struct units *units_destroy(struct units *units) {
 
 static ut_unit *parse(const struct units *units, const char *text) {
     size_t length = strlen(text);
-    if (length == 0 || length >= STATION_UNIT_SIZE || text[0] == ' ' || text[length - 1] == ' ') {
+    if (length == 0 || length >= 2 * STATION_UNIT_SIZE || text[0] == ' ' ||
+        text[length - 1] == ' ') {
         return NULL;
     }
     return ut_parse(units->system, text, UT_UTF8);

@@ -16,7 +16,7 @@ struct units;
 int units_create(struct units **ret_units, struct err *ret_err);
 struct units *units_destroy(struct units *units); /* NULL is fine; returns NULL */
 
-/* A known unit of at most STATION_UNIT_SIZE - 1 bytes without spaces at its ends. "1" is one. */
+/* A known unit of less than 2 * STATION_UNIT_SIZE bytes without spaces at its ends. "1" is one. */
 bool units_valid(const struct units *units, const char *unit);
 
 /* Both valid and of the same dimension ("mm/h" and "m s-1"; not "m" and "s", not "s" and "s-1"). */

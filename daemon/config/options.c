@@ -1,0 +1,502 @@
+#include "daemon/config/options.h"
+
+#include <math.h>
+#include <stddef.h>
+
+#include "daemon/config/site.h"
+
+#define MEMBER(type, member) .offset = offsetof(type, member), .size = sizeof(((type *)0)->member)
+#define GROUP(rows)          .options = (rows), .count = sizeof(rows) / sizeof((rows)[0])
+#define SECTION(key, default_text, text)                                                           \
+    { .name = (key), .type = OPTION_SECTION, .preset = (default_text), .help = (text) }
+
+/* ---- canhbao.yaml ---- */
+
+static const struct option root_rows[] = {
+    SECTION("site", NULL, "What this site is."),
+    SECTION("store", "", "The daemon's own file."),
+    SECTION("kafka", "", "Delivery."),
+    SECTION("web", "", "The HTTP interface."),
+    SECTION("control", "", "The control socket."),
+    SECTION("scales", "", "The scales that rules grade on, with the names of their levels."),
+    SECTION("areas", "", "Polygons that models and rules speak of."),
+    SECTION("products", "", "Inbox folders and the model that runs on every file in them."),
+    SECTION("stations", "",
+            "Stations, as in stations/ID.yaml; the canonical dump writes them here."),
+    SECTION("rules", "", "Rules, as in rules/ID.yaml; the canonical dump writes them here."),
+};
+const struct option_group group_root = {
+    .path = "canhbao.yaml", .help = "The sections of the main file.", GROUP(root_rows)};
+
+#define S(member) MEMBER(struct site_settings, member)
+static const struct option site_rows[] = {
+    {"id", OPTION_ID, NULL, .help = "Names this node in every message.", S(id)},
+    SECTION("name", NULL, "The name for people, keys vi and en."),
+    {"note", OPTION_TEXT, "", .help = "Shown by status.", S(note)},
+    {"provisional", OPTION_BOOL, "false",
+     .help = "The whole site is an assumption or a demonstration.", S(provisional)},
+    {"utc_offset_min", OPTION_INT, "420", .min = -720, .max = 840,
+     .help = "Local time in texts for people, minutes ahead of UTC.", S(utc_offset_min)},
+    {"exercise_only", OPTION_BOOL, "false",
+     .help =
+         "The daemon refuses to run this site but with --exercise: for sites whose stations are "
+         "simulated.",
+     S(exercise_only)},
+    {"state_dir", OPTION_PATH, "/var/lib/canhbaod",
+     .help = "Folder of the daemon's file, inboxes and quarantine.", S(state_dir)},
+};
+const struct option_group group_site = {
+    .path = "canhbao.yaml site", .help = "What this site is.", GROUP(site_rows)};
+
+static const struct option site_name_rows[] = {
+    {"vi", OPTION_TEXT, NULL, .help = "In Vietnamese.", S(name_vi)},
+    {"en", OPTION_TEXT, NULL, .help = "In English.", S(name_en)},
+};
+const struct option_group group_site_name = {
+    .path = "canhbao.yaml site.name", .help = "The name for people.", GROUP(site_name_rows)};
+
+static const struct option store_rows[] = {
+    {"ballast_bytes", OPTION_INT, "16777216", .min = 1048576, .max = 1073741824,
+     .help = "Size of a file that is given back when the disk is full.", S(store.ballast_bytes)},
+    {"group_bytes", OPTION_INT, "16777216", .min = 1048576, .max = 1073741824,
+     .help = "Bound of what may wait in memory for a commit.", S(store.group_bytes)},
+    {"readings_keep", OPTION_DURATION, "400 d", .min = 86400, .max = 315576000,
+     .help = "How long readings are kept.", S(store.readings_keep_us)},
+    {"events_keep", OPTION_DURATION, "3650 d", .min = 86400, .max = 315576000,
+     .help = "How long events and the audit trail are kept.", S(store.events_keep_us)},
+    {"journal_keep", OPTION_DURATION, "7 d", .min = 3600, .max = 315576000,
+     .help = "How long the engine's inputs are kept for replay.", S(store.journal_keep_us)},
+    {"observations_max", OPTION_INT, "100000", .min = 100, .max = 10000000,
+     .help = "Undelivered observations kept; the oldest beyond are shed. Alerts never are.",
+     S(store.observations_max)},
+    {"file_bytes_max", OPTION_INT, "0", .min = 0, .max = 1099511627776,
+     .help = "Bound of the file; 0 for none.", S(store.file_bytes_max)},
+};
+const struct option_group group_store = {
+    .path = "canhbao.yaml store", .help = "The daemon's own file.", GROUP(store_rows)};
+
+static const char *const securities[] = {"plaintext", "ssl", "sasl_plaintext", "sasl_ssl", NULL};
+static const char *const mechanisms[] = {"none", "plain", "scram-sha-256", "scram-sha-512", NULL};
+static const struct option kafka_rows[] = {
+    {"enabled", OPTION_BOOL, "true",
+     .help = "Without it alerts stay in the outbox until it is switched on.", S(kafka.enabled)},
+    {"brokers", OPTION_TEXT, "127.0.0.1:9092", .help = "HOST:PORT, several with commas between.",
+     S(kafka.brokers)},
+    {"client_id", OPTION_ID, "canhbaod", .help = "Shown in the broker's logs.", S(kafka.client_id)},
+    {"topic_prefix", OPTION_TEXT, "canhbao.", .help = "Front of every topic's name.",
+     S(kafka.topic_prefix)},
+    {"security", OPTION_CHOICE, "plaintext", .choices = securities, .help = "Of the connection.",
+     S(kafka.security)},
+    {"sasl_mechanism", OPTION_CHOICE, "none", .choices = mechanisms,
+     .help = "How the daemon proves who it is.", S(kafka.sasl_mechanism)},
+    {"sasl_username", OPTION_TEXT, "", .help = "With a mechanism.", S(kafka.sasl_username)},
+    {"sasl_password", OPTION_CREDENTIAL, "", .flags = OPTION_SECRET,
+     .help = "Name of the credential file that holds the password.", S(kafka.sasl_password)},
+    {"ssl_ca_file", OPTION_PATH, "", .help = "Certificates that are trusted.",
+     S(kafka.ssl_ca_file)},
+    {"ssl_certificate_file", OPTION_PATH, "", .help = "The daemon's own certificate.",
+     S(kafka.ssl_certificate_file)},
+    {"ssl_key_file", OPTION_PATH, "", .help = "The key of that certificate.",
+     S(kafka.ssl_key_file)},
+    {"ssl_key_password", OPTION_CREDENTIAL, "", .flags = OPTION_SECRET,
+     .help = "Name of the credential file that holds the key's password.",
+     S(kafka.ssl_key_password)},
+    {"message_timeout", OPTION_DURATION, "5 min", .min = 5, .max = 86400,
+     .help = "A message is tried again with a new producer afterwards; it is never dropped.",
+     S(kafka.message_timeout_us)},
+    {"create_topics", OPTION_BOOL, "false",
+     .help = "Let the broker create topics on first use; for demonstrations.",
+     S(kafka.create_topics)},
+};
+const struct option_group group_kafka = {
+    .path = "canhbao.yaml kafka", .help = "Delivery to Apache Kafka.", GROUP(kafka_rows)};
+
+static const struct option web_rows[] = {
+    {"enabled", OPTION_BOOL, "true", .help = "Serve HTTP at all.", S(web_enabled)},
+    {"host", OPTION_TEXT, "127.0.0.1",
+     .help = "Numeric address to bind to. There is no authentication: another one than loopback "
+             "belongs behind a proxy that has it.",
+     S(web.host)},
+    {"port", OPTION_INT, "8460", .min = 0, .max = 65535, .help = "0 for any free one.",
+     S(web.port)},
+    {"connections_max", OPTION_INT, "64", .min = 4, .max = 4096, .help = "Open at a time.",
+     S(web.connections_max)},
+};
+const struct option_group group_web = {
+    .path = "canhbao.yaml web", .help = "The HTTP interface.", GROUP(web_rows)};
+
+static const struct option control_rows[] = {
+    {"path", OPTION_PATH, "/run/canhbaod/control.sock", .help = "Of the socket.", S(control.path)},
+    {"operators_group", OPTION_TEXT, "",
+     .help = "Unix group whose members may acknowledge, shelve and so on.",
+     S(control.operators_group)},
+    {"viewers_group", OPTION_TEXT, "", .help = "Unix group whose members may look.",
+     S(control.viewers_group)},
+    {"clients_max", OPTION_INT, "32", .min = 2, .max = 1024, .help = "Connected at a time.",
+     S(control.clients_max)},
+};
+const struct option_group group_control = {.path = "canhbao.yaml control",
+                                           .help = "The control socket of canhbaoctl.",
+                                           GROUP(control_rows)};
+#undef S
+
+static const char *const scale_kinds[] = {"flood_alarm", "risk", "own", NULL};
+static const struct option scale_rows[] = {
+    {"id", OPTION_ID, NULL, .help = "How rules name it.", MEMBER(struct scale, id)},
+    {"kind", OPTION_CHOICE, NULL, .choices = scale_kinds,
+     .help = "flood_alarm: levels I to III of Decision 05/2020/QD-TTg. risk: levels 1 to 5 of "
+             "Decision 18/2021/QD-TTg. own: of the quantity itself. The id of a legal scale is its "
+             "kind.",
+     MEMBER(struct scale, kind)},
+    SECTION("name", NULL, "The name for people, keys vi and en."),
+    SECTION("levels", NULL, "List of names, each with keys vi and en; the lowest level first."),
+};
+const struct option_group group_scale = {
+    .path = "canhbao.yaml scales[]", .help = "A scale that rules grade on.", GROUP(scale_rows)};
+static const struct option scale_name_rows[] = {
+    {"vi", OPTION_TEXT, NULL, .help = "In Vietnamese.", MEMBER(struct scale, name_vi)},
+    {"en", OPTION_TEXT, NULL, .help = "In English.", MEMBER(struct scale, name_en)},
+};
+const struct option_group group_scale_name = {
+    .path = "canhbao.yaml scales[].name", .help = "The name for people.", GROUP(scale_name_rows)};
+static const struct option level_name_rows[] = {
+    {"vi", OPTION_TEXT, NULL, .help = "In Vietnamese.", MEMBER(struct level_name, name_vi)},
+    {"en", OPTION_TEXT, NULL, .help = "In English.", MEMBER(struct level_name, name_en)},
+};
+const struct option_group group_level_name = {.path = "canhbao.yaml scales[].levels[]",
+                                              .help = "The name of a level.",
+                                              GROUP(level_name_rows)};
+
+static const struct option area_rows[] = {
+    {"id", OPTION_ID, NULL, .help = "The id of the polygon in its file; the Kafka key.",
+     MEMBER(struct area, id)},
+    SECTION("name", NULL, "The name for people, keys vi and en."),
+    {"file", OPTION_PATH, NULL, .help = "GeoJSON (RFC 7946), below the site's folder or absolute.",
+     MEMBER(struct area, file)},
+    {"provisional", OPTION_BOOL, "false", .help = "The outline is an assumption.",
+     MEMBER(struct area, provisional)},
+};
+const struct option_group group_area = {.path = "canhbao.yaml areas[]",
+                                        .help = "A polygon that models and rules speak of.",
+                                        GROUP(area_rows)};
+static const struct option area_name_rows[] = {
+    {"vi", OPTION_TEXT, NULL, .help = "In Vietnamese.", MEMBER(struct area, name_vi)},
+    {"en", OPTION_TEXT, NULL, .help = "In English.", MEMBER(struct area, name_en)},
+};
+const struct option_group group_area_name = {
+    .path = "canhbao.yaml areas[].name", .help = "The name for people.", GROUP(area_name_rows)};
+
+#define P(member) MEMBER(struct site_product, member)
+static const struct option product_rows[] = {
+    {"id", OPTION_ID, NULL, .help = "How rules name it.", P(id)},
+    {"model", OPTION_ID, NULL, .help = "Which model of canhbao-model runs: areal.", P(model)},
+    {"inbox", OPTION_PATH, NULL,
+     .help = "Folder that is watched for complete files (renamed into it); absolute, or below the "
+             "state folder.",
+     P(inbox)},
+    {"variable", OPTION_TEXT, "", .help = "Variable in the files; without it the model finds it.",
+     P(variable)},
+    {"wet_above", OPTION_QUANTITY, "0.1 mm/h", .unit = "mm/h", .min = 0, .max = 1000,
+     .help = "rain_covered is the share of the area with more than this.", P(wet_above_mm_h)},
+    SECTION("windows", NULL, "List of durations, ascending: accumulations that are made."),
+    SECTION("leads", NULL, "List of durations, ascending, the first 0 s: analysis and forecasts."),
+    {"min_coverage", OPTION_NUMBER, "0.8", .min = 0.01, .max = 1,
+     .help = "Share of an area and window that must have data; below: unknown.", P(min_coverage)},
+    {"period", OPTION_DURATION, NULL, .min = 1, .max = 86400, .help = "Between two files.",
+     P(period_us)},
+    {"stale_after", OPTION_DURATION, NULL, .min = 1, .max = 604800,
+     .help = "No newer file for so long raises a condition.", P(stale_after_us)},
+    {"deadline", OPTION_DURATION, "60 s", .min = 1, .max = 3600,
+     .help = "Of one run; it is killed afterwards.", P(deadline_us)},
+    {"memory_bytes", OPTION_INT, "536870912", .min = 67108864, .max = 68719476736,
+     .help = "Of one run.", P(memory_bytes)},
+    {"provisional", OPTION_BOOL, "false", .help = "The input is simulated or an assumption.",
+     P(provisional)},
+};
+#undef P
+const struct option_group group_product = {
+    .path = "canhbao.yaml products[]",
+    .help = "An inbox folder and the model that runs on every file in it.",
+    GROUP(product_rows)};
+
+/* ---- stations ---- */
+
+static const struct option station_rows[] = {
+    {"id", OPTION_ID, NULL, .help = "As the file is named; the Kafka key of its observations.",
+     MEMBER(struct station, id)},
+    SECTION("name", NULL, "The name for people, keys vi and en."),
+    {"kind", OPTION_ID, NULL, .help = "stage, rain, weather, radiation, chemical, or another word.",
+     MEMBER(struct station, kind)},
+    {"basin", OPTION_ID, "", .help = "River basin, for grouping.", MEMBER(struct station, basin)},
+    SECTION("position", "", "Where it stands; without it the position is unknown."),
+    {"provisional", OPTION_BOOL, "false",
+     .help = "Position, register map or levels are an assumption; needs a note.",
+     MEMBER(struct station, provisional)},
+    {"note", OPTION_TEXT, "", .help = "Why provisional, in words.", MEMBER(struct station, note)},
+    SECTION("alarm_levels", "", "Legal alarm levels of the place; without it, it is ungraded."),
+    SECTION("connection", NULL, "How the station is reached."),
+    SECTION("points", NULL, "What it measures."),
+};
+const struct option_group group_station = {
+    .path = "stations/ID.yaml", .help = "A station.", GROUP(station_rows)};
+static const struct option station_name_rows[] = {
+    {"vi", OPTION_TEXT, NULL, .help = "In Vietnamese.", MEMBER(struct station, name_vi)},
+    {"en", OPTION_TEXT, NULL, .help = "In English.", MEMBER(struct station, name_en)},
+};
+const struct option_group group_station_name = {
+    .path = "stations/ID.yaml name", .help = "The name for people.", GROUP(station_name_rows)};
+static const struct option position_rows[] = {
+    {"latitude_deg", OPTION_NUMBER, NULL, .min = -90, .max = 90, .help = "WGS 84, north positive.",
+     MEMBER(struct station, latitude_deg)},
+    {"longitude_deg", OPTION_NUMBER, NULL, .min = -180, .max = 180,
+     .help = "WGS 84, east positive.", MEMBER(struct station, longitude_deg)},
+};
+const struct option_group group_position = {
+    .path = "stations/ID.yaml position", .help = "Where the station stands.", GROUP(position_rows)};
+
+#define A(member) MEMBER(struct alarm_levels, member)
+static const struct option alarm_level_rows[] = {
+    {"scale", OPTION_ID, NULL, .help = "Which scale of canhbao.yaml these are levels of.",
+     A(scale)},
+    {"unit", OPTION_UNIT, NULL, .help = "Of the levels.", A(unit)},
+    {"level_1", OPTION_VALUE, "", .help = "The lowest; may be left out where it is not known.",
+     A(at[0])},
+    {"level_2", OPTION_VALUE, "", .help = "Higher than the one before.", A(at[1])},
+    {"level_3", OPTION_VALUE, "", .help = "Likewise.", A(at[2])},
+    {"level_4", OPTION_VALUE, "", .help = "Likewise.", A(at[3])},
+    {"level_5", OPTION_VALUE, "", .help = "Likewise.", A(at[4])},
+    {"source", OPTION_TEXT, NULL, .help = "Law, table or bulletin.", A(source)},
+    {"provisional", OPTION_BOOL, "false", .help = "The levels are not certain.", A(provisional)},
+};
+#undef A
+const struct option_group group_alarm_levels = {.path = "stations/ID.yaml alarm_levels",
+                                                .help = "Legal alarm levels of the place.",
+                                                GROUP(alarm_level_rows)};
+
+#define L(member) MEMBER(struct site_link, member)
+static const struct option connection_rows[] = {
+    {"host", OPTION_TEXT, NULL, .help = "Numeric address or name of a Modbus TCP server.",
+     L(endpoint.host)},
+    {"port", OPTION_INT, "502", .min = 1, .max = 65535, .help = "TCP port.", L(endpoint.port)},
+    {"unit", OPTION_INT, "1", .min = 0, .max = 255, .help = "Unit id: 0 to 247, or 255.", L(unit)},
+    {"request_timeout", OPTION_DURATION, "1 s", .min = 0.01, .max = 3600,
+     .help = "From the request to the last byte of its reply.", L(endpoint.request_timeout_us)},
+    {"connect_timeout", OPTION_DURATION, "3 s", .min = 0.01, .max = 3600,
+     .help = "Name resolution included.", L(endpoint.connect_timeout_us)},
+    {"reconnect_min", OPTION_DURATION, "500 ms", .min = 0.01, .max = 3600,
+     .help = "First pause after a failure; doubles, with jitter.", L(endpoint.reconnect_min_us)},
+    {"reconnect_max", OPTION_DURATION, "1 min", .min = 0.01, .max = 3600,
+     .help = "Longest such pause.", L(endpoint.reconnect_max_us)},
+    {"probe_min", OPTION_DURATION, "2 s", .min = 0.01, .max = 3600,
+     .help = "First pause before a dead unit is asked again.", L(endpoint.probe_min_us)},
+    {"probe_max", OPTION_DURATION, "1 min", .min = 0.01, .max = 3600, .help = "Longest such pause.",
+     L(endpoint.probe_max_us)},
+    {"dead_after", OPTION_INT, "3", .min = 1, .max = 1000,
+     .help = "Timeouts in a row until a unit counts as dead.", L(endpoint.dead_after)},
+};
+#undef L
+const struct option_group group_connection = {
+    .path = "stations/ID.yaml connection",
+    .help = "Modbus TCP. Stations with the same host and port share one connection and must agree "
+            "on its times.",
+    GROUP(connection_rows)};
+
+static const char *const point_kinds[] = {"instant", "counter", "amount", NULL};
+#define P(member) MEMBER(struct point, member)
+static const struct option point_rows[] = {
+    {"id", OPTION_ID, NULL, .help = "Unique in the station.", P(id)},
+    {"quantity", OPTION_ID, NULL, .help = "What is measured; see the list of quantities.",
+     P(quantity)},
+    {"unit", OPTION_UNIT, NULL,
+     .help = "Of the value after scale and offset; must convert to the quantity's.", P(unit)},
+    {"kind", OPTION_CHOICE, "instant", .choices = point_kinds,
+     .help = "instant: a state. counter: an ever-growing total. amount: since the last reading.",
+     P(kind)},
+    {"period", OPTION_DURATION, NULL, .min = 0.1, .max = 86400,
+     .help = "Between two requests, on a fixed grid.", P(period_us)},
+    {"stale_after", OPTION_DURATION, NULL, .min = 0.2, .max = 604800,
+     .help = "No newer good reading for so long: knowledge is stale. At least two periods.",
+     P(stale_after_us)},
+    {"counter_modulus", OPTION_DIFFERENCE, "",
+     .help = "The total at which a counter starts again; without it a fall is a reset.",
+     P(counter_modulus)},
+    {"counter_step_max", OPTION_DIFFERENCE, "",
+     .help = "A larger difference of a counter is not believed. Mandatory for counters.",
+     P(counter_step_max)},
+    {"provisional", OPTION_BOOL, "false", .help = "Register map or limits are an assumption.",
+     P(provisional)},
+    SECTION("register", NULL, "Where the device has it."),
+    SECTION("quality", NULL, "Limits of the per-reading tests."),
+};
+#undef P
+const struct option_group group_point = {
+    .path = "stations/ID.yaml points[]", .help = "One measured number.", GROUP(point_rows)};
+
+/* In the order of the enums of drivers/modbus/config.h; the table is not from 0, see
+ * register_tables in loader.h. */
+static const char *const tables[] = {"holding", "input", NULL};
+static const char *const types[] = {"int16", "uint16", "int32", "uint32", "float32", NULL};
+static const char *const orders[] = {"ABCD", "CDAB", "BADC", "DCBA", NULL};
+#define R(member) MEMBER(struct modbus_map, member)
+static const struct option register_rows[] = {
+    {"table", OPTION_CHOICE, NULL, .choices = tables, .help = "Which registers.", R(table)},
+    {"address", OPTION_INT, NULL, .min = 0, .max = 65535,
+     .help = "Zero-based, as in the request (register 40001 is 0).", R(address)},
+    {"type", OPTION_CHOICE, NULL, .choices = types, .help = "How the bytes are read.", R(type)},
+    {"order", OPTION_CHOICE, "ABCD", .choices = orders,
+     .help = "Of the bytes on the wire, A the most significant.", R(order)},
+    {"scale", OPTION_NUMBER, "1", .min = -1e12, .max = 1e12,
+     .help = "value = number * scale + offset; not 0.", R(scale)},
+    {"offset", OPTION_NUMBER, "0", .min = -1e12, .max = 1e12, .help = "See scale.", R(offset)},
+    SECTION("sentinels", "",
+            "List of up to four numbers before scale and offset that mean: no value."),
+};
+#undef R
+const struct option_group group_register = {.path = "stations/ID.yaml points[].register",
+                                            .help = "Where the device has the value.",
+                                            GROUP(register_rows)};
+
+#define Q(member) MEMBER(struct quality_limits, member)
+static const struct option quality_rows[] = {
+    {"hard_min", OPTION_VALUE, NULL, .help = "Below: the reading fails.", Q(hard_min)},
+    {"hard_max", OPTION_VALUE, NULL, .help = "Above: the reading fails.", Q(hard_max)},
+    {"soft_min", OPTION_VALUE, "", .help = "Below: suspect.", Q(soft_min)},
+    {"soft_max", OPTION_VALUE, "", .help = "Above: suspect.", Q(soft_max)},
+    {"rate_max", OPTION_RATE, "", .help = "A faster change is suspect.", Q(rate_max_per_s)},
+    {"spike_suspect", OPTION_DIFFERENCE, "",
+     .help = "Deviation of the middle of three readings from the mean of the others: suspect.",
+     Q(spike_suspect)},
+    {"spike_fail", OPTION_DIFFERENCE, "", .help = "The same: fail.", Q(spike_fail)},
+    {"flat_epsilon", OPTION_DIFFERENCE, "", .help = "A smaller change counts as none ...",
+     Q(flat_epsilon)},
+    {"flat_suspect", OPTION_DURATION, "0 s", .help = "... for so long: suspect. 0: off.",
+     Q(flat_suspect_us)},
+    {"flat_fail", OPTION_DURATION, "0 s", .help = "... for so long: fail. 0: off.",
+     Q(flat_fail_us)},
+    {"gap", OPTION_DURATION, "0 s",
+     .help = "After no good reading for so long the next is marked as after a gap. 0: off.",
+     Q(gap_us)},
+};
+#undef Q
+const struct option_group group_quality = {
+    .path = "stations/ID.yaml points[].quality",
+    .help = "Limits of the per-reading tests (QARTOD). Their revision is a hash of all of them.",
+    GROUP(quality_rows)};
+
+/* ---- rules ---- */
+
+#define R(member) MEMBER(struct rule, member)
+static const struct option rule_rows[] = {
+    {"id", OPTION_ID, NULL, .help = "As the file is named.", R(id)},
+    {"hazard", OPTION_ID, NULL, .help = "flood, heavy_rain, wind, radiation, chemical, ...",
+     R(hazard)},
+    SECTION("text", NULL, "What it says, for people, keys vi and en."),
+    {"source", OPTION_TEXT, NULL, .help = "Law, table, or that it is an assumption.", R(source)},
+    {"provisional", OPTION_BOOL, "false",
+     .help = "The source is not certain; shown with every alert.", R(provisional)},
+    SECTION("scale", NULL, "The id of a scale of canhbao.yaml."),
+    {"trend_deadband", OPTION_DIFFERENCE, "0",
+     .help = "Change of the first indicator that still counts as steady.", R(trend_deadband)},
+    {"expires_after", OPTION_DURATION, "6 h", .min = 60, .max = 604800,
+     .help = "Validity of what is published. Expiry is no all-clear.", R(expires_after_us)},
+    SECTION("places", NULL, "Where the rule holds."),
+    SECTION("indicators", NULL, "The numbers that it compares; the first shows the trend."),
+    SECTION("levels", NULL, "When it has which level."),
+};
+const struct option_group group_rule = {.path = "rules/ID.yaml",
+                                        .help = "When a place has which level on which scale.",
+                                        GROUP(rule_rows)};
+static const struct option rule_text_rows[] = {
+    {"vi", OPTION_TEXT, NULL, .help = "In Vietnamese.", R(text_vi)},
+    {"en", OPTION_TEXT, NULL, .help = "In English.", R(text_en)},
+};
+#undef R
+const struct option_group group_rule_text = {
+    .path = "rules/ID.yaml text", .help = "What the rule says, for people.", GROUP(rule_text_rows)};
+
+static const struct option place_rows[] = {
+    SECTION("stations", "", "List of station ids."),
+    SECTION("areas", "", "List of area ids."),
+    SECTION("station_kind", "", "All stations of this kind; instead of a list of ids."),
+};
+const struct option_group group_places = {.path = "rules/ID.yaml places",
+                                          .help = "Where the rule holds; at least one place.",
+                                          GROUP(place_rows)};
+
+static const char *const indicator_kinds[] = {"latest", "rise",  "accumulation",
+                                              "mean",   "model", NULL};
+#define I(member) MEMBER(struct indicator_spec, member)
+static const struct option indicator_rows[] = {
+    SECTION("name", NULL, "How the conditions of this rule call it."),
+    {"kind", OPTION_CHOICE, NULL, .choices = indicator_kinds,
+     .help = "latest, rise over the window, accumulation over the window, mean of the window, or a "
+             "model's output.",
+     I(kind)},
+    {"point", OPTION_ID, "", .help = "Id of a point of the place (not for model).", I(point)},
+    {"station", OPTION_ID, "", .help = "Another station than the place; needed for areas.",
+     I(station)},
+    {"window", OPTION_DURATION, "0 s", .max = 2592000,
+     .help = "Of rise, accumulation and mean; for model: one of the product's, 0 for a rate.",
+     I(window_us)},
+    {"max_age", OPTION_DURATION, "0 s", .max = 604800,
+     .help = "Older evidence is stale. Points: 0 takes stale_after. Model: mandatory.",
+     I(max_age_us)},
+    {"min_completeness", OPTION_NUMBER, "0.8", .min = 0.01, .max = 1,
+     .help = "Share of the window that must have good evidence.", I(min_completeness)},
+    {"product", OPTION_ID, "", .help = "Of a model.", I(product)},
+    {"variable", OPTION_ID, "", .help = "Of a model: rain_mean, rain_max, rain_covered.",
+     I(variable)},
+    {"unit", OPTION_UNIT, "", .help = "Of a model's variable.", I(unit)},
+    {"lead", OPTION_DURATION, "0 s", .max = 864000,
+     .help = "Of a model: one of the product's; 0 is the analysis.", I(lead_us)},
+    {"min_lead", OPTION_DURATION, "0 s", .max = 864000,
+     .help = "A run with less lead left counts as outdated.", I(min_lead_us)},
+    {"min_coverage", OPTION_NUMBER, "0", .min = 0, .max = 1,
+     .help = "Share of the place that must have data; less is unknown.", I(min_coverage)},
+    {"min_probability", OPTION_NUMBER, "", .min = 0, .max = 1,
+     .help = "A lower one makes every comparison false.", I(min_probability)},
+};
+#undef I
+const struct option_group group_indicator = {.path = "rules/ID.yaml indicators[]",
+                                             .help = "A number that conditions compare.",
+                                             GROUP(indicator_rows)};
+
+static const char *const required[] = {"fresh", "doubtful", NULL};
+#define V(member) MEMBER(struct rule_level, member)
+static const struct option level_rows[] = {
+    {"level", OPTION_INT, NULL, .min = 1, .max = 5, .help = "On the rule's scale.", V(level)},
+    SECTION("when", NULL, "The condition."),
+    {"on_delay", OPTION_DURATION, "0 s", .max = 86400,
+     .help = "True for so long before the level is taken.", V(on_delay_us)},
+    {"off_delay", OPTION_DURATION, "30 min", .max = 604800,
+     .help = "False for so long, by fresh good evidence, before it is left.", V(off_delay_us)},
+    {"required", OPTION_CHOICE, "doubtful", .choices = required,
+     .help = "The worst knowledge that may raise the level.", V(required)},
+};
+#undef V
+const struct option_group group_level = {
+    .path = "rules/ID.yaml levels[]", .help = "When the rule has this level.", GROUP(level_rows)};
+
+static const struct option condition_rows[] = {
+    SECTION("all", "", "List of conditions: every one."),
+    SECTION("any", "", "List of conditions: at least one."),
+    SECTION("indicator", "", "Name of an indicator, with one of the next four keys."),
+    SECTION("at_least", "", "A value with unit; or 'level N': the place's alarm level N."),
+    SECTION("above", "", "Likewise."),
+    SECTION("at_most", "", "Likewise."),
+    SECTION("below", "", "Likewise."),
+    SECTION("margin", "", "Added to 'level N', with unit."),
+    SECTION("hysteresis", "", "Once true, false only this far on the other side, with unit."),
+};
+const struct option_group group_condition = {.path = "rules/ID.yaml levels[].when",
+                                             .help = "A comparison, or several below all or any.",
+                                             GROUP(condition_rows)};
+
+const struct option_group *const option_groups[] = {
+    &group_root,         &group_site,       &group_site_name,    &group_store,
+    &group_kafka,        &group_web,        &group_control,      &group_scale,
+    &group_scale_name,   &group_level_name, &group_area,         &group_area_name,
+    &group_product,      &group_station,    &group_station_name, &group_position,
+    &group_alarm_levels, &group_connection, &group_point,        &group_register,
+    &group_quality,      &group_rule,       &group_rule_text,    &group_places,
+    &group_indicator,    &group_level,      &group_condition,    NULL};
