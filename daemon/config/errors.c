@@ -20,6 +20,10 @@ void config_errors_add(struct config_errors *errors, const char *file, unsigned 
     va_end(arguments);
 }
 
+size_t config_errors_total(const struct config_errors *errors) {
+    return errors->count + errors->more;
+}
+
 void config_error_format(const struct config_error *error, char *ret_text, size_t size) {
     (void)snprintf(ret_text, size, "%s:%u:%u: %s%s%s", error->file, error->line, error->column,
                    error->key, error->key[0] != '\0' ? ": " : "", error->text);

@@ -33,6 +33,9 @@ __attribute__((format(printf, 6, 7))) void config_errors_add(struct config_error
                                                              unsigned column, const char *key,
                                                              const char *format, ...);
 
+/* All that were added, also those beyond the list. */
+size_t config_errors_total(const struct config_errors *errors);
+
 /* "stations/an-hoa.yaml:12:9: points[0].unit: ..." */
 void config_error_format(const struct config_error *error, char *ret_text, size_t size);
 

@@ -443,16 +443,16 @@ static void preset_member(const struct option *option, void *object) {
     double number = NAN;
     bool truth = false;
     memset(member, 0, option->size);
-    if (preset == NULL) {
-        return;
-    }
     if (is_double(option)) {
         char text[NUMBER_SIZE] = "";
         /* "3.5 m" in the row's own unit: the number alone */
-        (void)text_copy(text, sizeof text, preset);
+        (void)text_copy(text, sizeof text, preset != NULL ? preset : "");
         text[strcspn(text, " ")] = '\0';
         (void)text_parse_double(text, -INFINITY, INFINITY, &number); /* "": stays NaN */
         memcpy(member, &number, sizeof number);
+        return;
+    }
+    if (preset == NULL) {
         return;
     }
     switch (option->type) {
@@ -623,11 +623,16 @@ static void print_member(const struct option *option, const char *member, const 
     }
 }
 
+void option_print_value(const struct option *option, const void *value, FILE *file) {
+    print_member(option, value, "", file);
+}
+
 static bool is_set(const struct option *option, const char *member) {
+    bool quiet = (option->flags & OPTION_QUIET) != 0;
     if (is_double(option)) {
         double number;
         memcpy(&number, member, sizeof number);
-        return isfinite(number);
+        return isfinite(number) && !(quiet && number == 0);
     }
     switch (option->type) {
     case OPTION_SECTION:
@@ -641,7 +646,7 @@ static bool is_set(const struct option *option, const char *member) {
     case OPTION_CREDENTIAL:
         return member[0] != '\0';
     default:
-        return true;
+        return !quiet || load_int(option, member) != 0;
     }
 }
 

@@ -43,7 +43,11 @@ enum option_type {
     OPTION_SECTION     /* a map or list with rows of its own; read by the owner of the table */
 };
 
-enum { OPTION_RELOADABLE = 1, OPTION_SECRET = 2 };
+enum {
+    OPTION_RELOADABLE = 1,
+    OPTION_SECRET = 2,
+    OPTION_QUIET = 4 /* left out of the dump while it is 0: its default, which means: off */
+};
 
 struct option {
     const char *name;
@@ -74,11 +78,11 @@ struct option_reader {
 
 /* Fills every member of the group from a map; what is left out gets its default. Adds an error for
  * every fault (also unknown and missing keys) and returns 0 or ERR_INVALID. A member whose value is
- * refused keeps its default or, without one, zero bytes. */
+ * refused keeps its default or, without one, NaN or zero bytes. */
 int option_group_read(const struct option_reader *reader, const struct option_group *group,
                       const struct yaml_node *map, void *object);
 
-/* All defaults (mandatory members: zero bytes), for a section that is left out. */
+/* All defaults (mandatory members: NaN or zero bytes), for a section that is left out. */
 void option_group_preset(const struct option_group *group, void *object);
 
 /* Canonical "key: value" lines at the given indent, in the order of the table; what is unset is
@@ -90,6 +94,8 @@ void option_group_print(const struct option_group *group, const void *object,
 /* A value in quotes with escapes, as the dump writes texts. */
 void option_print_text(const char *text, FILE *file);
 void option_print_number(double value, FILE *file);
+/* One value as the row writes it; not for values in the object's unit. */
+void option_print_value(const struct option *option, const void *value, FILE *file);
 
 /* The group's part of the reference page, plain text. */
 void option_group_reference(const struct option_group *group, FILE *file);

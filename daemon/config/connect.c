@@ -1,0 +1,146 @@
+#include <stdlib.h>
+#include <string.h>
+
+#include "daemon/base/err.h"
+#include "daemon/config/loader.h"
+
+static int compare_links(const void *left, const void *right, void *context) {
+    const struct site *site = context;
+    uint32_t a = *(const uint32_t *)left;
+    uint32_t b = *(const uint32_t *)right;
+    const struct site_link *link_a = &site->links[a];
+    const struct site_link *link_b = &site->links[b];
+    int order = strcmp(link_a->endpoint.host, link_b->endpoint.host);
+    if (order == 0) {
+        order = (int)link_a->endpoint.port - (int)link_b->endpoint.port;
+    }
+    if (order == 0) {
+        order = (int)link_a->unit - (int)link_b->unit;
+    }
+    return order != 0 ? order : (a > b) - (a < b);
+}
+
+static int compare_maps(const void *left, const void *right) {
+    const struct modbus_map *a = left;
+    const struct modbus_map *b = right;
+    int order = (int)a->table - (int)b->table;
+    if (order == 0) {
+        order = (int)a->address - (int)b->address;
+    }
+    return order != 0 ? order : (a->point > b->point) - (a->point < b->point);
+}
+
+static bool same_endpoint(const struct modbus_endpoint_config *a,
+                          const struct modbus_endpoint_config *b) {
+    return strcmp(a->host, b->host) == 0 && a->port == b->port;
+}
+
+static bool same_times(const struct modbus_endpoint_config *a,
+                       const struct modbus_endpoint_config *b) {
+    return a->request_timeout_us == b->request_timeout_us &&
+           a->connect_timeout_us == b->connect_timeout_us &&
+           a->reconnect_min_us == b->reconnect_min_us &&
+           a->reconnect_max_us == b->reconnect_max_us && a->probe_min_us == b->probe_min_us &&
+           a->probe_max_us == b->probe_max_us && a->dead_after == b->dead_after;
+}
+
+static void check_overlap(struct loader *loader, const struct modbus_map *maps, size_t count) {
+    for (size_t i = 1; i < count; i++) {
+        const struct modbus_map *low = &maps[i - 1];
+        const struct modbus_map *high = &maps[i];
+        if (low->table != high->table ||
+            high->address >= low->address + modbus_type_registers(low->type)) {
+            continue;
+        }
+        /* The complaint stands at the point that comes later in the files. */
+        const struct modbus_map *first = low->point < high->point ? low : high;
+        const struct modbus_map *second = first == low ? high : low;
+        const struct yaml_node *node = yaml_member(loader->point_nodes[second->point], "register");
+        const struct point *other = &loader->site->points[first->point];
+        yaml_error(loader->reader.errors, yaml_member(node, "address"),
+                   "%s register %u is in use already by the point '%s' of station '%s'",
+                   modbus_table_name(second->table), second->address, other->id,
+                   loader->site->stations[other->station].id);
+    }
+}
+
+/* Copies the maps of one station behind those that are there. */
+static void take_maps(struct site *site, const struct station *station, size_t *used) {
+    if (station->point_count > 0) {
+        memcpy(site->unit_maps + *used, site->maps + station->first_point,
+               station->point_count * sizeof *site->maps);
+        *used += station->point_count;
+    }
+}
+
+static void begin_endpoint(struct loader *loader, struct modbus_endpoint_config *endpoint,
+                           uint32_t station, struct modbus_unit_config *units) {
+    const struct site *site = loader->site;
+    *endpoint = site->links[station].endpoint;
+    memcpy(endpoint->id, site->stations[station].id, sizeof endpoint->id);
+    endpoint->unit_count = 0;
+    endpoint->units = units;
+}
+
+/* Walks the stations in the order of host, port and unit, so that what belongs together stands
+ * together. */
+static void group_links(struct loader *loader, const uint32_t *order) {
+    struct site *site = loader->site;
+    struct modbus_endpoint_config *endpoint = NULL;
+    struct modbus_unit_config *unit = NULL;
+    uint32_t first = 0;
+    size_t units = 0;
+    size_t used = 0;
+    for (size_t i = 0; i < site->station_count; i++) {
+        const struct site_link *link = &site->links[order[i]];
+        if (endpoint == NULL || !same_endpoint(endpoint, &link->endpoint)) {
+            endpoint = &site->endpoints[site->modbus.endpoint_count++];
+            begin_endpoint(loader, endpoint, order[i], &site->units[units]);
+            first = order[i];
+            unit = NULL;
+        } else if (!same_times(endpoint, &link->endpoint)) {
+            yaml_error(loader->reader.errors,
+                       yaml_member(loader->station_nodes[order[i]], "connection"),
+                       "the times differ from those of station '%s', which has the same host and "
+                       "port",
+                       site->stations[first].id);
+        }
+        if (unit == NULL || unit->unit != link->unit) {
+            unit = &site->units[units++];
+            *unit = (struct modbus_unit_config){.unit = link->unit, .maps = site->unit_maps + used};
+            endpoint->unit_count++;
+        }
+        size_t before = used;
+        take_maps(site, &site->stations[order[i]], &used);
+        unit->map_count += used - before;
+        bool last = i + 1 == site->station_count || site->links[order[i + 1]].unit != unit->unit ||
+                    !same_endpoint(endpoint, &site->links[order[i + 1]].endpoint);
+        if (last && unit->map_count > 0) {
+            struct modbus_map *maps = site->unit_maps + (used - unit->map_count);
+            qsort(maps, unit->map_count, sizeof *maps, compare_maps);
+            check_overlap(loader, maps, unit->map_count);
+        }
+    }
+}
+
+void loader_connect(struct loader *loader) {
+    struct site *site = loader->site;
+    size_t stations = site->station_count;
+    uint32_t *order = calloc(stations + 1, sizeof *order);
+    site->endpoints = calloc(stations + 1, sizeof *site->endpoints);
+    site->units = calloc(stations + 1, sizeof *site->units);
+    site->unit_maps = calloc(site->point_count + 1, sizeof *site->unit_maps);
+    if (order == NULL || site->endpoints == NULL || site->units == NULL ||
+        site->unit_maps == NULL) {
+        config_errors_add(loader->reader.errors, "canhbao.yaml", 0, 0, "", "out of memory");
+        free(order);
+        return;
+    }
+    for (uint32_t i = 0; i < stations; i++) {
+        order[i] = i;
+    }
+    qsort_r(order, stations, sizeof *order, compare_links, site);
+    site->modbus.endpoints = site->endpoints;
+    group_links(loader, order);
+    free(order);
+}

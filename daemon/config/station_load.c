@@ -1,0 +1,342 @@
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "daemon/base/err.h"
+#include "daemon/base/ids.h"
+#include "daemon/config/loader.h"
+#include "daemon/config/quantity.h"
+
+enum { STATION_POINTS_MAX = 256 };
+
+static void check_alarm_levels(struct loader *loader, const struct yaml_node *node,
+                               struct alarm_levels *levels) {
+    const struct site *site = loader->site;
+    double last = -INFINITY;
+    for (uint32_t i = 0; i < ALARM_LEVELS_MAX; i++) {
+        char key[] = {'l', 'e', 'v', 'e', 'l', '_', (char)('1' + i), '\0'};
+        const struct yaml_node *member = yaml_member(node, key);
+        if (member == NULL || !isfinite(levels->at[i])) {
+            continue;
+        }
+        if (levels->at[i] <= last) {
+            yaml_error(loader->reader.errors, member,
+                       "'%s' is not above the level before; expected rising levels", member->text);
+        }
+        last = levels->at[i];
+        levels->count = i + 1;
+    }
+    if (levels->count == 0) {
+        yaml_error(loader->reader.errors, node,
+                   "no level is given; expected at least one, or no alarm_levels at all");
+    }
+    const struct scale *scale = NULL;
+    for (size_t i = 0; i < site->scale_count && scale == NULL; i++) {
+        scale = strcmp(site->scales[i].id, levels->scale) == 0 ? &site->scales[i] : NULL;
+    }
+    const struct yaml_node *name = yaml_member(node, "scale");
+    if (name != NULL && levels->scale[0] != '\0' && scale == NULL) {
+        yaml_error(loader->reader.errors, name,
+                   "the scale '%s' is unknown; expected an id of scales", levels->scale);
+    } else if (scale != NULL && levels->count > scale->level_count) {
+        yaml_error(loader->reader.errors, node, "level %u is given; the scale '%s' has %u levels",
+                   (unsigned)levels->count, scale->id, (unsigned)scale->level_count);
+    }
+}
+
+static void read_alarm_levels(struct loader *loader, const struct yaml_node *map,
+                              struct station *station) {
+    struct option_reader *reader = &loader->reader;
+    struct alarm_levels *levels = &station->alarm_levels;
+    const struct yaml_node *node = yaml_member(map, "alarm_levels");
+    option_group_preset(&group_alarm_levels, levels);
+    levels->count = 0;
+    if (node == NULL) {
+        return;
+    }
+    reader->value_unit = levels->unit;
+    (void)option_group_read(reader, &group_alarm_levels, node, levels);
+    reader->value_unit = NULL;
+    if (node->kind == YAML_MAP) {
+        check_alarm_levels(loader, node, levels);
+    }
+}
+
+static void read_link(struct loader *loader, const struct yaml_node *map, struct site_link *link) {
+    const struct yaml_node *node =
+        loader_section(loader, &group_connection, map, "connection", link);
+    if (node == NULL) {
+        return;
+    }
+    struct config_errors *errors = loader->reader.errors;
+    const struct modbus_endpoint_config *endpoint = &link->endpoint;
+    const struct yaml_node *unit = yaml_member(node, "unit");
+    if (unit != NULL && link->unit > 247 && link->unit < 255) {
+        yaml_error(errors, unit, "'%s' is reserved; expected 0 to 247, or 255", unit->text);
+    }
+    const struct yaml_node *host = yaml_member(node, "host");
+    if (host != NULL && strpbrk(endpoint->host, " /@:,") != NULL &&
+        strspn(endpoint->host, "0123456789abcdefABCDEF:.") != strlen(endpoint->host)) {
+        yaml_error(errors, host, "'%.80s' is not a host; expected a name or numeric address",
+                   endpoint->host);
+    }
+    if (endpoint->reconnect_min_us > endpoint->reconnect_max_us) {
+        yaml_error(errors, node, "reconnect_min is longer than reconnect_max");
+    }
+    if (endpoint->probe_min_us > endpoint->probe_max_us) {
+        yaml_error(errors, node, "probe_min is longer than probe_max");
+    }
+}
+
+static void read_sentinels(struct loader *loader, const struct yaml_node *node,
+                           struct modbus_map *map) {
+    static const struct option row = {.name = "sentinels", .type = OPTION_NUMBER, .size = 8};
+    const struct yaml_node *list = yaml_member(node, "sentinels");
+    if (list == NULL || option_expect(&loader->reader, list, YAML_LIST) != 0) {
+        return;
+    }
+    for (const struct yaml_node *entry = list->first; entry != NULL; entry = entry->next) {
+        double number;
+        if (map->sentinel_count == MODBUS_SENTINELS_MAX) {
+            yaml_error(loader->reader.errors, entry, "more than %d sentinels",
+                       MODBUS_SENTINELS_MAX);
+            return;
+        }
+        if (option_read(&loader->reader, &row, entry, &number) != 0) {
+            continue;
+        }
+        if (!modbus_sentinel_fits(map->type, number)) {
+            yaml_error(loader->reader.errors, entry, "'%s' is no value of %s", entry->text,
+                       modbus_type_name(map->type));
+            continue;
+        }
+        map->sentinels[map->sentinel_count++] = number;
+    }
+}
+
+static void read_register(struct loader *loader, const struct yaml_node *map,
+                          struct modbus_map *ret_map) {
+    static const enum modbus_table tables[] = {MODBUS_HOLDING, MODBUS_INPUT};
+    const struct yaml_node *node =
+        loader_section(loader, &group_register, map, "register", ret_map);
+    if (node == NULL || node->kind != YAML_MAP) {
+        return;
+    }
+    ret_map->table = tables[ret_map->table];
+    if (ret_map->scale == 0) {
+        yaml_error(loader->reader.errors, yaml_member(node, "scale"),
+                   "'0' would make every value the same; expected another number");
+    }
+    if (ret_map->address + modbus_type_registers(ret_map->type) > 65536) {
+        yaml_error(loader->reader.errors, yaml_member(node, "address"),
+                   "a %s at %u reaches beyond register 65535", modbus_type_name(ret_map->type),
+                   ret_map->address);
+    }
+    read_sentinels(loader, node, ret_map);
+}
+
+/* NaN on either side: nothing to compare. */
+static void check_order(struct loader *loader, const struct yaml_node *node, const char *low_key,
+                        double low, const char *high_key, double high, bool strict) {
+    if (low > high || (strict && low == high)) {
+        const struct yaml_node *member = yaml_member(node, high_key);
+        yaml_error(loader->reader.errors, member != NULL ? member : node, "%s is not %s %s",
+                   high_key, strict ? "above" : "at least", low_key);
+    }
+}
+
+static void check_positive(struct loader *loader, const struct yaml_node *node, const char *key,
+                           double value) {
+    const struct yaml_node *member = yaml_member(node, key);
+    if (member != NULL && value <= 0) {
+        yaml_error(loader->reader.errors, member, "'%s' is not above zero", member->text);
+    }
+}
+
+static void read_quality(struct loader *loader, const struct yaml_node *map, struct point *point) {
+    struct quality_limits *limits = &point->quality;
+    loader->reader.value_unit = point->unit;
+    const struct yaml_node *node = loader_section(loader, &group_quality, map, "quality", limits);
+    loader->reader.value_unit = NULL;
+    if (node == NULL || node->kind != YAML_MAP) {
+        return;
+    }
+    check_order(loader, node, "hard_min", limits->hard_min, "hard_max", limits->hard_max, true);
+    check_order(loader, node, "soft_min", limits->soft_min, "soft_max", limits->soft_max, true);
+    check_order(loader, node, "hard_min", limits->hard_min, "soft_min", limits->soft_min, false);
+    check_order(loader, node, "soft_max", limits->soft_max, "hard_max", limits->hard_max, false);
+    check_order(loader, node, "spike_suspect", limits->spike_suspect, "spike_fail",
+                limits->spike_fail, false);
+    check_positive(loader, node, "rate_max", limits->rate_max_per_s);
+    check_positive(loader, node, "spike_suspect", limits->spike_suspect);
+    check_positive(loader, node, "spike_fail", limits->spike_fail);
+    check_positive(loader, node, "flat_epsilon", limits->flat_epsilon);
+    bool flat = limits->flat_suspect_us > 0 || limits->flat_fail_us > 0;
+    if (flat != isfinite(limits->flat_epsilon) && yaml_member(node, "flat_epsilon") == NULL) {
+        yaml_error(loader->reader.errors, node, "flat_suspect and flat_fail need flat_epsilon");
+    } else if (!flat && isfinite(limits->flat_epsilon)) {
+        yaml_error(loader->reader.errors, node, "flat_epsilon needs flat_suspect or flat_fail");
+    }
+    if (limits->flat_suspect_us > 0 && limits->flat_fail_us > 0) {
+        check_order(loader, node, "flat_suspect", (double)limits->flat_suspect_us, "flat_fail",
+                    (double)limits->flat_fail_us, true);
+    }
+    limits->revision = site_quality_revision(point);
+}
+
+static void check_quantity(struct loader *loader, const struct yaml_node *node,
+                           const struct point *point) {
+    struct config_errors *errors = loader->reader.errors;
+    const struct yaml_node *name = yaml_member(node, "quantity");
+    if (name == NULL || point->quantity[0] == '\0') {
+        return; /* told already */
+    }
+    const struct quantity *quantity = quantity_find(point->quantity);
+    if (quantity == NULL) {
+        char known[300] = "";
+        size_t used = 0;
+        for (size_t i = 0; i < quantity_count && used < sizeof known; i++) {
+            int length = snprintf(known + used, sizeof known - used, "%s%s", i > 0 ? ", " : "",
+                                  quantities[i].name);
+            used += length > 0 ? (size_t)length : 0;
+        }
+        yaml_error(errors, name, "the quantity '%s' is unknown; expected one of: %s",
+                   point->quantity, known);
+        return;
+    }
+    if (point->unit[0] != '\0' &&
+        !units_convertible(loader->reader.units, point->unit, quantity->unit)) {
+        yaml_error(errors, yaml_member(node, "unit"),
+                   "'%s' is no unit of %s; expected one that converts to '%s'", point->unit,
+                   quantity->name, quantity->unit);
+    }
+    if (point->kind == POINT_INSTANT ? !quantity->instant : !quantity->total) {
+        const struct yaml_node *kind = yaml_member(node, "kind");
+        yaml_error(errors, kind != NULL ? kind : node, "%s is not %s; expected kind %s",
+                   quantity->name, quantity->instant ? "a total" : "a state",
+                   quantity->instant ? "instant" : "counter or amount");
+    }
+}
+
+static void check_point(struct loader *loader, const struct yaml_node *node,
+                        const struct point *point) {
+    struct config_errors *errors = loader->reader.errors;
+    const struct yaml_node *stale = yaml_member(node, "stale_after");
+    const struct yaml_node *step = yaml_member(node, "counter_step_max");
+    const struct yaml_node *modulus = yaml_member(node, "counter_modulus");
+    check_quantity(loader, node, point);
+    if (stale != NULL && point->period_us > 0 && point->stale_after_us > 0 &&
+        point->stale_after_us < 2 * point->period_us) {
+        yaml_error(errors, stale,
+                   "'%s' is shorter than two periods: one lost reading would make it stale",
+                   stale->text);
+    }
+    if (point->kind == POINT_COUNTER) {
+        if (step == NULL) {
+            yaml_error(errors, node, "the key 'counter_step_max' is missing; a counter needs it");
+        }
+        check_positive(loader, node, "counter_step_max", point->counter_step_max);
+        check_order(loader, node, "counter_step_max", point->counter_step_max, "counter_modulus",
+                    point->counter_modulus, true);
+    } else if (step != NULL || modulus != NULL) {
+        yaml_error_key(errors, step != NULL ? step : modulus,
+                       "only a point of kind counter has it");
+    }
+}
+
+static void read_point(struct loader *loader, const struct yaml_node *node, uint32_t station,
+                       struct point *ret_point, struct modbus_map *ret_map) {
+    struct option_reader *reader = &loader->reader;
+    reader->value_unit = ret_point->unit;
+    (void)option_group_read(reader, &group_point, node, ret_point);
+    reader->value_unit = NULL;
+    if (node->kind != YAML_MAP) {
+        return;
+    }
+    ret_point->station = station;
+    check_point(loader, node, ret_point);
+    read_register(loader, node, ret_map);
+    read_quality(loader, node, ret_point);
+    ret_map->station = station;
+    ret_map->period_us = ret_point->period_us;
+}
+
+static void read_points(struct loader *loader, const struct yaml_node *map, struct station *station,
+                        uint32_t station_index) {
+    struct site *site = loader->site;
+    const struct yaml_node *list = yaml_member(map, "points");
+    station->first_point = (uint32_t)site->point_count;
+    if (list == NULL || option_expect(&loader->reader, list, YAML_LIST) != 0) {
+        return;
+    }
+    if (list->count == 0 || list->count > STATION_POINTS_MAX) {
+        yaml_error(loader->reader.errors, list, "%u points; expected 1 to %d",
+                   (unsigned)list->count, STATION_POINTS_MAX);
+        return;
+    }
+    for (const struct yaml_node *node = list->first; node != NULL; node = node->next) {
+        struct point point = {.id = ""};
+        struct modbus_map register_map = {.point = (uint32_t)site->point_count};
+        read_point(loader, node, station_index, &point, &register_map);
+        for (uint32_t i = station->first_point; i < site->point_count; i++) {
+            if (point.id[0] != '\0' && strcmp(site->points[i].id, point.id) == 0) {
+                yaml_error(loader->reader.errors, yaml_member(node, "id"),
+                           "the station has a point '%s' already, in line %u", point.id,
+                           loader->point_nodes[i]->line);
+            }
+        }
+        if (point.provisional && station->note[0] == '\0') {
+            yaml_error(loader->reader.errors, yaml_member(node, "provisional"),
+                       "the station needs a note that says why");
+        }
+        size_t maps = site->point_count;
+        size_t nodes = site->point_count;
+        struct point *new_point = loader_append(loader, node, &site->points, &site->point_count,
+                                                sizeof point, SITE_POINTS_MAX, "points");
+        struct modbus_map *new_map = loader_append(loader, node, &site->maps, &maps,
+                                                   sizeof register_map, SITE_POINTS_MAX, "points");
+        const struct yaml_node **new_node = loader_append(
+            loader, node, &loader->point_nodes, &nodes, sizeof(void *), SITE_POINTS_MAX, "points");
+        if (new_point == NULL || new_map == NULL || new_node == NULL) {
+            return;
+        }
+        *new_point = point;
+        *new_map = register_map;
+        *new_node = node;
+        station->point_count++;
+    }
+}
+
+void loader_station(struct loader *loader, const struct yaml_node *map, const char *expected) {
+    struct site *site = loader->site;
+    struct config_errors *errors = loader->reader.errors;
+    struct station station = {.id = ""};
+    struct site_link link = {.unit = 0};
+    (void)option_group_read(&loader->reader, &group_station, map, &station);
+    if (map->kind != YAML_MAP) {
+        return;
+    }
+    (void)loader_section(loader, &group_station_name, map, "name", &station);
+    (void)loader_section(loader, &group_position, map, "position", &station);
+    loader_check_name(loader, map, station.id, expected);
+    read_alarm_levels(loader, map, &station);
+    if (station.provisional && station.note[0] == '\0') {
+        yaml_error(errors, yaml_member(map, "provisional"), "needs a note that says why");
+    }
+    read_link(loader, map, &link);
+    read_points(loader, map, &station, (uint32_t)site->station_count);
+
+    size_t links = site->station_count;
+    size_t nodes = site->station_count;
+    struct station *new_station = loader_append(loader, map, &site->stations, &site->station_count,
+                                                sizeof station, SITE_STATIONS_MAX, "stations");
+    struct site_link *new_link = loader_append(loader, map, &site->links, &links, sizeof link,
+                                               SITE_STATIONS_MAX, "stations");
+    const struct yaml_node **new_node = loader_append(
+        loader, map, &loader->station_nodes, &nodes, sizeof(void *), SITE_STATIONS_MAX, "stations");
+    if (new_station != NULL && new_link != NULL && new_node != NULL) {
+        *new_station = station;
+        *new_link = link;
+        *new_node = map;
+    }
+}
