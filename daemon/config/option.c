@@ -563,7 +563,11 @@ void option_print_text(const char *text, FILE *file) {
 
 void option_print_number(double value, FILE *file) {
     char text[NUMBER_SIZE];
-    (void)text_format_double(value, text, sizeof text);
+    if (value == nearbyint(value) && fabs(value) < 1e15) {
+        (void)snprintf(text, sizeof text, "%.0f", value); /* 20 and not 2e+01 */
+    } else {
+        (void)text_format_double(value, text, sizeof text);
+    }
     (void)fputs(text, file);
 }
 
