@@ -9,6 +9,8 @@
 /* One line a model; keep the table in the order of the work flow. */
 static const struct model *const table[] = {
     &model_gr,
+    &model_crest,
+    &model_hbv,
     &model_route,
     &model_nowcast,
     NULL,

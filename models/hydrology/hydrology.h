@@ -7,5 +7,7 @@
 
 extern const struct model model_gr;
 extern const struct model model_route;
+extern const struct model model_crest;
+extern const struct model model_hbv;
 
 #endif
