@@ -7,14 +7,17 @@
 #include "models/nowcast/nowcast.h"
 
 /* One line a model; keep the table in the order of the work flow. */
+// clang-format off
 static const struct model *const table[] = {
     &model_gr,
     &model_crest,
     &model_hbv,
     &model_route,
+    &model_rating,
     &model_nowcast,
     NULL,
 };
+// clang-format on
 
 static void usage(FILE *out) {
     fputs("usage: canhbao-model MODEL [OPTION...]\n"

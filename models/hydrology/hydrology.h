@@ -9,5 +9,6 @@ extern const struct model model_gr;
 extern const struct model model_route;
 extern const struct model model_crest;
 extern const struct model model_hbv;
+extern const struct model model_rating;
 
 #endif
