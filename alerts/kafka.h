@@ -69,8 +69,10 @@ struct kafka_config {
     const char *ssl_key_password_file;
     int64_t
         message_timeout_ms; /* 0: 300000. A row is tried again afterwards, with a new producer */
-    bool create_topics;    /* let the broker create topics on first use; for tests and demos only */
-    int test_mock_brokers; /* above 0: librdkafka's mock cluster instead of `brokers`; tests only */
+    /* Ask the broker to make missing topics (alert-state: compacted, one partition; health:
+     * compacted; the rest and the replication by the broker's defaults). Demos and small sites: a
+     * cluster's administrator makes them beforehand (deploy/schemas/README.md). */
+    bool create_topics;
 };
 
 enum kafka_result {
@@ -99,8 +101,8 @@ struct kafka;
 /* ERR_INVALID: a setting librdkafka refuses (told in ret_err); ERR_IO: a secret's file. */
 int kafka_create(const struct kafka_config *config, void (*wake)(void *user), void *user,
                  struct kafka **ret_kafka, struct err *ret_err);
-/* Waits up to flush_ms for messages in flight; what has no report by then is told to nobody: its
- * row stays unmarked. */
+/* Gives messages in flight up to flush_ms to reach the broker. Their reports are told to nobody:
+ * the rows stay unmarked and are sent again, with the same ids, by the next process. */
 struct kafka *kafka_destroy(struct kafka *kafka, int flush_ms);
 
 /* "canhbao.alert.v1" with the configured prefix. */
@@ -124,7 +126,7 @@ int kafka_rebuild(struct kafka *kafka, struct err *ret_err);
 
 void kafka_status(const struct kafka *kafka, struct kafka_status *ret_status);
 
-/* Tests only: librdkafka's handle, to reach its mock cluster and error injection. */
+/* Tests only: librdkafka's handle, for its error injection. */
 void *kafka_test_handle(struct kafka *kafka);
 
 #endif
