@@ -1,0 +1,136 @@
+"""The broker for demos, used with kcat, and the consumer that prints alerts."""
+import json
+import os
+import signal
+import socket
+import subprocess
+import tempfile
+import unittest
+
+import harness
+
+EVENT = {"id": "e-1", "hazard": "flood", "kind": "raised", "time": "2025-11-19T06:00:00Z",
+         "status": "Exercise", "place": {"id": "binh-nghi", "name_vi": "Bình Nghi"},
+         "rule": {"id": "flood-stage", "provisional": True},
+         "level": {"scale": "flood-alarm", "value": 3, "name": "báo động III"},
+         "knowledge": "fresh"}
+
+
+def event(**changes):
+    return {**EVENT, **changes}
+
+
+class Broker(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.folder = tempfile.TemporaryDirectory()
+        cls.file = os.path.join(cls.folder.name, "broker")
+        cls.process = subprocess.Popen([harness.SIM, "--broker", "0", "--broker-file", cls.file],
+                                       stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        harness.wait_for(lambda: os.path.exists(cls.file), "the broker listens")
+        with open(cls.file, encoding="ascii") as file:
+            cls.bootstrap = file.read().strip()
+
+    @classmethod
+    def tearDownClass(cls):
+        cls.process.send_signal(signal.SIGTERM)
+        out, errors = cls.process.communicate(timeout=harness.DEADLINE_S)
+        cls.folder.cleanup()
+        assert cls.process.returncode == 0, (out, errors)
+
+    def produce(self, topic, body, key="binh-nghi", header=None):
+        command = ["kcat", "-P", "-b", self.bootstrap, "-t", topic, "-k", key]
+        command += ["-H", f"ce_id={header}"] if header else []
+        text = body if isinstance(body, str) else json.dumps(body, ensure_ascii=False)
+        subprocess.run(command, input=text, text=True, check=True, timeout=30)
+
+    def tail(self, topic, *options, seconds="4"):
+        return harness.run_sim("--tail", self.bootstrap, "--topic", topic, "--seconds", seconds,
+                               *options)
+
+    def test_topics_exist_and_messages_flow(self):
+        listing = json.loads(subprocess.run(["kcat", "-L", "-J", "-b", self.bootstrap], check=True,
+                                            capture_output=True, text=True, timeout=30).stdout)
+        topics = {t["topic"]: len(t["partitions"]) for t in listing["topics"]}
+        self.assertEqual(topics["canhbao.alert-state.v1"], 1)
+        for name in ("alert", "cap", "observation", "run", "health", "command", "reply"):
+            self.assertIn(f"canhbao.{name}.v1", topics)
+        self.produce("canhbao.health.v1", "{}", key="node", header="h-1")
+        got = subprocess.run(["kcat", "-C", "-e", "-q", "-b", self.bootstrap, "-t",
+                              "canhbao.health.v1", "-f", "%k %s %h\\n"], check=True,
+                             capture_output=True, text=True, timeout=30).stdout
+        self.assertEqual(got, "node {} ce_id=h-1\n")
+
+    def test_each_alert_is_printed_once(self):
+        topic = "tail.once"
+        self.produce(topic, event(), header="x-1")
+        self.produce(topic, event(), header="x-1")  # sent again with the same id
+        self.produce(topic, event(id="e-2", level={"scale": "flood-alarm", "value": 0,
+                                                   "name": "dưới báo động I"}, kind="lowered"))
+        result = self.tail(topic)
+        lines = result.stdout.splitlines()
+        self.assertEqual(sorted(lines[:2]), sorted([
+            "13:00 19/11/2025 ICT [Exercise] flood: Bình Nghi (binh-nghi): flood-alarm 3 "
+            "(báo động III), raised, knowledge fresh, rule flood-stage (provisional)",
+            "13:00 19/11/2025 ICT [Exercise] flood: Bình Nghi (binh-nghi): flood-alarm 0 "
+            "(dưới báo động I), lowered, knowledge fresh, rule flood-stage (provisional)"]))
+        self.assertIn("2 alerts, 1 duplicates dropped, 0 unreadable", lines[2])
+        self.assertIn("flood: 2 events, 1 graded, highest level 3", lines[3])
+        self.assertEqual(result.returncode, 0)
+
+    def test_hazards_are_judged(self):
+        topic = "tail.judge"
+        self.produce(topic, event(id="1"))
+        self.produce(topic, event(id="2", hazard="radiation"))
+        self.produce(topic, event(id="3", hazard="chemical",
+                                  level={"scale": "aegl", "value": 0, "name": "-"}))
+        self.assertEqual(self.tail(topic, "--expect-hazards", "2").returncode, 0)
+        few = self.tail(topic, "--expect-hazards", "3")  # the third has level 0
+        self.assertEqual(few.returncode, 1)
+        self.assertIn("graded alerts of 2 hazards; 3 were expected", few.stderr)
+        nobody = harness.run_sim("--tail", "127.0.0.1:1", "--seconds", "1", "--expect-hazards", "1")
+        self.assertEqual(nobody.returncode, 1)
+        self.assertIn("waiting for topic", nobody.stderr)
+
+    def test_json_and_unknown_fields(self):
+        topic = "tail.json"
+        self.produce(topic, event(id="1", new_field=[1, {"a": None}]))
+        self.produce(topic, {"something": "else"})
+        result = self.tail(topic, "--tail-json")
+        bodies = [json.loads(line) for line in result.stdout.splitlines()]
+        self.assertIn(event(id="1", new_field=[1, {"a": None}]), bodies)
+        self.assertIn({"something": "else"}, bodies)
+        self.assertIn("? ICT [?] ?: ? (?): ? ? (?), ?, knowledge ?, rule ?",
+                      self.tail(topic).stdout)
+
+    def test_what_is_no_event_is_an_error(self):
+        topic = "tail.broken"
+        self.produce(topic, "no json at all")
+        self.produce(topic, event(place={"id": "p", "name_vi": "a\u001b[2Jb"}))
+        result = self.tail(topic)
+        self.assertEqual(result.returncode, 1)
+        self.assertIn("1 events could not be read", result.stderr)
+        self.assertNotIn("\u001b", result.stdout)
+
+    def test_a_given_port_and_a_taken_one(self):
+        host, port = self.bootstrap.split(":")
+        self.assertEqual(host, "127.0.0.1")
+        taken = harness.run_sim("--broker", port, "--seconds", "5")
+        self.assertEqual(taken.returncode, 1)
+        self.assertIn(f"cannot listen on 127.0.0.1:{port}", taken.stderr)
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            free = probe.getsockname()[1]
+        with subprocess.Popen([harness.SIM, "--broker", str(free), "--seconds", "20"],
+                              stdout=subprocess.PIPE, text=True) as other:
+            try:
+                self.assertIn(f"127.0.0.1:{free}", other.stdout.readline())
+                listing = subprocess.run(["kcat", "-L", "-b", f"127.0.0.1:{free}"], check=True,
+                                         capture_output=True, text=True, timeout=30).stdout
+                self.assertIn(f"broker 1 at 127.0.0.1:{free}", listing)
+            finally:
+                other.terminate()
+
+
+if __name__ == "__main__":
+    unittest.main()
