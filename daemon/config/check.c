@@ -53,7 +53,7 @@ void config_print_summary(const struct site *site, FILE *file) {
         }
         for (uint32_t k = 0; k < station->point_count; k++) {
             const struct point *point = &site->points[station->first_point + k];
-            if (point->provisional) {
+            if (point->provisional && !station->provisional) {
                 (void)fprintf(file, "provisional: point %s/%s\n", station->id, point->id);
             }
         }

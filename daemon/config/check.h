@@ -11,7 +11,8 @@
  * configuration is refused; ERR_IO: the unit database is missing. */
 int config_load(const char *dir, FILE *fault_file, struct site **ret_site);
 
-/* --check: one line of what there is and one for everything that is provisional. */
+/* --check: one line of what there is and one for everything that is provisional (the points of a
+ * provisional station not one by one). */
 void config_print_summary(const struct site *site, FILE *file);
 
 enum config_action { CONFIG_CHECK, CONFIG_PRINT, CONFIG_PRINT_OPTIONS };
