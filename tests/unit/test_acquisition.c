@@ -507,6 +507,7 @@ static void a_dead_unit_leaves_the_others_their_cadence(void **state) {
     assert_int_equal(stats.dead_units, 1);
     /* Probed now and then, with pauses that grow to a minute: not given up, not hammered. */
     assert_in_range(stats.timeouts, 10, 40);
+    assert_in_range(stats.connects, stats.timeouts, stats.timeouts + 1); /* closed after each */
     assert_true(stats.skipped > 500);
     /* It comes back and is heard within the longest pause and a period. */
     world.peers[0].dead_unit = 0;
