@@ -14,6 +14,7 @@ static const struct model *const table[] = {
     &model_hbv,
     &model_route,
     &model_rating,
+    &model_update,
     &model_nowcast,
     NULL,
 };

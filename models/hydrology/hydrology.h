@@ -10,5 +10,6 @@ extern const struct model model_route;
 extern const struct model model_crest;
 extern const struct model model_hbv;
 extern const struct model model_rating;
+extern const struct model model_update;
 
 #endif

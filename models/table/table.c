@@ -311,7 +311,7 @@ int table_numbers(const struct table *table, size_t column, double min, double m
     return 0;
 }
 
-static int parse_time(const char *text, int64_t *ret_utc_us) {
+int table_time(const char *text, int64_t *ret_utc_us) {
     char full[40];
     size_t length = strlen(text);
     if (text_parse_time(text, ret_utc_us) == 0) {
@@ -341,7 +341,7 @@ int table_times(const struct table *table, size_t column, int64_t *ret_utc_us,
     for (size_t i = 0; i < table->rows; i++) {
         const char *text = table_text(table, i, column);
         int64_t utc_us = 0;
-        if (parse_time(text, &utc_us) != 0) {
+        if (table_time(text, &utc_us) != 0) {
             return table_refuse(table, i, column, ERR_SYNTAX, ret_err,
                                 "'%.40s' is not a time such as 2025-11-19T06:00Z", text);
         }

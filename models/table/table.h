@@ -46,6 +46,9 @@ const char *table_text(const struct table *table, size_t row, size_t column);
 int table_numbers(const struct table *table, size_t column, double min, double max,
                   double *ret_values, struct err *ret_err);
 
+/* One time in the forms of table_times(). ERR_SYNTAX. */
+int table_time(const char *text, int64_t *ret_utc_us);
+
 /* A column as UTC microseconds. Forms: RFC 3339, and shorter ones: "2004-01-01",
  * "2004-01-01T06:00[:00][zone]", with a blank for the T; without a zone they are UTC. Strictly
  * increasing; a missing time is refused. */
