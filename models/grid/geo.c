@@ -68,22 +68,6 @@ size_t geo_inverse(struct geo *geo, size_t count, double *x_to_lon, double *y_to
     return transform(geo, PJ_INV, count, x_to_lon, y_to_lat);
 }
 
-void geo_areal_scale(struct geo *geo, size_t count, const double *lon, const double *lat,
-                     double *ret_scale) {
-    for (size_t i = 0; i < count; i++) {
-        ret_scale[i] = NAN;
-        if (isfinite(lon[i]) && isfinite(lat[i])) {
-            PJ_FACTORS factors =
-                proj_factors(geo->crs, proj_coord(proj_torad(lon[i]), proj_torad(lat[i]), 0, 0));
-            if (proj_errno(geo->crs) != 0) {
-                (void)proj_errno_reset(geo->crs);
-            } else if (isfinite(factors.areal_scale) && factors.areal_scale > 0) {
-                ret_scale[i] = factors.areal_scale;
-            }
-        }
-    }
-}
-
 int geo_ellipsoid(struct geo *geo, double *ret_a_m, double *ret_b_m, struct err *ret_err) {
     PJ *ellipsoid = proj_get_ellipsoid(geo->context, geo->crs);
     double a_m = 0;

@@ -20,10 +20,6 @@ void geo_destroy(struct geo *geo);
 size_t geo_forward(struct geo *geo, size_t count, double *lon_to_x, double *lat_to_y);
 size_t geo_inverse(struct geo *geo, size_t count, double *x_to_lon, double *y_to_lat);
 
-/* Ratio of projected to ground area at each point; NaN where it has none. */
-void geo_areal_scale(struct geo *geo, size_t count, const double *lon, const double *lat,
-                     double *ret_scale);
-
 /* Half axes of the ellipsoid in metres. */
 int geo_ellipsoid(struct geo *geo, double *ret_a_m, double *ret_b_m, struct err *ret_err);
 

@@ -261,37 +261,80 @@ static void areas_degrees(const struct grid *grid, double a_m, double b_m, doubl
     }
 }
 
-static int areas_projected(struct geo *geo, const struct grid *grid, double *ret_area_m2,
-                           struct err *ret_err) {
-    double *lon = malloc(3 * grid->columns * sizeof *lon);
-    if (lon == NULL) {
+/* A cell from its corners, in the coordinates (longitude, zone area), where area is plane. `lat` in
+ * degrees, `zone` from zone_m2, both at the corners; `corner` goes around. */
+static double quad_m2(const double *lon, const double *lat, const double *zone,
+                      const size_t *corner, double a_m, double b_m) {
+    double twice = 0.0;
+    bool around_pole = false;
+    double x[4];
+    for (size_t c = 0; c < 4; c++) {
+        x[c] = lon[corner[c]] - lon[corner[0]];
+        x[c] -= 360.0 * round(x[c] / 360.0);
+        around_pole = around_pole || fabs(x[c]) > 90.0;
+    }
+    if (around_pole) {
+        struct geod_geodesic ellipsoid;
+        double cell_lon[4], cell_lat[4], area_m2;
+        for (size_t c = 0; c < 4; c++) {
+            cell_lon[c] = lon[corner[c]];
+            cell_lat[c] = lat[corner[c]];
+        }
+        geod_init(&ellipsoid, a_m, (a_m - b_m) / a_m);
+        geod_polygonarea(&ellipsoid, cell_lat, cell_lon, 4, &area_m2, NULL);
+        return fabs(area_m2);
+    }
+    for (size_t c = 0; c < 4; c++) {
+        size_t next = (c + 1) % 4;
+        double z0 = zone[corner[c]] - zone[corner[0]];
+        double z1 = zone[corner[next]] - zone[corner[0]];
+        twice += x[c] * z1 - x[next] * z0;
+    }
+    return 0.5 * fabs(twice) * degree;
+}
+
+/* All cells from the longitudes and latitudes of their corners, [(rows + 1) * (columns + 1)]. */
+static int areas_from_corners(const struct grid *grid, const double *lon, const double *lat,
+                              double a_m, double b_m, double *ret_area_m2, struct err *ret_err) {
+    size_t count = (grid->rows + 1) * (grid->columns + 1);
+    double *zone = malloc(count * sizeof *zone);
+    if (zone == NULL) {
         return err_set(ret_err, ERR_MEMORY, "no memory for cell areas");
     }
-    double *lat = lon + grid->columns;
-    double *scale = lat + grid->columns;
+    for (size_t i = 0; i < count; i++) {
+        zone[i] = zone_m2(lat[i], a_m, b_m);
+    }
     int result = 0;
     for (size_t i = 0; i < grid->rows && result == 0; i++) {
-        for (size_t j = 0; j < grid->columns; j++) {
-            lon[j] = grid->x[j];
-            lat[j] = grid->y[i];
-        }
-        (void)geo_inverse(geo, grid->columns, lon, lat); /* failures are NaN, seen below */
-        geo_areal_scale(geo, grid->columns, lon, lat, scale);
-        double height = fabs(grid->y_edge[i + 1] - grid->y_edge[i]);
-        for (size_t j = 0; j < grid->columns; j++) {
-            double width = fabs(grid->x_edge[j + 1] - grid->x_edge[j]);
-            double area_m2 = width * height / scale[j];
-            if (!isfinite(area_m2)) {
-                result = err_set(ret_err, ERR_INVALID,
-                                 "the cell at x %g, y %g has no place on the ground", grid->x[j],
-                                 grid->y[i]);
-                break;
-            }
+        for (size_t j = 0; j < grid->columns && result == 0; j++) {
+            size_t k = i * (grid->columns + 1) + j;
+            const size_t corner[] = {k, k + 1, k + grid->columns + 2, k + grid->columns + 1};
+            double area_m2 = quad_m2(lon, lat, zone, corner, a_m, b_m);
             ret_area_m2[i * grid->columns + j] = area_m2;
+            if (!(area_m2 > 0)) {
+                result =
+                    err_set(ret_err, ERR_INVALID, "cell %zu, %zu has no area on the ground", i, j);
+            }
         }
     }
-    free(lon);
+    free(zone);
     return result;
+}
+
+/* Longitudes and latitudes of the corners of a projected or curvilinear grid. */
+static void corners_of(struct geo *geo, const struct grid *grid, double *ret_lon, double *ret_lat) {
+    if (grid->curvilinear) {
+        grid_corners(grid, ret_lon, ret_lat);
+        return;
+    }
+    size_t count = 0;
+    for (size_t i = 0; i <= grid->rows; i++) {
+        for (size_t j = 0; j <= grid->columns; j++) {
+            ret_lon[count] = grid->x_edge[j];
+            ret_lat[count++] = grid->y_edge[i];
+        }
+    }
+    (void)geo_inverse(geo, count, ret_lon, ret_lat); /* a failure is NaN and gives no area */
 }
 
 void grid_corners(const struct grid *grid, double *ret_lon, double *ret_lat) {
@@ -317,52 +360,26 @@ void grid_corners(const struct grid *grid, double *ret_lon, double *ret_lat) {
     }
 }
 
-static int areas_curvilinear(const struct grid *grid, double *ret_area_m2, struct err *ret_err) {
-    size_t count = (grid->rows + 1) * (grid->columns + 1);
-    double *lon = malloc(2 * count * sizeof *lon);
-    if (lon == NULL) {
-        return err_set(ret_err, ERR_MEMORY, "no memory for cell areas");
-    }
-    double *lat = lon + count;
-    struct geod_geodesic wgs84;
-    geod_init(&wgs84, 6378137.0, 1.0 / 298.257223563);
-    grid_corners(grid, lon, lat);
-    int result = 0;
-    for (size_t i = 0; i < grid->rows; i++) {
-        for (size_t j = 0; j < grid->columns; j++) {
-            size_t k = i * (grid->columns + 1) + j;
-            size_t corner[] = {k, k + 1, k + grid->columns + 2, k + grid->columns + 1};
-            double cell_lon[4], cell_lat[4], area_m2;
-            for (size_t c = 0; c < 4; c++) {
-                cell_lon[c] = lon[corner[c]];
-                cell_lat[c] = lat[corner[c]];
-            }
-            geod_polygonarea(&wgs84, cell_lat, cell_lon, 4, &area_m2, NULL);
-            ret_area_m2[i * grid->columns + j] = fabs(area_m2);
-            if (!(fabs(area_m2) > 0)) {
-                result = err_set(ret_err, ERR_INVALID, "cell %zu, %zu has no area", i, j);
-            }
-        }
-    }
-    free(lon);
-    return result;
-}
-
 int grid_cell_areas_m2(struct grid_env *env, const struct grid *grid, double *ret_area_m2,
                        struct err *ret_err) {
-    if (grid->curvilinear) {
-        return areas_curvilinear(grid, ret_area_m2, ret_err);
-    }
     struct geo *geo = NULL;
+    double a_m, b_m;
     int result = geo_create(env, grid->crs, &geo, ret_err);
-    if (result == 0 && grid->degrees) {
-        double a_m, b_m;
+    if (result == 0) {
         result = geo_ellipsoid(geo, &a_m, &b_m, ret_err);
-        if (result == 0) {
-            areas_degrees(grid, a_m, b_m, ret_area_m2);
-        }
+    }
+    if (result == 0 && grid->degrees && !grid->curvilinear) {
+        areas_degrees(grid, a_m, b_m, ret_area_m2);
     } else if (result == 0) {
-        result = areas_projected(geo, grid, ret_area_m2, ret_err);
+        size_t count = (grid->rows + 1) * (grid->columns + 1);
+        double *lon = malloc(2 * count * sizeof *lon);
+        if (lon == NULL) {
+            result = err_set(ret_err, ERR_MEMORY, "no memory for cell areas");
+        } else {
+            corners_of(geo, grid, lon, lon + count);
+            result = areas_from_corners(grid, lon, lon + count, a_m, b_m, ret_area_m2, ret_err);
+        }
+        free(lon);
     }
     geo_destroy(geo);
     return result;

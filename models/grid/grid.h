@@ -48,10 +48,10 @@ bool grid_same(const struct grid *a, const struct grid *b);
  * values from -0.5 to n - 0.5 are inside. false (outputs untouched): outside, or curvilinear. */
 bool grid_locate(const struct grid *grid, double x, double y, double *ret_row, double *ret_column);
 
-/* Ground area of every cell in m2, [rows * columns]. Degrees: exact between parallels on the
- * ellipsoid (Snyder 1987, eq. 3-12, 14-15). Projected: plane area divided by the areal scale of
- * the projection at the centre (PROJ proj_factors). Curvilinear: geodesic area of the four corners
- * (Karney 2013). ERR_INVALID names a cell that the projection cannot place. */
+/* Ground area of every cell in m2, [rows * columns], on the ellipsoid of the grid. Degrees: exact
+ * between parallels (Snyder 1987, eq. 3-12, 14-15). Others: the quadrangle of the cell's corners in
+ * an equal-area cylindrical plane; a cell around a pole by geodesics (Karney 2013). ERR_INVALID
+ * names a cell that the projection cannot place. */
 int grid_cell_areas_m2(struct grid_env *env, const struct grid *grid, double *ret_area_m2,
                        struct err *ret_err);
 
