@@ -1,0 +1,72 @@
+/* Rain over areas: mean, maximum and covered share, now and over windows, and plain persistence.
+ *
+ * A frame at time t stands for the interval (t - step, t]. The reference time is the newest frame.
+ * The slots of a window are reference - i * step, i = 0 .. window / step - 1; a slot without frame
+ * is missing, not dry. Per area, over the cells it covers with w = covered ground area of the cell:
+ *
+ *   rate, window 0    mean = sum w r / sum w over cells with data; max over cells with data;
+ *                     covered = share of that area with r >= threshold
+ *   window W          mean of r over the cell-slots with data, times W (mm): what is missing is
+ *                     left out of the mean; max over cells that have data for the needed share
+ *   coverage          share of the polygon (and of the slots) with data
+ *   lead L            persistence: the newest rates go on; the window W ending at reference + L has
+ *                     the past W - L and the rates now for the rest
+ *
+ * Coverage below the needed share: the value is NaN and the cause says so.
+ * Thread rule: pure functions of their arguments. */
+#ifndef CANHBAO_MODELS_AREAL_AREAL_H
+#define CANHBAO_MODELS_AREAL_AREAL_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "daemon/base/err.h"
+#include "models/grid/area.h"
+#include "models/grid/env.h"
+#include "models/grid/grid.h"
+#include "models/grid/mask.h"
+
+enum { AREAL_WINDOWS_MAX = 8, AREAL_CAUSE_SIZE = 96, AREAL_SLOTS_MAX = 20000 };
+
+struct areal_options {
+    int64_t step_s;
+    size_t window_count;
+    int64_t window_s[AREAL_WINDOWS_MAX]; /* ascending multiples of the step */
+    int64_t lead_s;                      /* persistence; a multiple of the step; 0: none */
+    double threshold_mm_h;
+    double min_coverage; /* 0 to 1 */
+};
+
+struct areal_result {
+    const char *area; /* id, owned by the area list */
+    const char *variable;
+    const char *unit;
+    int64_t window_s;
+    int64_t lead_s;
+    double value;    /* NaN: unknown */
+    double coverage; /* 0 to 1 */
+    char cause[AREAL_CAUSE_SIZE];
+};
+
+struct areal;
+
+/* Masks of all areas on the grid and room for the sums. An area that the projection cannot place
+ * stays, with that as its cause. The areas must outlive it. ERR_INVALID: windows or step. */
+int areal_create(struct grid_env *env, const struct grid *grid, const struct area_list *areas,
+                 const struct areal_options *options, struct areal **ret_areal,
+                 struct err *ret_err);
+void areal_destroy(struct areal *areal);
+
+/* Adds the frame of a slot (0: the newest), [rows * columns] in mm h-1, NaN missing. Each slot
+ * once. ERR_RANGE names a negative rate. */
+int areal_add(struct areal *areal, size_t slot, const double *rate_mm_h, struct err *ret_err);
+
+/* Slots that matter: frames older than that need not be read. */
+size_t areal_slots(const struct areal *areal);
+
+size_t areal_result_count(const struct areal *areal);
+
+/* All results in a fixed order: areas as given, then lead, window, variable. */
+void areal_finish(const struct areal *areal, struct areal_result *ret_results);
+
+#endif
