@@ -1,0 +1,710 @@
+#include "models/areal/command.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <getopt.h>
+#include <inttypes.h>
+#include <jansson.h>
+#include <math.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "daemon/base/ids.h"
+#include "daemon/base/text.h"
+#include "models/areal/areal.h"
+#include "models/grid/ncfile.h"
+#include "models/grid/sandbox.h"
+
+enum { INPUTS_MAX = 2048, PROGRESS_EVERY_S = 2 };
+
+static const char help[] =
+    "usage: canhbao-model areal --in FILE [--in FILE...] --areas FILE.geojson [OPTION...]\n"
+    "\n"
+    "Mean, maximum and covered share of rain over areas, now, over windows, and as persistence.\n"
+    "Reads CF NetCDF rain-rate grids; writes one JSON object.\n"
+    "\n"
+    "  --in FILE             frames; a refused file ends the run with status 3\n"
+    "  --history FILE        more frames for the windows; one that cannot be used is left out and\n"
+    "                        named in the manifest\n"
+    "  --areas FILE          GeoJSON polygons with ids (may be repeated)\n"
+    "  --variable NAME       default: standard_name rainfall_rate, lwe_precipitation_rate,\n"
+    "                        rainfall_flux or precipitation_flux\n"
+    "  --step DURATION       interval between frames (default 5min)\n"
+    "  --windows LIST        accumulation windows (default 1h,3h,6h,12h,24h; none: '')\n"
+    "  --lead DURATION       persistence ahead (default 1h; 0s: none)\n"
+    "  --threshold MM_H      rate that counts as covered (default 10)\n"
+    "  --min-coverage SHARE  less data than that is unknown (default 0.8)\n"
+    "  --newest TIME         frames later than that are refused (default: now + 5 min)\n"
+    "  --product NAME        written into the output\n"
+    "  --out FILE            instead of standard output; appears when complete\n"
+    "  --max-bytes N         largest input file (default 1073741824)\n"
+    "  --worker              run in a cage: no files, network, programs or threads after the\n"
+    "                        inputs are open; output to standard output only\n"
+    "  --memory-mb N         with --worker: address space (default 2048)\n"
+    "  --cpu-s N             with --worker: CPU time (default 300)\n"
+    "  --quiet               no progress on standard error\n"
+    "\n"
+    "Durations: 300s, 5min, 1h. Exit status: 0 done, 1 failed, 2 usage, 3 input refused.\n";
+
+/* One input file. */
+struct input {
+    const char *path;
+    bool history;
+    int fd;
+    bool used;
+    char hash[HASH_TEXT_SIZE];
+    size_t frame_count;
+    int64_t *utc_us; /* [frame_count] */
+};
+
+struct command {
+    struct areal_options options;
+    const char *variable;
+    const char *product;
+    const char *out;
+    int64_t newest_utc_us;
+    bool worker;
+    bool quiet;
+    struct sandbox_limits limits;
+    struct grid_limits grid_limits;
+    size_t input_count;
+    struct input *inputs; /* [INPUTS_MAX] */
+    size_t areas_count;
+    const char *areas_paths[16];
+
+    struct grid_env *env;
+    struct area_list areas;
+    struct grid *grid;
+    struct areal *areal;
+    int64_t reference_us;
+    bool *slot_used; /* [areal_slots] */
+    json_t *left_out;
+    time_t progress_s;
+};
+
+static void progress(struct command *command, const char *what, size_t done, size_t all) {
+    time_t now_s = time(NULL);
+    if (!command->quiet && (done == all || now_s - command->progress_s >= PROGRESS_EVERY_S)) {
+        command->progress_s = now_s;
+        fprintf(stderr, "areal: %s %zu of %zu\n", what, done, all);
+    }
+}
+
+/* ---- command line ---- */
+
+static int parse_windows(const char *text, struct areal_options *options) {
+    options->window_count = 0;
+    while (*text != '\0') {
+        char part[32];
+        size_t length = strcspn(text, ",");
+        int64_t us;
+        if (length >= sizeof part || options->window_count == AREAL_WINDOWS_MAX) {
+            return ERR_LIMIT;
+        }
+        memcpy(part, text, length);
+        part[length] = '\0';
+        if (text_parse_duration_us(part, &us) != 0 || us % 1000000 != 0) {
+            return ERR_SYNTAX;
+        }
+        options->window_s[options->window_count++] = us / 1000000;
+        text += length + (text[length] == ',');
+    }
+    return 0;
+}
+
+static int parse_seconds(const char *text, int64_t *ret_s) {
+    int64_t us;
+    int result = text_parse_duration_us(text, &us);
+    if (result == 0 && us % 1000000 != 0) {
+        return ERR_RANGE;
+    }
+    if (result == 0) {
+        *ret_s = us / 1000000;
+    }
+    return result;
+}
+
+static int add_input(struct command *command, const char *path, bool history) {
+    if (command->input_count == INPUTS_MAX) {
+        return ERR_LIMIT;
+    }
+    command->inputs[command->input_count++] =
+        (struct input){.path = path, .history = history, .fd = -1};
+    return 0;
+}
+
+static int take_number(int option, struct command *command, const char *value) {
+    int64_t number = 0;
+    int result = 0;
+    switch (option) {
+    case 's':
+        return parse_seconds(value, &command->options.step_s);
+    case 'w':
+        return parse_windows(value, &command->options);
+    case 'l':
+        return parse_seconds(value, &command->options.lead_s);
+    case 't':
+        return text_parse_double(value, 0.0, 1000.0, &command->options.threshold_mm_h);
+    case 'c':
+        return text_parse_double(value, 0.0, 1.0, &command->options.min_coverage);
+    case 'n':
+        return text_parse_time(value, &command->newest_utc_us);
+    case 'b':
+        result = text_parse_int(value, 1, INT64_C(1) << 40, &number);
+        command->grid_limits.file_bytes_max = (size_t)number;
+        return result;
+    case 'm':
+        result = text_parse_int(value, 64, 1 << 20, &number);
+        command->limits.memory_bytes = (size_t)number << 20;
+        return result;
+    default:
+        result = text_parse_int(value, 1, 86400, &number);
+        command->limits.cpu_s = (unsigned)number;
+        return result;
+    }
+}
+
+static int take_option(int option, struct command *command, char *value) {
+    switch (option) {
+    case 'i':
+    case 'H':
+        return add_input(command, value, option == 'H');
+    case 'a':
+        if (command->areas_count == sizeof command->areas_paths / sizeof command->areas_paths[0]) {
+            return ERR_LIMIT;
+        }
+        command->areas_paths[command->areas_count++] = value;
+        return 0;
+    case 'v':
+        command->variable = value;
+        return 0;
+    case 'p':
+        command->product = value;
+        return text_is_id(value) ? 0 : ERR_SYNTAX;
+    case 'o':
+        command->out = value;
+        return 0;
+    case 'W':
+        command->worker = true;
+        return 0;
+    case 'q':
+        command->quiet = true;
+        return 0;
+    default:
+        return take_number(option, command, value);
+    }
+}
+
+static int parse(struct command *command, int argc, char **argv) {
+    static const struct option options[] = {{"in", required_argument, NULL, 'i'},
+                                            {"history", required_argument, NULL, 'H'},
+                                            {"areas", required_argument, NULL, 'a'},
+                                            {"variable", required_argument, NULL, 'v'},
+                                            {"step", required_argument, NULL, 's'},
+                                            {"windows", required_argument, NULL, 'w'},
+                                            {"lead", required_argument, NULL, 'l'},
+                                            {"threshold", required_argument, NULL, 't'},
+                                            {"min-coverage", required_argument, NULL, 'c'},
+                                            {"newest", required_argument, NULL, 'n'},
+                                            {"product", required_argument, NULL, 'p'},
+                                            {"out", required_argument, NULL, 'o'},
+                                            {"max-bytes", required_argument, NULL, 'b'},
+                                            {"worker", no_argument, NULL, 'W'},
+                                            {"memory-mb", required_argument, NULL, 'm'},
+                                            {"cpu-s", required_argument, NULL, 'C'},
+                                            {"quiet", no_argument, NULL, 'q'},
+                                            {"help", no_argument, NULL, 'h'},
+                                            {NULL, 0, NULL, 0}};
+    int option;
+    int index = 0;
+    optind = 1;
+    while ((option = getopt_long(argc, argv, "h", options, &index)) != -1) {
+        if (option == 'h') {
+            fputs(help, stdout);
+            return 1;
+        }
+        if (option == '?') {
+            return ERR_INVALID; /* getopt has said why */
+        }
+        if (take_option(option, command, optarg) != 0) {
+            fprintf(stderr, "areal: bad value '%s' for --%s; see --help\n", optarg,
+                    options[index].name);
+            return ERR_INVALID;
+        }
+    }
+    if (optind < argc || command->input_count == 0 || command->areas_count == 0) {
+        fprintf(stderr,
+                "areal: --in and --areas are needed, nothing else without --; see --help\n");
+        return ERR_INVALID;
+    }
+    if (command->worker && command->out != NULL) {
+        fprintf(stderr, "areal: --worker writes to standard output only\n");
+        return ERR_INVALID;
+    }
+    return 0;
+}
+
+/* ---- reading ---- */
+
+static int open_variable(struct command *command, struct ncfile *file, struct ncvar **ret_var,
+                         struct err *ret_err) {
+    static const char *const standard_names[] = {"rainfall_rate", "lwe_precipitation_rate",
+                                                 "rainfall_flux", "precipitation_flux"};
+    if (command->variable != NULL) {
+        return ncvar_open(file, command->variable, NULL, "mm h-1", ret_var, ret_err);
+    }
+    struct err other;
+    int result = ncvar_open(file, NULL, standard_names[0], "mm h-1", ret_var, ret_err);
+    for (size_t i = 1; result == ERR_NOT_FOUND && i < 4; i++) {
+        int next = ncvar_open(file, NULL, standard_names[i], "mm h-1", ret_var, &other);
+        if (next != ERR_NOT_FOUND && next != 0 && ret_err != NULL) {
+            *ret_err = other;
+        }
+        result = next;
+    }
+    return result;
+}
+
+/* Opens the bytes of an input for one pass. */
+struct opened {
+    void *bytes;
+    size_t size;
+    struct ncfile *file;
+    struct ncvar *var;
+};
+
+static void close_input(struct opened *opened) {
+    ncvar_close(opened->var);
+    ncfile_close(opened->file);
+    free(opened->bytes);
+}
+
+static int open_input(struct command *command, const struct input *input, struct opened *ret_opened,
+                      struct err *ret_err) {
+    struct opened opened = {.bytes = NULL};
+    int result =
+        ncfile_slurp(command->env, input->path, input->fd, &opened.bytes, &opened.size, ret_err);
+    if (result == 0) {
+        result = ncfile_open_memory(command->env, input->path, opened.bytes, opened.size,
+                                    &opened.file, ret_err);
+    }
+    if (result == 0) {
+        result = open_variable(command, opened.file, &opened.var, ret_err);
+    }
+    if (result != 0) {
+        close_input(&opened);
+        return result;
+    }
+    *ret_opened = opened;
+    return 0;
+}
+
+/* Compares with the grid of the files before. */
+static int check_grid(struct command *command, const struct opened *opened, struct err *ret_err) {
+    struct grid *grid = NULL;
+    int result = ncvar_grid(opened->var, &grid, ret_err);
+    if (result == 0 && command->grid != NULL && !grid_same(command->grid, grid)) {
+        result = err_set(ret_err, ERR_INVALID,
+                         "%.120s: its grid of %zu x %zu cells differs from that of the other files",
+                         ncfile_name(opened->file), grid->rows, grid->columns);
+    }
+    if (result == 0 && command->grid == NULL) {
+        command->grid = grid;
+    } else {
+        grid_destroy(grid);
+    }
+    return result;
+}
+
+/* A time that another used file has too. */
+static int check_repeated(const struct command *command, const struct input *input,
+                          struct err *ret_err) {
+    for (size_t k = 0; k < command->input_count; k++) {
+        const struct input *other = &command->inputs[k];
+        for (size_t a = 0; other->used && other != input && a < other->frame_count; a++) {
+            for (size_t b = 0; b < input->frame_count; b++) {
+                if (other->utc_us[a] == input->utc_us[b]) {
+                    char text[32];
+                    text_format_time(input->utc_us[b], text, sizeof text);
+                    return err_set(ret_err, ERR_EXISTS,
+                                   "%.150s: time %s is repeated, %.150s has it", input->path, text,
+                                   other->path);
+                }
+            }
+        }
+    }
+    return 0;
+}
+
+/* First pass over a file: grid and times. */
+static int survey(struct command *command, struct input *input, struct err *ret_err) {
+    struct opened opened;
+    int result = open_input(command, input, &opened, ret_err);
+    if (result != 0) {
+        return result;
+    }
+    hash_text(opened.bytes, opened.size, input->hash);
+    input->frame_count = ncvar_frame_count(opened.var);
+    input->utc_us = calloc(input->frame_count, sizeof *input->utc_us);
+    if (input->utc_us == NULL) {
+        result = err_set(ret_err, ERR_MEMORY, "no memory for times");
+    }
+    if (result == 0) {
+        result = ncvar_times(opened.var, command->newest_utc_us, input->utc_us, ret_err);
+    }
+    if (result == 0) {
+        result = check_grid(command, &opened, ret_err);
+    }
+    if (result == 0) {
+        result = check_repeated(command, input, ret_err);
+    }
+    close_input(&opened);
+    return result;
+}
+
+/* New files first, so that history cannot push them out; a refused history file is left out. */
+static int survey_all(struct command *command, struct err *ret_err) {
+    for (int pass = 0; pass < 2; pass++) {
+        for (size_t i = 0; i < command->input_count; i++) {
+            struct input *input = &command->inputs[i];
+            if (input->history != (pass == 1)) {
+                continue;
+            }
+            struct err inner = {.code = 0};
+            int result = survey(command, input, &inner);
+            if (result != 0 && !input->history) {
+                *ret_err = inner;
+                return result;
+            }
+            /* A frame that came again counts against the newer file: that one is refused. */
+            if (result == ERR_EXISTS) {
+                *ret_err = inner;
+                return result;
+            }
+            input->used = result == 0;
+            if (result != 0) {
+                json_array_append_new(command->left_out, json_string(inner.text));
+            }
+            for (size_t f = 0; input->used && f < input->frame_count; f++) {
+                if (input->utc_us[f] > command->reference_us) {
+                    command->reference_us = input->utc_us[f];
+                }
+            }
+            progress(command, "surveyed file", i + 1, command->input_count);
+        }
+    }
+    return 0;
+}
+
+/* Adds one frame if its slot matters. */
+static int add_frame(struct command *command, const struct input *input, struct ncvar *var,
+                     size_t frame, double *values, struct err *ret_err) {
+    double age_s = (double)(command->reference_us - input->utc_us[frame]) / 1e6;
+    double slot = round(age_s / (double)command->options.step_s);
+    if (slot >= (double)areal_slots(command->areal)) {
+        return 0;
+    }
+    if (command->slot_used[(size_t)slot]) {
+        char text[32];
+        text_format_time(input->utc_us[frame], text, sizeof text);
+        return err_set(ret_err, ERR_INVALID,
+                       "%.150s: a second frame within %lld s at %s; is the step right?",
+                       input->path, (long long)command->options.step_s, text);
+    }
+    int result = ncvar_read_f64(var, frame, values, ret_err);
+    if (result == 0) {
+        struct err inner;
+        result = areal_add(command->areal, (size_t)slot, values, &inner);
+        if (result != 0) {
+            return err_set(ret_err, result, "%.150s: variable %.60s: frame %zu: %.200s",
+                           input->path, ncvar_name(var), frame, inner.text);
+        }
+        command->slot_used[(size_t)slot] = true;
+    }
+    return result;
+}
+
+static int add_file(struct command *command, const struct input *input, double *values,
+                    struct err *ret_err) {
+    struct opened opened;
+    double oldest_us = (double)command->reference_us -
+                       1e6 * (double)command->options.step_s * (double)areal_slots(command->areal);
+    if ((double)input->utc_us[input->frame_count - 1] < oldest_us) {
+        return 0; /* nothing of it is inside the longest window */
+    }
+    int result = open_input(command, input, &opened, ret_err);
+    if (result != 0) {
+        return result;
+    }
+    for (size_t f = 0; f < input->frame_count && result == 0; f++) {
+        result = add_frame(command, input, opened.var, f, values, ret_err);
+        progress(command, "read frame", f + 1, input->frame_count);
+    }
+    close_input(&opened);
+    return result;
+}
+
+static int add_all(struct command *command, struct err *ret_err) {
+    int result = areal_create(command->env, command->grid, &command->areas, &command->options,
+                              &command->areal, ret_err);
+    if (result != 0) {
+        return result;
+    }
+    double *values = malloc(command->grid->rows * command->grid->columns * sizeof *values);
+    command->slot_used = calloc(areal_slots(command->areal), sizeof *command->slot_used);
+    if (values == NULL || command->slot_used == NULL) {
+        result = err_set(ret_err, ERR_MEMORY, "no memory for a frame");
+    }
+    for (size_t i = 0; i < command->input_count && result == 0; i++) {
+        if (command->inputs[i].used) {
+            result = add_file(command, &command->inputs[i], values, ret_err);
+        }
+    }
+    free(values);
+    return result;
+}
+
+/* ---- writing ---- */
+
+static json_t *manifest_of(const struct command *command) {
+    json_t *inputs = json_array();
+    json_t *windows = json_array();
+    for (size_t i = 0; i < command->input_count; i++) {
+        const struct input *input = &command->inputs[i];
+        const char *slash = strrchr(input->path, '/');
+        if (input->used) {
+            json_array_append_new(inputs,
+                                  json_pack("{s:s, s:s, s:I}", "name",
+                                            slash != NULL ? slash + 1 : input->path, "sha256",
+                                            input->hash, "frames", (json_int_t)input->frame_count));
+        }
+    }
+    for (size_t i = 0; i < command->options.window_count; i++) {
+        json_array_append_new(windows, json_integer(command->options.window_s[i]));
+    }
+    json_t *parameters =
+        json_pack("{s:I, s:o, s:I, s:f, s:f, s:s?}", "step_s", (json_int_t)command->options.step_s,
+                  "window_s", windows, "lead_s", (json_int_t)command->options.lead_s,
+                  "threshold_mm_h", command->options.threshold_mm_h, "min_coverage",
+                  command->options.min_coverage, "variable", command->variable);
+    return json_pack("{s:s, s:o, s:o, s:{s:I, s:I, s:s}, s:O}", "build", CANHBAO_VERSION,
+                     "parameters", parameters, "inputs", inputs, "grid", "rows",
+                     (json_int_t)command->grid->rows, "columns", (json_int_t)command->grid->columns,
+                     "crs", command->grid->crs, "left_out", command->left_out);
+}
+
+static json_t *result_of(const struct areal_result *result) {
+    json_t *json =
+        json_pack("{s:s, s:s, s:s, s:I, s:I, s:f}", "area", result->area, "variable",
+                  result->variable, "unit", result->unit, "window_s", (json_int_t)result->window_s,
+                  "lead_s", (json_int_t)result->lead_s, "coverage", result->coverage);
+    if (json != NULL && isnan(result->value)) {
+        json_object_set_new(json, "value", json_null());
+        json_object_set_new(json, "cause", json_string(result->cause));
+    } else if (json != NULL) {
+        json_object_set_new(json, "value", json_real(result->value));
+    }
+    return json;
+}
+
+static json_t *output_of(const struct command *command) {
+    size_t count = areal_result_count(command->areal);
+    struct areal_result *results = malloc((count + 1) * sizeof *results);
+    json_t *manifest = manifest_of(command);
+    char *text = manifest != NULL
+                     ? json_dumps(manifest, JSON_COMPACT | JSON_SORT_KEYS | JSON_REAL_PRECISION(17))
+                     : NULL;
+    json_t *list = json_array();
+    json_t *output = NULL;
+    if (results != NULL && text != NULL && list != NULL) {
+        char hash[HASH_TEXT_SIZE];
+        char reference[32];
+        areal_finish(command->areal, results);
+        for (size_t i = 0; i < count; i++) {
+            json_array_append_new(list, result_of(&results[i]));
+        }
+        hash_text(text, strlen(text), hash);
+        text_format_time(command->reference_us, reference, sizeof reference);
+        if (json_array_size(list) == count) {
+            output = json_pack("{s:s, s:s, s:s, s:O, s:s, s:O}", "model", "areal", "product",
+                               command->product, "reference_time", reference, "manifest", manifest,
+                               "manifest_sha256", hash, "results", list);
+        }
+    }
+    json_decref(list);
+    json_decref(manifest);
+    free(text);
+    free(results);
+    return output;
+}
+
+static int write_all(int fd, const char *text) {
+    size_t length = strlen(text);
+    while (length > 0) {
+        ssize_t count = write(fd, text, length);
+        if (count < 0 && errno == EINTR) {
+            continue;
+        }
+        if (count <= 0) {
+            return ERR_IO;
+        }
+        text += count;
+        length -= (size_t)count;
+    }
+    return 0;
+}
+
+static int write_file(const char *path, const char *text, struct err *ret_err) {
+    char temporary[4096];
+    int length = snprintf(temporary, sizeof temporary, "%s.tmp-%ld", path, (long)getpid());
+    int fd = length > 0 && (size_t)length < sizeof temporary
+                 ? open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666)
+                 : -1;
+    bool good = fd >= 0 && write_all(fd, text) == 0 && fsync(fd) == 0;
+    int code = errno;
+    if (fd >= 0) {
+        good = close(fd) == 0 && good;
+    }
+    if (!good || rename(temporary, path) != 0) {
+        code = good ? errno : code;
+        if (fd >= 0) {
+            (void)unlink(temporary); /* half a file is worse than none */
+        }
+        return err_set(ret_err, ERR_IO, "%.300s: %s", path, strerror(code));
+    }
+    return 0;
+}
+
+static int write_output(const struct command *command, struct err *ret_err) {
+    json_t *output = output_of(command);
+    char *text =
+        output != NULL ? json_dumps(output, JSON_INDENT(1) | JSON_REAL_PRECISION(17)) : NULL;
+    json_decref(output);
+    if (text == NULL) {
+        return err_set(ret_err, ERR_MEMORY, "no memory for the output");
+    }
+    int result;
+    if (command->out != NULL) {
+        result = write_file(command->out, text, ret_err);
+    } else {
+        result = write_all(STDOUT_FILENO, text);
+        if (result == 0) {
+            result = write_all(STDOUT_FILENO, "\n");
+        }
+        if (result != 0) {
+            err_set(ret_err, result, "standard output: %s", strerror(errno));
+        }
+    }
+    free(text);
+    return result;
+}
+
+/* ---- the whole ---- */
+
+static int open_inputs(struct command *command, struct err *ret_err) {
+    for (size_t i = 0; i < command->input_count; i++) {
+        struct input *input = &command->inputs[i];
+        input->fd = open(input->path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+        if (input->fd < 0 && !input->history) {
+            return err_set(ret_err, ERR_IO, "%.300s: %s", input->path, strerror(errno));
+        }
+    }
+    return 0;
+}
+
+static int prepare(struct command *command, struct err *ret_err) {
+    int result = grid_env_create(&command->grid_limits, &command->env, ret_err);
+    for (size_t i = 0; i < command->areas_count && result == 0; i++) {
+        result = area_list_load(command->areas_paths[i], &command->areas, ret_err);
+    }
+    if (result == 0) {
+        result = open_inputs(command, ret_err);
+    }
+    if (result == 0 && command->worker) {
+        result = sandbox_enter(&command->limits, ret_err);
+    }
+    return result;
+}
+
+static void finish(struct command *command) {
+    for (size_t i = 0; command->inputs != NULL && i < command->input_count; i++) {
+        if (command->inputs[i].fd >= 0) {
+            (void)close(command->inputs[i].fd); /* only read */
+        }
+        free(command->inputs[i].utc_us);
+    }
+    free(command->inputs);
+    free(command->slot_used);
+    json_decref(command->left_out);
+    areal_destroy(command->areal);
+    grid_destroy(command->grid);
+    area_list_finish(&command->areas);
+    grid_env_destroy(command->env);
+}
+
+static int exit_of(int result) {
+    switch (result) {
+    case 0:
+        return MODEL_DONE;
+    case ERR_MEMORY:
+    case ERR_IO:
+    case ERR_DENIED:
+        return MODEL_FAILED;
+    default:
+        return MODEL_REFUSED;
+    }
+}
+
+static int run(int argc, char **argv) {
+    struct command command = {
+        .options = {.step_s = 300,
+                    .window_count = 5,
+                    .window_s = {3600, 10800, 21600, 43200, 86400},
+                    .lead_s = 3600,
+                    .threshold_mm_h = 10.0,
+                    .min_coverage = 0.8},
+        .product = "",
+        .newest_utc_us = ((int64_t)time(NULL) + 300) * 1000000,
+        .limits = {.memory_bytes = (size_t)2048 << 20, .cpu_s = 300, .file_bytes = 64 << 20},
+        .grid_limits = grid_limits_default,
+        .reference_us = INT64_MIN,
+    };
+    struct err err = {.code = 0};
+    command.inputs = calloc(INPUTS_MAX, sizeof *command.inputs);
+    command.left_out = json_array();
+    if (command.inputs == NULL || command.left_out == NULL) {
+        finish(&command);
+        fprintf(stderr, "areal: no memory\n");
+        return MODEL_FAILED;
+    }
+    int result = parse(&command, argc, argv);
+    if (result != 0) {
+        finish(&command);
+        return result > 0 ? MODEL_DONE : MODEL_USAGE;
+    }
+    result = prepare(&command, &err);
+    if (result == 0) {
+        result = survey_all(&command, &err);
+    }
+    if (result == 0) {
+        result = add_all(&command, &err);
+    }
+    if (result == 0) {
+        result = write_output(&command, &err);
+    }
+    if (result != 0) {
+        fprintf(stderr, "areal: %s\n", err.text);
+    }
+    finish(&command);
+    return exit_of(result);
+}
+
+const struct model model_areal = {
+    .name = "areal",
+    .summary = "mean, maximum and covered share of rain over areas, windows, persistence",
+    .run = run,
+};
