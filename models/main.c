@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "models/areal/command.h"
 #include "models/hydrology/hydrology.h"
 #include "models/model.h"
 #include "models/nowcast/nowcast.h"
@@ -16,12 +17,13 @@ static const struct model *const table[] = {
     &model_rating,
     &model_update,
     &model_nowcast,
+    &model_areal,
     NULL,
 };
 // clang-format on
 
 static void usage(FILE *out) {
-    fputs("usage: canhbao-model MODEL [OPTION...]\n"
+    fputs("usage: canhbao-model [--worker] MODEL [OPTION...]\n"
           "       canhbao-model MODEL --help\n"
           "       canhbao-model --help | --version\n\nmodels:\n",
           out);
@@ -31,6 +33,12 @@ static void usage(FILE *out) {
 }
 
 int main(int argc, char **argv) {
+    /* "--worker MODEL ..." is "MODEL --worker ...": the model enters its cage itself, once its
+     * inputs are open. */
+    if (argc > 2 && strcmp(argv[1], "--worker") == 0) {
+        argv[1] = argv[2];
+        argv[2] = "--worker";
+    }
     if (argc < 2) {
         usage(stderr);
         return MODEL_USAGE;

@@ -80,7 +80,7 @@ static int make_sums(struct grid_env *env, const struct grid *grid, const double
         return err_set(ret_err, result, "%s", inner.text);
     }
     if (result != 0) {
-        (void)snprintf(sums->cause, sizeof sums->cause, "%s", inner.text); /* cut is fine */
+        (void)snprintf(sums->cause, sizeof sums->cause, "%.95s", inner.text);
         return 0;
     }
     size_t count = sums->mask->count;

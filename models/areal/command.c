@@ -320,7 +320,7 @@ static int check_grid(struct command *command, const struct opened *opened, stru
     return result;
 }
 
-/* A time that another used file has too. */
+/* A time that another used file has too. ERR_EXISTS: the other is a new file. */
 static int check_repeated(const struct command *command, const struct input *input,
                           struct err *ret_err) {
     for (size_t k = 0; k < command->input_count; k++) {
@@ -380,7 +380,7 @@ static int survey_all(struct command *command, struct err *ret_err) {
                 *ret_err = inner;
                 return result;
             }
-            /* A frame that came again counts against the newer file: that one is refused. */
+            /* A frame that history has already: the new file is refused. */
             if (result == ERR_EXISTS) {
                 *ret_err = inner;
                 return result;
@@ -460,8 +460,14 @@ static int add_all(struct command *command, struct err *ret_err) {
         result = err_set(ret_err, ERR_MEMORY, "no memory for a frame");
     }
     for (size_t i = 0; i < command->input_count && result == 0; i++) {
-        if (command->inputs[i].used) {
-            result = add_file(command, &command->inputs[i], values, ret_err);
+        if (!command->inputs[i].used) {
+            continue;
+        }
+        result = add_file(command, &command->inputs[i], values, ret_err);
+        if (result != 0 && command->inputs[i].history) {
+            /* what it gave so far stays; the rest is missing */
+            json_array_append_new(command->left_out, json_string(ret_err->text));
+            result = 0;
         }
     }
     free(values);

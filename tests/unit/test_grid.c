@@ -132,7 +132,7 @@ static const struct {
       {"false_easting", NULL, 1, {4321000.0}},
       {"false_northing", NULL, 1, {3210000.0}},
       {"reference_ellipsoid_name", "GRS 1980", 0, {0}}},
-     "EPSG:3035",
+     "+proj=laea +lat_0=52 +lon_0=10 +x_0=4321000 +y_0=3210000 +ellps=GRS80",
      6.4,
      49.5},
     {{{"grid_mapping_name", "mercator", 0, {0}},
