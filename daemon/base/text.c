@@ -291,14 +291,21 @@ size_t text_format_double(double value, char *ret_text, size_t size) {
     int length = 0;
     if (!isfinite(value)) {
         length = snprintf(ret_text, size, "null");
-    } else {
-        for (int digits = 1; digits <= 17; digits++) {
-            length = snprintf(ret_text, size, "%.*g", digits, value);
-            /* A decimal comma would be a locale leaking in; the daemon never calls setlocale(). */
-            if (strtod(ret_text, NULL) == value) {
-                break;
-            }
+        return length < 0 ? 0 : (size_t)length;
+    }
+    int digits = 1;
+    /* A decimal comma would be a locale leaking in; the daemon never calls setlocale(). */
+    for (; digits <= 17; digits++) {
+        length = snprintf(ret_text, size, "%.*e", digits - 1, value);
+        if (strtod(ret_text, NULL) == value) {
+            break;
         }
+    }
+    const char *exponent_at = strchr(ret_text, 'e');
+    long exponent = exponent_at != NULL ? strtol(exponent_at + 1, NULL, 10) : 0;
+    if (exponent >= -5 && exponent <= 15) { /* people read 60, not 6e+01 */
+        long decimals = digits - 1 - exponent;
+        length = snprintf(ret_text, size, "%.*f", decimals > 0 ? (int)decimals : 0, value);
     }
     return length < 0 ? 0 : (size_t)length;
 }

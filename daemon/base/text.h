@@ -37,8 +37,8 @@ void text_format_time(int64_t utc_us, char *ret_text, size_t size);
  */
 void text_format_local(int64_t utc_us, int offset_min, char *ret_text, size_t size);
 
-/* The shortest decimal that reads back as the same double; "null" for NaN and infinities.
- * size >= 32. Returns the length. */
+/* The shortest decimal that reads back as the same double, without an exponent from 1e-5 to below
+ * 1e16; "null" for NaN and infinities. size >= 32. Returns the length. */
 size_t text_format_double(double value, char *ret_text, size_t size);
 
 /* Copies with termination. ERR_LIMIT (nothing written but an empty string) when it does not fit. */

@@ -154,7 +154,8 @@ void ctl_print_alarms(const json_t *data, FILE *out) {
         print_level(json_object_get(alarm, "level"), out);
         fprintf(out, " | %s | %s | since %s ICT%s\n",
                 text_of(json_object_get(alarm, "knowledge"), "state"),
-                text_of(alarm, "annunciation"), local_of(alarm, "time", time, sizeof time),
+                text_of(json_object_get(alarm, "annunciation"), "state"),
+                local_of(alarm, "level_since", time, sizeof time),
                 json_is_true(json_object_get(rule, "provisional")) ? " | provisional" : "");
     }
 }
@@ -164,7 +165,7 @@ void ctl_print_event(const json_t *event, FILE *out) {
     char time[32];
     fprintf(out, "%6lld %s ICT  %-12s %-26s ",
             (long long)json_integer_value(json_object_get(event, "number")),
-            local_of(alert, "time", time, sizeof time), text_of(alert, "kind"),
+            local_of(alert, "time", time, sizeof time), text_of(alert, "event"),
             text_of(json_object_get(alert, "rule"), "id"));
     print_padded(text_of(json_object_get(alert, "place"), "name_vi"), 22, out);
     print_level(json_object_get(alert, "level"), out);
