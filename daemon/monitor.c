@@ -235,6 +235,9 @@ static void on_look(void *ctx) {
         heartbeat(monitor);
     }
     care_for_store(monitor);
+    if (monitor->options.on_look != NULL) {
+        monitor->options.on_look(monitor->options.ctx);
+    }
     monitor->looks++;
     monitor->expected.us = clock_wire(monitor->options.view->clock).us + LOOK_US;
     loop_timer_start_at(&monitor->timer, monitor->expected);

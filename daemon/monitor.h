@@ -17,6 +17,7 @@ struct monitor_options {
     const char *source;             /* ce_source of the heartbeat */
     /* A condition began (raised) or ended. */
     void (*on_condition)(void *ctx, const struct condition *condition, bool raised);
+    void (*on_look)(void *ctx); /* once a second, for other small care; may be NULL */
     void *ctx;
 };
 
