@@ -48,20 +48,13 @@ static const char *number_fault(const char *text) {
 
 static void format_bounds(const struct option *option, const char *unit, char *ret_text,
                           size_t size) {
-    char min[NUMBER_SIZE], max[NUMBER_SIZE];
+    const char *space = unit[0] != '\0' ? " " : "";
     if (option->min == 0 && option->max == 0) {
         ret_text[0] = '\0';
         return;
     }
-    (void)text_format_double(option->min, min, sizeof min);
-    (void)text_format_double(option->max, max, sizeof max);
-    if (isinf(option->max)) {
-        (void)snprintf(ret_text, size, " of at least %s%s%s", min, unit[0] != '\0' ? " " : "",
-                       unit);
-    } else {
-        (void)snprintf(ret_text, size, " from %s to %s%s%s", min, max, unit[0] != '\0' ? " " : "",
-                       unit);
-    }
+    (void)snprintf(ret_text, size, " from %.10g to %.10g%s%s", option->min, option->max, space,
+                   unit);
 }
 
 static bool within(const struct option *option, double value) {
