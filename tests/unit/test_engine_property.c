@@ -500,6 +500,11 @@ static const char *judge_alarm(const struct oracle *oracle, int index,
     if (issued_too_long) {
         return "published beyond its validity";
     }
+    int64_t validity_us = index == 0 ? 6 * HOUR : 20 * MIN;
+    if (seen->level > 0 && seen->knowledge <= KNOWLEDGE_DOUBTFUL &&
+        seen->expires_us - input->now.mono.us <= validity_us / 4) {
+        return "not renewed although the evidence stands";
+    }
     if ((seen->level == 0) != (seen->publication == PUBLICATION_NONE)) {
         return "publication does not fit the level";
     }
