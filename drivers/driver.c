@@ -7,7 +7,7 @@
 #include "daemon/base/ids.h"
 #include "drivers/line.h"
 
-enum { NO_BLOCK = UINT32_MAX };
+static const uint32_t no_block = UINT32_MAX;
 
 /* Phases are spread over the period, but over no more than this: after a start every station is
  * heard within a minute, however long its period. */
@@ -34,7 +34,7 @@ struct endpoint {
     struct line_policy policy;
     struct unit *units;
     struct block *blocks;
-    uint32_t open_block; /* NO_BLOCK: none */
+    uint32_t open_block; /* no_block: none */
     uint64_t random;
     struct loop_timer slot_timer;
     struct endpoint_stats stats;
@@ -129,7 +129,7 @@ static void judge_unit(struct endpoint *endpoint, struct unit *unit, bool alive)
 void endpoint_answer(struct endpoint *endpoint, const struct line_answer *answer) {
     struct endpoint_stats *stats = &endpoint->stats;
     uint32_t index = endpoint->open_block;
-    endpoint->open_block = NO_BLOCK;
+    endpoint->open_block = no_block;
     switch (answer->status) {
     case READING_OK:
         stats->replies++;
@@ -162,13 +162,13 @@ static bool unit_waits(const struct endpoint *endpoint, uint32_t index) {
     return unit->dead && clock_wire(loop_clock(endpoint->acquisition->loop)).us < unit->probe_us;
 }
 
-/* The pending block whose slot is the oldest, or NO_BLOCK. */
+/* The pending block whose slot is the oldest, or no_block. */
 static uint32_t oldest_pending(const struct endpoint *endpoint) {
-    uint32_t oldest = NO_BLOCK;
+    uint32_t oldest = no_block;
     for (uint32_t i = 0; i < endpoint->policy.block_count; i++) {
         const struct block *block = &endpoint->blocks[i];
         if (block->pending &&
-            (oldest == NO_BLOCK || block->pending_us < endpoint->blocks[oldest].pending_us)) {
+            (oldest == no_block || block->pending_us < endpoint->blocks[oldest].pending_us)) {
             oldest = i;
         }
     }
@@ -177,9 +177,9 @@ static uint32_t oldest_pending(const struct endpoint *endpoint) {
 
 void endpoint_ready(struct endpoint *endpoint) {
     /* Every turn takes one block off the pending ones, so this ends. */
-    while (endpoint->open_block == NO_BLOCK) {
+    while (endpoint->open_block == no_block) {
         uint32_t index = oldest_pending(endpoint);
-        if (index == NO_BLOCK) {
+        if (index == no_block) {
             return;
         }
         endpoint->blocks[index].pending = false;
@@ -189,7 +189,7 @@ void endpoint_ready(struct endpoint *endpoint) {
         }
         endpoint->open_block = index;
         if (endpoint->driver->request(endpoint->line, index) < 0) {
-            endpoint->open_block = NO_BLOCK;
+            endpoint->open_block = no_block;
             emit_without_request(endpoint, index, READING_NO_CONNECTION);
         }
     }
@@ -233,7 +233,7 @@ static int open_endpoint(struct acquisition *acquisition, const struct driver *d
     struct endpoint *endpoint = ret_endpoint;
     endpoint->acquisition = acquisition;
     endpoint->driver = driver;
-    endpoint->open_block = NO_BLOCK;
+    endpoint->open_block = no_block;
     endpoint->stats.state = ENDPOINT_IDLE;
     endpoint->stats.since = clock_now(loop_clock(acquisition->loop));
     int result = driver->open(acquisition->loop, config, endpoint, &endpoint->stats,
