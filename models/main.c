@@ -4,6 +4,7 @@
 
 #include "models/areal/command.h"
 #include "models/hydrology/hydrology.h"
+#include "models/landslide/model_landslide.h"
 #include "models/model.h"
 #include "models/nowcast/nowcast.h"
 
@@ -16,6 +17,8 @@ static const struct model *const table[] = {
     &model_route,
     &model_rating,
     &model_update,
+    &model_ffg,
+    &model_landslide,
     &model_nowcast,
     &model_areal,
     NULL,

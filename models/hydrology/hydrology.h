@@ -11,5 +11,6 @@ extern const struct model model_crest;
 extern const struct model model_hbv;
 extern const struct model model_rating;
 extern const struct model model_update;
+extern const struct model model_ffg;
 
 #endif

@@ -1,0 +1,9 @@
+/* The entry of canhbao-model's table for the landslide indicators. */
+#ifndef CANHBAO_MODELS_LANDSLIDE_MODEL_LANDSLIDE_H
+#define CANHBAO_MODELS_LANDSLIDE_MODEL_LANDSLIDE_H
+
+#include "models/model.h"
+
+extern const struct model model_landslide;
+
+#endif

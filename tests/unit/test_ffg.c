@@ -1,0 +1,146 @@
+/* Flash-flood guidance: its defining properties over many states, and the command line. */
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "models/hydrology/ffg.h"
+#include "models/hydrology/hydrology.h"
+#include "models/table/table.h"
+
+static const struct gr_parameters basins[] = {
+    {350, -0.2, 60, 4.2}, {756, -0.77, 138, 5.2}, {120, 0.4, 25, 1.3}, {900, 0, 300, 14}};
+
+static void test_properties(void **state) {
+    (void)state;
+    static struct gr gr;
+    static struct gr_state s;
+    int judged = 0;
+    for (size_t b = 0; b < sizeof basins / sizeof *basins; b++) {
+        assert_int_equal(gr_init(&gr, GR_HOURLY, &basins[b], false, NULL), 0);
+        double before[3] = {INFINITY, INFINITY, INFINITY};
+        gr_state_start(&gr, &s);
+        for (int wet = 0; wet < 12; wet++) {
+            struct ffg ffg[3];
+            static const int hours[] = {1, 3, 6};
+            for (int i = 0; i < 3; i++) {
+                assert_int_equal(ffg_depth(&gr, &s, hours[i], 1.5, &ffg[i], NULL), 0);
+                if (ffg[i].mark != FFG_OK) {
+                    continue;
+                }
+                /* With that rain the threshold is reached within 0.5 %, with 0.1 mm less it is
+                 * not. */
+                double peak = ffg_peak_mm_h(&gr, &s, hours[i], ffg[i].depth_mm, NULL);
+                assert_true(peak >= 1.5 && peak <= 1.5 * 1.005 && peak == ffg[i].peak_mm_h);
+                assert_true(ffg_peak_mm_h(&gr, &s, hours[i], fmax(0, ffg[i].depth_mm - 0.1), NULL) <
+                            1.5);
+                assert_true(ffg[i].peak_h >= 1);
+                /* The fuller the stores, the less rain it takes. */
+                assert_true(ffg[i].depth_mm <= before[i]);
+                assert_true(i == 0 || ffg[i - 1].mark != FFG_OK ||
+                            ffg[i].depth_mm >= ffg[i - 1].depth_mm - FFG_STEP_MM);
+                before[i] = ffg[i].depth_mm;
+                judged++;
+            }
+            s.production_mm =
+                fmin(gr.parameters.x1_mm, s.production_mm + 0.055 * gr.parameters.x1_mm);
+            s.routing_mm = fmin(gr.parameters.x3_mm, s.routing_mm + 0.01 * gr.parameters.x3_mm);
+        }
+    }
+    assert_true(judged > 60);
+}
+
+static void test_marks_and_refusals(void **state) {
+    (void)state;
+    static struct gr gr, daily;
+    static struct gr_state s;
+    struct ffg ffg;
+    assert_int_equal(gr_init(&gr, GR_HOURLY, &basins[0], false, NULL), 0);
+    assert_int_equal(gr_init(&daily, GR_DAILY, &basins[0], false, NULL), 0);
+    gr_state_start(&gr, &s);
+    assert_int_equal(ffg_depth(&gr, &s, 1, 1e-4, &ffg, NULL), 0);
+    assert_true(ffg.mark == FFG_REACHED && ffg.depth_mm == 0);
+    assert_int_equal(ffg_depth(&gr, &s, 1, 500, &ffg, NULL), 0);
+    assert_true(ffg.mark == FFG_CAP && isnan(ffg.depth_mm));
+    assert_int_equal(ffg_depth(&gr, &s, 0, 1, &ffg, NULL), ERR_RANGE);
+    assert_int_equal(ffg_depth(&gr, &s, 25, 1, &ffg, NULL), ERR_RANGE);
+    assert_int_equal(ffg_depth(&gr, &s, 1, NAN, &ffg, NULL), ERR_RANGE);
+    assert_int_equal(ffg_depth(&gr, &s, 1, 0, &ffg, NULL), ERR_RANGE);
+    assert_int_equal(ffg_depth(&daily, &s, 1, 1, &ffg, NULL), ERR_UNSUPPORTED);
+}
+
+static double cell(const char *path, size_t row, const char *name) {
+    struct table *t = NULL;
+    size_t column = 0;
+    double values[8];
+    assert_int_equal(table_read(path, &t, NULL), 0);
+    assert_int_equal(table_find(t, name, &column, NULL), 0);
+    assert_int_equal(table_numbers(t, column, 0, 1e9, values, NULL), 0);
+    table_destroy(t);
+    return values[row];
+}
+
+static int ffg_run(const char *forcing, const char *threshold) {
+    char *argv[] = {"ffg",
+                    "--forcing",
+                    (char *)(uintptr_t)forcing,
+                    "--x1",
+                    "350",
+                    "--x2",
+                    "-0.2",
+                    "--x3",
+                    "60",
+                    "--x4",
+                    "4.2",
+                    "--area-km2",
+                    "36",
+                    "--threshold-m3-s",
+                    (char *)(uintptr_t)threshold,
+                    "--out",
+                    "/tmp/canhbao-ffg-out.csv"};
+    return model_ffg.run(17, argv);
+}
+
+static void test_command_line(void **state) {
+    (void)state;
+    char path[] = "/tmp/canhbao-ffg-XXXXXX";
+    const char *out = "/tmp/canhbao-ffg-out.csv";
+    int fd = mkstemp(path);
+    assert_true(fd >= 0);
+    FILE *file = fdopen(fd, "w");
+    assert_non_null(file);
+    fputs("time,P,E\n", file);
+    for (int h = 0; h < 48; h++) {
+        fprintf(file, "2025-11-%02dT%02d:00Z,%s,0.1\n", 17 + h / 24, h % 24,
+                h == 30   ? ""
+                : h >= 46 ? "12"
+                          : "1");
+    }
+    assert_int_equal(fclose(file), 0);
+    assert_int_equal(ffg_run(path, "15"), 0); /* 15 m3/s from 36 km2 are 1.5 mm/h */
+    double one = cell(out, 0, "ffg_mm"), six = cell(out, 2, "ffg_mm");
+    assert_true(one > 0 && one <= six);
+    /* The gap of hour 30 may have been wet: then less rain is needed. */
+    assert_true(cell(out, 0, "ffg_wet_mm") < one);
+    assert_true(isnan(cell(out, 0, "ratio")) && cell(out, 1, "rain_mm") == 25);
+    assert_int_equal(ffg_run(path, "0"), 2);
+    assert_int_equal(ffg_run("/nonexistent.csv", "15"), 1);
+    unlink(path);
+    unlink(out);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_properties),
+        cmocka_unit_test(test_marks_and_refusals),
+        cmocka_unit_test(test_command_line),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
