@@ -154,7 +154,7 @@ static const struct {
       {"longitude_of_central_meridian", NULL, 1, {-96.0}},
       {"latitude_of_projection_origin", NULL, 1, {23.0}},
       {"reference_ellipsoid_name", "GRS 1980", 0, {0}}},
-     "EPSG:5070",
+     "+proj=aea +lat_1=29.5 +lat_2=45.5 +lat_0=23 +lon_0=-96 +ellps=GRS80",
      -85.0,
      44.0},
     {{{"grid_mapping_name", "stereographic", 0, {0}},

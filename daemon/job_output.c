@@ -1,0 +1,134 @@
+#include "daemon/job_output.h"
+
+#include <jansson.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "daemon/base/text.h"
+
+static const int64_t span_max_s = 366 * 86400;
+
+/* A text member that fits; "" is allowed where `empty` is. */
+static bool take_text(const json_t *object, const char *key, char *ret_text, size_t size) {
+    const json_t *member = json_object_get(object, key);
+    const char *text = json_string_value(member);
+    return text != NULL && json_string_length(member) == strlen(text) &&
+           text_is_utf8_line(text, strlen(text)) && text_copy(ret_text, size, text) == 0;
+}
+
+static bool take_seconds(const json_t *object, const char *key, int64_t *ret_us) {
+    const json_t *member = json_object_get(object, key);
+    if (!json_is_integer(member) || json_integer_value(member) < 0 ||
+        json_integer_value(member) > span_max_s) {
+        return false;
+    }
+    *ret_us = (int64_t)json_integer_value(member) * 1000000;
+    return true;
+}
+
+/* A finite number in [min, max]; null or absent gives NaN. */
+static bool take_number(const json_t *object, const char *key, double min, double max,
+                        double *ret_value) {
+    const json_t *member = json_object_get(object, key);
+    if (member == NULL || json_is_null(member)) {
+        *ret_value = NAN;
+        return true;
+    }
+    double value = json_number_value(member);
+    if (!json_is_number(member) || !isfinite(value) || value < min || value > max) {
+        return false;
+    }
+    *ret_value = value;
+    return true;
+}
+
+static int read_result(const json_t *json, size_t index, struct model_result *result,
+                       struct err *ret_err) {
+    const char *bad = NULL;
+    if (!take_text(json, "area", result->place, sizeof result->place) ||
+        !text_is_id(result->place)) {
+        bad = "area";
+    } else if (!take_text(json, "variable", result->variable, sizeof result->variable) ||
+               !text_is_id(result->variable)) {
+        bad = "variable";
+    } else if (!take_text(json, "unit", result->unit, sizeof result->unit)) {
+        bad = "unit";
+    } else if (!take_seconds(json, "window_s", &result->window_us)) {
+        bad = "window_s";
+    } else if (!take_seconds(json, "lead_s", &result->lead_us)) {
+        bad = "lead_s";
+    } else if (json_object_get(json, "value") == NULL ||
+               !take_number(json, "value", -1e12, 1e12, &result->value)) {
+        bad = "value";
+    } else if (!take_number(json, "coverage", 0.0, 1.0, &result->coverage)) {
+        bad = "coverage";
+    } else if (!take_number(json, "probability", 0.0, 1.0, &result->probability)) {
+        bad = "probability";
+    } else if (isnan(result->value) &&
+               (!take_text(json, "cause", result->cause, sizeof result->cause) ||
+                result->cause[0] == '\0')) {
+        bad = "cause";
+    }
+    return bad == NULL ? 0 : err_set(ret_err, ERR_INVALID, "result %zu: bad %s", index, bad);
+}
+
+static int read_head(const json_t *root, const char *model, const char *product,
+                     struct utc_us newest, struct model_result *ret_head, struct err *ret_err) {
+    char time[40];
+    struct model_result head = {.window_us = 0};
+    if (!take_text(root, "model", head.model, sizeof head.model) ||
+        strcmp(head.model, model) != 0 ||
+        !take_text(root, "product", head.product, sizeof head.product) ||
+        strcmp(head.product, product) != 0) {
+        return err_set(ret_err, ERR_INVALID, "model or product is not that of the job");
+    }
+    if (!take_text(root, "reference_time", time, sizeof time) ||
+        text_parse_time(time, &head.reference_time.us) != 0 || head.reference_time.us > newest.us) {
+        return err_set(ret_err, ERR_INVALID, "reference_time is missing or in the future");
+    }
+    if (!take_text(root, "manifest_sha256", head.manifest, sizeof head.manifest) ||
+        strspn(head.manifest, "0123456789abcdef") != HASH_TEXT_SIZE - 1) {
+        return err_set(ret_err, ERR_INVALID, "manifest_sha256 is not a hash");
+    }
+    *ret_head = head;
+    return 0;
+}
+
+int job_output_parse(const char *text, size_t length, const char *model, const char *product,
+                     struct utc_us newest, struct model_result **ret_results, size_t *ret_count,
+                     struct err *ret_err) {
+    json_error_t error;
+    struct model_result head;
+    if (length > JOB_OUTPUT_BYTES_MAX) {
+        return err_set(ret_err, ERR_LIMIT, "output of more than %d bytes", JOB_OUTPUT_BYTES_MAX);
+    }
+    json_t *root = json_loadb(text, length, JSON_REJECT_DUPLICATES, &error);
+    if (root == NULL) {
+        return err_set(ret_err, ERR_SYNTAX, "output is not JSON: %.100s", error.text);
+    }
+    const json_t *list = json_object_get(root, "results");
+    size_t count = json_array_size(list);
+    struct model_result *results = NULL;
+    int result = read_head(root, model, product, newest, &head, ret_err);
+    if (result == 0 && (!json_is_array(list) || count == 0 || count > JOB_RESULTS_MAX)) {
+        result =
+            err_set(ret_err, ERR_INVALID, "%zu results; 1 to %d expected", count, JOB_RESULTS_MAX);
+    }
+    if (result == 0) {
+        results = malloc(count * sizeof *results);
+        result = results == NULL ? err_set(ret_err, ERR_MEMORY, "no memory for results") : 0;
+    }
+    for (size_t i = 0; i < count && result == 0; i++) {
+        results[i] = head;
+        result = read_result(json_array_get(list, i), i, &results[i], ret_err);
+    }
+    json_decref(root);
+    if (result != 0) {
+        free(results);
+        return result;
+    }
+    *ret_results = results;
+    *ret_count = count;
+    return 0;
+}
