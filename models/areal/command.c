@@ -250,6 +250,11 @@ static int parse(struct command *command, int argc, char **argv) {
 
 /* ---- reading ---- */
 
+static const char *base_name(const char *path) {
+    const char *slash = strrchr(path, '/');
+    return slash != NULL ? slash + 1 : path;
+}
+
 static int open_variable(struct command *command, struct ncfile *file, struct ncvar **ret_var,
                          struct err *ret_err) {
     static const char *const standard_names[] = {"rainfall_rate", "lwe_precipitation_rate",
@@ -330,9 +335,12 @@ static int check_repeated(const struct command *command, const struct input *inp
                 if (other->utc_us[a] == input->utc_us[b]) {
                     char text[32];
                     text_format_time(input->utc_us[b], text, sizeof text);
-                    return err_set(ret_err, ERR_EXISTS,
-                                   "%.150s: time %s is repeated, %.150s has it", input->path, text,
-                                   other->path);
+                    /* told of the new file, whichever was read first */
+                    bool is_old = other->history || !input->history;
+                    return err_set(ret_err, other->history ? ERR_INVALID : ERR_EXISTS,
+                                   "%.150s: time %s is repeated, %.150s has it",
+                                   base_name(is_old ? input->path : other->path), text,
+                                   base_name(is_old ? other->path : input->path));
                 }
             }
         }
@@ -413,7 +421,7 @@ static int add_frame(struct command *command, const struct input *input, struct 
         text_format_time(input->utc_us[frame], text, sizeof text);
         return err_set(ret_err, ERR_INVALID,
                        "%.150s: a second frame within %lld s at %s; is the step right?",
-                       input->path, (long long)command->options.step_s, text);
+                       base_name(input->path), (long long)command->options.step_s, text);
     }
     int result = ncvar_read_f64(var, frame, values, ret_err);
     if (result == 0) {
@@ -421,7 +429,7 @@ static int add_frame(struct command *command, const struct input *input, struct 
         result = areal_add(command->areal, (size_t)slot, values, &inner);
         if (result != 0) {
             return err_set(ret_err, result, "%.150s: variable %.60s: frame %zu: %.200s",
-                           input->path, ncvar_name(var), frame, inner.text);
+                           base_name(input->path), ncvar_name(var), frame, inner.text);
         }
         command->slot_used[(size_t)slot] = true;
     }
@@ -481,12 +489,10 @@ static json_t *manifest_of(const struct command *command) {
     json_t *windows = json_array();
     for (size_t i = 0; i < command->input_count; i++) {
         const struct input *input = &command->inputs[i];
-        const char *slash = strrchr(input->path, '/');
         if (input->used) {
-            json_array_append_new(inputs,
-                                  json_pack("{s:s, s:s, s:I}", "name",
-                                            slash != NULL ? slash + 1 : input->path, "sha256",
-                                            input->hash, "frames", (json_int_t)input->frame_count));
+            json_array_append_new(inputs, json_pack("{s:s, s:s, s:I}", "name",
+                                                    base_name(input->path), "sha256", input->hash,
+                                                    "frames", (json_int_t)input->frame_count));
         }
     }
     for (size_t i = 0; i < command->options.window_count; i++) {
