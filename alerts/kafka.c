@@ -39,6 +39,7 @@ struct kafka {
 
     rd_kafka_t *producer;
     rd_kafka_queue_t *queue;
+    rd_kafka_topic_t *handles[KAFKA_TOPIC_COUNT];
     rd_kafka_event_t *event; /* delivery reports that are not all taken yet */
     bool broken;
     size_t ephemeral; /* waiting */
@@ -159,6 +160,18 @@ static void request_topics(struct kafka *kafka) {
     rd_kafka_NewTopic_destroy_array(topics, count);
 }
 
+/* The library asks for the partitions of a topic that it meets late only once a second; the first
+ * alert must not wait for that. Topics that nothing uses yet are left alone: asking may make them.
+ */
+static void prepare_topics(struct kafka *kafka) {
+    static const enum kafka_topic used[] = {KAFKA_TOPIC_ALERT, KAFKA_TOPIC_ALERT_STATE,
+                                            KAFKA_TOPIC_OBSERVATION, KAFKA_TOPIC_HEALTH};
+    for (size_t i = 0; i < sizeof used / sizeof used[0]; i++)
+        if (!kafka->handles[used[i]]) /* still NULL afterwards: met late, then */
+            kafka->handles[used[i]] =
+                rd_kafka_topic_new(kafka->producer, kafka->topics[used[i]], NULL);
+}
+
 static int build(struct kafka *kafka, struct err *ret_err) {
     rd_kafka_conf_t *conf = rd_kafka_conf_new();
     int result = configure(kafka, conf, ret_err);
@@ -181,12 +194,19 @@ static int build(struct kafka *kafka, struct err *ret_err) {
     kafka->status.builds++;
     if (kafka->create_topics)
         request_topics(kafka);
+    else
+        prepare_topics(kafka);
     return 0;
 }
 
 /* Lets go of the queue; the producer itself remains to be destroyed. */
 static rd_kafka_t *detach(struct kafka *kafka) {
     rd_kafka_t *producer = kafka->producer;
+    for (int i = 0; i < KAFKA_TOPIC_COUNT; i++) {
+        if (kafka->handles[i])
+            rd_kafka_topic_destroy(kafka->handles[i]);
+        kafka->handles[i] = NULL;
+    }
     if (kafka->event)
         rd_kafka_event_destroy(kafka->event);
     if (kafka->queue) {
@@ -461,6 +481,8 @@ static void take_topics(struct kafka *kafka, rd_kafka_event_t *event) {
         note_error(kafka, rd_kafka_event_error_string(event));
     if (code == RD_KAFKA_RESP_ERR__TIMED_OUT)
         request_topics(kafka);
+    else
+        prepare_topics(kafka); /* not before: asking may make them, with the broker's defaults */
     const rd_kafka_CreateTopics_result_t *result = rd_kafka_event_CreateTopics_result(event);
     size_t count = 0;
     const rd_kafka_topic_result_t **topics =
