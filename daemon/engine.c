@@ -72,6 +72,7 @@ static void evaluate(struct engine *engine, struct engine_alarm *entry,
         due_us = fresh_until_us + 1;
     }
     entry->due_us = due_us;
+    engine->next_due_us = due_us < engine->next_due_us ? due_us : engine->next_due_us;
     if (change.what != 0) {
         emit(engine, entry, &change, NULL, sink);
     }
@@ -148,10 +149,19 @@ static void step_command(struct engine *engine, const struct engine_input *input
     }
 }
 
+/* What time alone brings about, after every input: decisions do not hang on when ticks come. */
 static void step_time(struct engine *engine, const struct engine_sink *sink) {
+    if (engine->now.mono.us < engine->next_due_us) {
+        return;
+    }
+    engine->next_due_us = INT64_MAX;
     for (uint32_t i = 0; i < engine->alarm_count; i++) {
-        if (engine->alarms[i].due_us <= engine->now.mono.us) {
-            evaluate(engine, &engine->alarms[i], sink);
+        struct engine_alarm *entry = &engine->alarms[i];
+        if (entry->due_us <= engine->now.mono.us) {
+            evaluate(engine, entry, sink);
+        }
+        if (entry->due_us < engine->next_due_us) {
+            engine->next_due_us = entry->due_us;
         }
     }
 }
@@ -225,10 +235,9 @@ int engine_step(struct engine *engine, const struct engine_input *input,
         break;
     case ENGINE_TICK:
     case ENGINE_START:
-        step_time(engine, sink);
-        break;
     case ENGINE_INPUT_KIND_COUNT:
         break;
     }
+    step_time(engine, sink);
     return 0;
 }

@@ -94,7 +94,7 @@ struct place engine_place(const struct engine *engine, struct rule_place place) 
 /* While building: windows wanted by rules, not yet grouped by point. */
 struct wanted_window {
     uint32_t point;
-    enum series_kind kind;
+    enum window_kind kind;
     int64_t window_us;
     uint32_t next; /* of the same point, plus 1; 0: none */
 };
@@ -106,14 +106,14 @@ struct build {
     struct err *err;
 };
 
-static int series_kind_of(enum indicator_kind kind) {
+static int window_kind_of(enum indicator_kind kind) {
     switch (kind) {
     case INDICATOR_RISE:
-        return SERIES_RISE;
+        return WINDOW_RISE;
     case INDICATOR_ACCUMULATION:
-        return SERIES_ACCUMULATION;
+        return WINDOW_ACCUMULATION;
     case INDICATOR_MEAN:
-        return SERIES_MEAN;
+        return WINDOW_MEAN;
     case INDICATOR_LATEST:
     case INDICATOR_MODEL:
     case INDICATOR_KIND_COUNT:
@@ -187,7 +187,7 @@ static int resolve_point(struct build *build, const struct rule *rule,
 
 static uint32_t want_window(struct build *build, uint32_t point,
                             const struct indicator_spec *spec) {
-    int kind = series_kind_of(spec->kind);
+    int kind = window_kind_of(spec->kind);
     if (kind == WINDOW_NONE) {
         return UINT32_MAX;
     }
@@ -200,7 +200,7 @@ static uint32_t want_window(struct build *build, uint32_t point,
         }
     }
     build->windows[build->window_count] = (struct wanted_window){.point = point,
-                                                                 .kind = (enum series_kind)kind,
+                                                                 .kind = (enum window_kind)kind,
                                                                  .window_us = spec->window_us,
                                                                  .next = *head};
     *head = ++build->window_count;
@@ -318,9 +318,9 @@ static int build_windows(struct build *build) {
         struct engine_point *point = &engine->points[wanted->point];
         moved[i] = point->first_window + point->window_count++;
         struct engine_window *window = &engine->windows[moved[i]];
-        result = series_init(wanted->kind, wanted->window_us,
+        result = window_init(wanted->kind, wanted->window_us,
                              engine->site.points[wanted->point].period_us, &window->series);
-        bytes += window->series.capacity * sizeof(struct series_segment);
+        bytes += window->series.capacity * sizeof(struct window_segment);
         if (result == 0 && bytes > WINDOW_BYTES_MAX) {
             result = ERR_LIMIT;
         }
@@ -468,6 +468,7 @@ int engine_create(const struct engine_site *site, struct moment now, struct engi
     }
     engine->site = *site;
     engine->now = now;
+    engine->next_due_us = INT64_MIN;
     struct build build = {.engine = engine, .err = ret_err};
     int result = build_all(&build, now);
     free(build.windows);
@@ -487,7 +488,7 @@ struct engine *engine_destroy(struct engine *engine) {
         return NULL;
     }
     for (uint32_t i = 0; i < engine->window_count; i++) {
-        series_finish(&engine->windows[i].series);
+        window_finish(&engine->windows[i].series);
     }
     free(engine->points);
     free(engine->windows);

@@ -5,7 +5,7 @@
 #define CANHBAO_ENGINE_CORE_H
 
 #include "daemon/engine.h"
-#include "daemon/station/series.h"
+#include "daemon/station/window.h"
 #include "models/quality/quality.h"
 
 /* A name of several parts for sorted look-up; pointers into the site. */
@@ -16,8 +16,8 @@ struct engine_key {
 };
 
 struct engine_window {
-    struct series series;
-    struct series_value value; /* of the newest usable reading */
+    struct window series;
+    struct window_value value; /* of the newest usable reading */
 };
 
 struct engine_point {
@@ -60,6 +60,7 @@ struct engine {
     struct engine_site site;
     uint64_t number;
     struct moment now;
+    int64_t next_due_us; /* no alarm is due before */
 
     struct engine_point *points; /* parallel to site.points */
     struct engine_window *windows;

@@ -17,14 +17,14 @@ static bool is_good(const struct sample_ref *sample) {
 
 /* The stretch that a reading adds to an accumulation; false: nothing is known about it. */
 static bool amount_of(const struct point *point, const struct sample_ref *before,
-                      const struct sample_ref *newest, struct series_segment *ret_segment) {
+                      const struct sample_ref *newest, struct window_segment *ret_segment) {
     double amount;
     int64_t start_us = newest->at.mono.us - point->period_us;
     if (point->kind == POINT_COUNTER) {
         if (before->seq == 0) {
             return false;
         }
-        amount = series_counter_step(point, before->value, newest->value);
+        amount = window_counter_step(point, before->value, newest->value);
         start_us = before->at.mono.us;
     } else {
         amount = newest->value >= 0 ? newest->value : (double)NAN;
@@ -37,7 +37,7 @@ static bool amount_of(const struct point *point, const struct sample_ref *before
         return false;
     }
     bool good = is_good(newest) && (point->kind == POINT_AMOUNT || is_good(before));
-    *ret_segment = (struct series_segment){.start_us = start_us,
+    *ret_segment = (struct window_segment){.start_us = start_us,
                                            .end_us = newest->at.mono.us,
                                            .good_us = good ? newest->at.mono.us - start_us : 0,
                                            .amount = amount,
@@ -49,16 +49,16 @@ static bool amount_of(const struct point *point, const struct sample_ref *before
 
 static void feed_window(struct engine_window *window, const struct point *point,
                         const struct sample_ref *before, const struct sample_ref *newest) {
-    struct series_segment segment = {.start_us = newest->at.mono.us,
+    struct window_segment segment = {.start_us = newest->at.mono.us,
                                      .end_us = newest->at.mono.us,
                                      .amount = newest->value,
                                      .count = 1,
                                      .good = is_good(newest),
                                      .seq = newest->seq};
-    if (window->series.kind != SERIES_ACCUMULATION || amount_of(point, before, newest, &segment)) {
-        series_add(&window->series, &segment);
+    if (window->series.kind != WINDOW_ACCUMULATION || amount_of(point, before, newest, &segment)) {
+        window_add(&window->series, &segment);
     }
-    window->value = series_value(&window->series, newest->at.mono.us);
+    window->value = window_value(&window->series, newest->at.mono.us);
 }
 
 /* The newest usable reading turned out to be a spike. Failed: it is no evidence any more. Suspect:
@@ -74,11 +74,11 @@ static void requalify(struct engine *engine, struct engine_point *state,
     const struct point *point = &engine->site.points[worse->point];
     for (uint32_t i = 0; i < state->window_count; i++) {
         struct engine_window *window = &engine->windows[state->first_window + i];
-        series_take_back(&window->series, state->newest.at.mono.us);
+        window_take_back(&window->series, state->newest.at.mono.us);
         if (worse->flag != QUALITY_FAIL) {
             feed_window(window, point, &state->before, &state->newest);
         } else {
-            window->value = series_value(&window->series, state->before.at.mono.us);
+            window->value = window_value(&window->series, state->before.at.mono.us);
         }
     }
     if (worse->flag == QUALITY_FAIL) {
@@ -182,7 +182,7 @@ static void set_sample_knowledge(struct indicator *indicator, const struct sampl
 }
 
 static void refresh_window(struct indicator *indicator, const struct indicator_spec *spec,
-                           const struct series_value *value) {
+                           const struct window_value *value) {
     const struct sample_ref *newest = &indicator->newest;
     indicator->value = value->value;
     indicator->completeness = value->completeness;

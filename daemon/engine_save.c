@@ -157,7 +157,7 @@ static void io_quality(const struct io *io, struct quality_state *quality) {
     io_i64(io, &quality->flat_since.us);
 }
 
-static void io_segment(const struct io *io, struct series_segment *segment) {
+static void io_segment(const struct io *io, struct window_segment *segment) {
     io_i64(io, &segment->start_us);
     io_i64(io, &segment->end_us);
     io_i64(io, &segment->good_us);
@@ -252,12 +252,12 @@ static void save_points(const struct engine *engine, const struct io *io) {
         io_point(io, &point);
         io_u32(io, &point.window_count);
         for (uint32_t w = 0; w < point.window_count; w++) {
-            const struct series *series = &engine->windows[point.first_window + w].series;
+            const struct window *series = &engine->windows[point.first_window + w].series;
             bytes_put_u8(io->out, (uint8_t)series->kind);
             bytes_put_i64(io->out, series->window_us);
             bytes_put_u32(io->out, series->count);
             for (uint32_t s = 0; s < series->count; s++) {
-                struct series_segment segment =
+                struct window_segment segment =
                     series->segments[(series->first + s) % series->capacity];
                 io_segment(io, &segment);
             }
@@ -336,10 +336,10 @@ static void tell_vanished(const struct load *load, const char *rule, const char 
 }
 
 /* NULL: the site does not have the window any more, the content is skipped. */
-static struct series *find_window(const struct engine *engine, const struct engine_point *point,
+static struct window *find_window(const struct engine *engine, const struct engine_point *point,
                                   uint8_t kind, int64_t window_us) {
     for (uint32_t w = 0; point != NULL && w < point->window_count; w++) {
-        struct series *series = &engine->windows[point->first_window + w].series;
+        struct window *series = &engine->windows[point->first_window + w].series;
         if ((uint8_t)series->kind == kind && series->window_us == window_us) {
             return series;
         }
@@ -349,12 +349,12 @@ static struct series *find_window(const struct engine *engine, const struct engi
 
 static void load_window(const struct load *load, const struct engine_point *point) {
     const struct io io = {.in = load->reader};
-    uint8_t kind = bytes_get_enum(load->reader, SERIES_KIND_COUNT);
+    uint8_t kind = bytes_get_enum(load->reader, WINDOW_KIND_COUNT);
     int64_t window_us = bytes_get_i64(load->reader);
     uint32_t count = bytes_get_u32(load->reader);
-    struct series *series = find_window(load->engine, point, kind, window_us);
+    struct window *series = find_window(load->engine, point, kind, window_us);
     for (uint32_t i = 0; i < count && !load->reader->failed; i++) {
-        struct series_segment segment;
+        struct window_segment segment;
         io_segment(&io, &segment);
         if (segment.start_us > segment.end_us || segment.count == 0 ||
             segment.good > segment.count) {
@@ -405,7 +405,7 @@ static void load_point(const struct load *load) {
     }
     for (uint32_t w = 0; point != NULL && w < point->window_count; w++) {
         struct engine_window *window = &engine->windows[point->first_window + w];
-        window->value = series_value(&window->series, point->newest.at.mono.us);
+        window->value = window_value(&window->series, point->newest.at.mono.us);
     }
 }
 

@@ -131,6 +131,7 @@ static int say_what_is_in(const struct parts *parts) {
            parts->line.config, site->station_count, provisional, site->point_count,
            site->area_count, site->rule_count, site->product_count,
            site->settings.exercise_only ? "; runs only as an exercise" : "");
+    site_print_provisional(site, stdout);
     return fflush(stdout) == 0 ? EXIT_DONE : EXIT_FAILED;
 }
 

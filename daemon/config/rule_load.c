@@ -20,8 +20,8 @@ struct rule_reader {
 static const struct {
     const char *model, *variable, *unit_instant, *unit_window;
 } model_outputs[] = {
-    {"areal", "rain_mean", "mm/h", "mm"},
-    {"areal", "rain_max", "mm/h", "mm"},
+    {"areal", "rain_mean", "mm h-1", "mm"},
+    {"areal", "rain_max", "mm h-1", "mm"},
     {"areal", "rain_covered", "1", NULL},
 };
 

@@ -255,6 +255,38 @@ static void read_area(struct loader *loader, const struct yaml_node *map) {
     }
 }
 
+static void check_multiples(struct loader *loader, const struct yaml_node *map, const char *key,
+                            const int64_t *list, uint32_t count, int64_t period_us) {
+    for (uint32_t i = 0; i < count && period_us > 0; i++) {
+        if (list[i] % period_us != 0) {
+            yaml_error(loader->reader.errors, yaml_member(map, key),
+                       "entry %u is no multiple of the period", (unsigned)i + 1);
+            return;
+        }
+    }
+}
+
+/* What `canhbao-model areal` would refuse on its command line. */
+static void check_product_times(struct loader *loader, const struct yaml_node *map,
+                                const struct site_product *product) {
+    struct config_errors *errors = loader->reader.errors;
+    check_multiples(loader, map, "windows", product->windows_us, product->window_count,
+                    product->period_us);
+    check_multiples(loader, map, "leads", product->leads_us, product->lead_count,
+                    product->period_us);
+    if (product->lead_count > 0 && product->leads_us[0] != 0) {
+        yaml_error(errors, yaml_member(map, "leads"), "the first lead is not 0 s, the analysis");
+    }
+    if (product->lead_count > 2) {
+        yaml_error(errors, yaml_member(map, "leads"), "%u leads; areal gives 0 s and one more",
+                   (unsigned)product->lead_count);
+    }
+    const struct yaml_node *period = yaml_member(map, "period");
+    if (period != NULL && product->period_us % 1000000 != 0) {
+        yaml_error(errors, period, "'%s' is no whole number of seconds", period->text);
+    }
+}
+
 static void read_product(struct loader *loader, const struct yaml_node *map) {
     struct site *site = loader->site;
     struct config_errors *errors = loader->reader.errors;
@@ -273,9 +305,7 @@ static void read_product(struct loader *loader, const struct yaml_node *map) {
     }
     loader_durations(loader, map, "windows", 1000000, product->windows_us, &product->window_count);
     loader_durations(loader, map, "leads", 0, product->leads_us, &product->lead_count);
-    if (product->lead_count > 0 && product->leads_us[0] != 0) {
-        yaml_error(errors, yaml_member(map, "leads"), "the first lead is not 0 s, the analysis");
-    }
+    check_product_times(loader, map, product);
     if (product->stale_after_us > 0 && product->stale_after_us < product->period_us) {
         yaml_error(errors, yaml_member(map, "stale_after"), "shorter than the period");
     }

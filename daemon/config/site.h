@@ -135,6 +135,10 @@ struct site *site_destroy(struct site *site); /* NULL is fine; returns NULL */
  * The same site gives the same bytes. */
 void site_print(const struct site *site, FILE *file);
 
+/* One line for everything that is provisional, with the reason (the points of a provisional station
+ * not one by one). */
+void site_print_provisional(const struct site *site, FILE *file);
+
 /* The reference page: every option of every file. */
 void site_print_options(FILE *file);
 

@@ -299,6 +299,44 @@ void site_print(const struct site *site, FILE *file) {
     }
 }
 
+void site_print_provisional(const struct site *site, FILE *file) {
+    if (site->settings.provisional) {
+        (void)fprintf(file, "provisional: site %s: %s\n", site->settings.id, site->settings.note);
+    }
+    for (size_t i = 0; i < site->station_count; i++) {
+        const struct station *station = &site->stations[i];
+        if (station->provisional) {
+            (void)fprintf(file, "provisional: station %s: %s\n", station->id, station->note);
+        }
+        if (station->alarm_levels.provisional) {
+            (void)fprintf(file, "provisional: alarm levels of %s: %s\n", station->id,
+                          station->alarm_levels.source);
+        }
+        for (uint32_t k = 0; k < station->point_count; k++) {
+            const struct point *point = &site->points[station->first_point + k];
+            if (point->provisional && !station->provisional) {
+                (void)fprintf(file, "provisional: point %s/%s\n", station->id, point->id);
+            }
+        }
+    }
+    for (size_t i = 0; i < site->area_count; i++) {
+        if (site->areas[i].provisional) {
+            (void)fprintf(file, "provisional: area %s\n", site->areas[i].id);
+        }
+    }
+    for (size_t i = 0; i < site->product_count; i++) {
+        if (site->products[i].provisional) {
+            (void)fprintf(file, "provisional: product %s\n", site->products[i].id);
+        }
+    }
+    for (size_t i = 0; i < site->rule_count; i++) {
+        if (site->rules[i].provisional) {
+            (void)fprintf(file, "provisional: rule %s: %s\n", site->rules[i].id,
+                          site->rules[i].source);
+        }
+    }
+}
+
 void site_print_options(FILE *file) {
     for (size_t i = 0; option_groups[i] != NULL; i++) {
         option_group_reference(option_groups[i], file);

@@ -9,11 +9,15 @@ import unittest
 
 import harness
 
-EVENT = {"id": "e-1", "hazard": "flood", "kind": "raised", "time": "2025-11-19T06:00:00Z",
-         "status": "Exercise", "place": {"id": "binh-nghi", "name_vi": "Bình Nghi"},
+EVENT = {"id": "e-1", "event": "raised", "time": "2025-11-19T06:00:00Z", "status": "Exercise",
+         "reconstructed": True, "hazard": "flood",
+         "place": {"id": "binh-nghi", "name_vi": "Bình Nghi", "name_en": "Binh Nghi"},
          "rule": {"id": "flood-stage", "provisional": True},
-         "level": {"scale": "flood-alarm", "value": 3, "name": "báo động III"},
-         "knowledge": "fresh"}
+         "level": {"scale": "flood-alarm", "scale_name_vi": "Báo động lũ", "value": 3,
+                   "name_vi": "báo động III"},
+         "knowledge": {"state": "fresh", "cause": "none"}}
+LOW = {"scale": "flood-alarm", "scale_name_vi": "Báo động lũ", "value": 0,
+       "name_vi": "dưới báo động I"}
 
 
 def event(**changes):
@@ -33,9 +37,11 @@ class Broker(unittest.TestCase):
 
     @classmethod
     def tearDownClass(cls):
+        alive = cls.process.poll() is None
         cls.process.send_signal(signal.SIGTERM)
         out, errors = cls.process.communicate(timeout=harness.DEADLINE_S)
         cls.folder.cleanup()
+        assert alive, f"the broker ended by itself with {cls.process.returncode}: {out} {errors}"
         assert cls.process.returncode == 0, (out, errors)
 
     def produce(self, topic, body, key="binh-nghi", header=None):
@@ -65,15 +71,17 @@ class Broker(unittest.TestCase):
         topic = "tail.once"
         self.produce(topic, event(), header="x-1")
         self.produce(topic, event(), header="x-1")  # sent again with the same id
-        self.produce(topic, event(id="e-2", level={"scale": "flood-alarm", "value": 0,
-                                                   "name": "dưới báo động I"}, kind="lowered"))
+        self.produce(topic, event(id="e-2", level=LOW, event="lowered", status="Actual",
+                                  reconstructed=False,
+                                  knowledge={"state": "doubtful", "cause": "quality_suspect"}))
         result = self.tail(topic)
         lines = result.stdout.splitlines()
         self.assertEqual(sorted(lines[:2]), sorted([
-            "13:00 19/11/2025 ICT [Exercise] flood: Bình Nghi (binh-nghi): flood-alarm 3 "
-            "(báo động III), raised, knowledge fresh, rule flood-stage (provisional)",
-            "13:00 19/11/2025 ICT [Exercise] flood: Bình Nghi (binh-nghi): flood-alarm 0 "
-            "(dưới báo động I), lowered, knowledge fresh, rule flood-stage (provisional)"]))
+            "13:00 19/11/2025 ICT [Exercise, reconstructed] flood: Bình Nghi (binh-nghi): "
+            "Báo động lũ: 3 (báo động III), raised, knowledge fresh, rule flood-stage (provisional)",
+            "13:00 19/11/2025 ICT [Actual] flood: Bình Nghi (binh-nghi): "
+            "Báo động lũ: 0 (dưới báo động I), lowered, knowledge doubtful: quality_suspect, "
+            "rule flood-stage (provisional)"]))
         self.assertIn("2 alerts, 1 duplicates dropped, 0 unreadable", lines[2])
         self.assertIn("flood: 2 events, 1 graded, highest level 3", lines[3])
         self.assertEqual(result.returncode, 0)
@@ -83,7 +91,7 @@ class Broker(unittest.TestCase):
         self.produce(topic, event(id="1"))
         self.produce(topic, event(id="2", hazard="radiation"))
         self.produce(topic, event(id="3", hazard="chemical",
-                                  level={"scale": "aegl", "value": 0, "name": "-"}))
+                                  level=LOW))
         self.assertEqual(self.tail(topic, "--expect-hazards", "2").returncode, 0)
         few = self.tail(topic, "--expect-hazards", "3")  # the third has level 0
         self.assertEqual(few.returncode, 1)
@@ -100,7 +108,7 @@ class Broker(unittest.TestCase):
         bodies = [json.loads(line) for line in result.stdout.splitlines()]
         self.assertIn(event(id="1", new_field=[1, {"a": None}]), bodies)
         self.assertIn({"something": "else"}, bodies)
-        self.assertIn("? ICT [?] ?: ? (?): ? ? (?), ?, knowledge ?, rule ?",
+        self.assertIn("? ICT [?] ?: ? (?): ?: ? (?), ?, knowledge ?: ?, rule ?",
                       self.tail(topic).stdout)
 
     def test_what_is_no_event_is_an_error(self):

@@ -18,7 +18,7 @@ static void keep_text(const json_t *value, char *ret_text) {
     }
 }
 
-/* The first of the keys that holds a text; a key may hold a mapping of languages. */
+/* The first of the keys that holds a text. */
 static void first_text(const json_t *object, char *ret_text, ...) {
     va_list keys;
     const json_t *found = NULL;
@@ -26,10 +26,6 @@ static void first_text(const json_t *object, char *ret_text, ...) {
     for (const char *key = va_arg(keys, const char *); key != NULL && found == NULL;
          key = va_arg(keys, const char *)) {
         const json_t *value = json_object_get(object, key);
-        if (json_is_object(value)) {
-            const json_t *name = json_object_get(value, "vi");
-            value = name != NULL ? name : json_object_get(value, "id");
-        }
         found = json_is_string(value) ? value : NULL;
     }
     va_end(keys);
@@ -38,11 +34,11 @@ static void first_text(const json_t *object, char *ret_text, ...) {
 
 static void parse_level(const json_t *root, struct tail_event *event) {
     const json_t *level = json_object_get(root, "level");
-    const json_t *value = json_is_object(level) ? json_object_get(level, "value") : level;
+    const json_t *value = json_object_get(level, "value");
     event->has_level = json_is_integer(value);
     event->level = event->has_level ? (long)json_integer_value(value) : 0;
-    first_text(level, event->level_name, "name", "name_vi", "label", "id", (char *)NULL);
-    first_text(json_is_object(level) ? level : root, event->scale, "scale", (char *)NULL);
+    first_text(level, event->level_name, "name_vi", "name_en", (char *)NULL);
+    first_text(level, event->scale, "scale_name_vi", "scale", (char *)NULL);
 }
 
 int tail_event_parse(const char *text, size_t length, struct tail_event *ret_event) {
@@ -55,23 +51,17 @@ int tail_event_parse(const char *text, size_t length, struct tail_event *ret_eve
     const json_t *place = json_object_get(root, "place");
     const json_t *rule = json_object_get(root, "rule");
     const json_t *knowledge = json_object_get(root, "knowledge");
-    const json_t *exercise = json_object_get(root, "exercise");
-    first_text(root, event.id, "id", "event_id", (char *)NULL);
-    first_text(root, event.time, "time", "at", (char *)NULL);
-    first_text(root, event.kind, "kind", (char *)NULL);
+    first_text(root, event.id, "id", (char *)NULL);
+    first_text(root, event.time, "time", (char *)NULL);
+    first_text(root, event.kind, "event", (char *)NULL);
     first_text(root, event.hazard, "hazard", (char *)NULL);
-    if (strcmp(event.hazard, "?") == 0) {
-        first_text(rule, event.hazard, "hazard", (char *)NULL);
-    }
-    first_text(json_is_object(place) ? place : root, event.place_id, "id", "place", (char *)NULL);
-    first_text(place, event.place_name, "name", "name_vi", "name_en", (char *)NULL);
-    first_text(json_is_object(rule) ? rule : root, event.rule, "id", "rule", (char *)NULL);
-    first_text(json_is_object(knowledge) ? knowledge : root, event.knowledge, "state", "value",
-               "knowledge", (char *)NULL);
+    first_text(place, event.place_id, "id", (char *)NULL);
+    first_text(place, event.place_name, "name_vi", "name_en", (char *)NULL);
+    first_text(rule, event.rule, "id", (char *)NULL);
+    first_text(knowledge, event.knowledge, "state", (char *)NULL);
+    first_text(knowledge, event.cause, "cause", (char *)NULL);
     first_text(root, event.status, "status", (char *)NULL);
-    if (json_is_true(exercise)) {
-        memcpy(event.status, "Exercise", sizeof "Exercise");
-    }
+    event.reconstructed = json_is_true(json_object_get(root, "reconstructed"));
     event.provisional = json_is_true(json_object_get(rule, "provisional"));
     parse_level(root, &event);
     json_decref(root);
@@ -83,6 +73,7 @@ void tail_event_line(const struct tail_event *event, char *ret_text, size_t size
     char local[32] = "?";
     char level[32] = "?";
     int64_t t_us;
+    bool fresh = strcmp(event->knowledge, "fresh") == 0;
     if (text_parse_time(event->time, &t_us) == 0) {
         text_format_local(t_us, ICT_OFFSET_MIN, local, sizeof local);
     }
@@ -90,8 +81,9 @@ void tail_event_line(const struct tail_event *event, char *ret_text, size_t size
         (void)snprintf(level, sizeof level, "%ld", event->level);
     }
     (void)snprintf(ret_text, size,
-                   "%s ICT [%s] %s: %s (%s): %s %s (%s), %s, knowledge %s, rule %s%s", local,
-                   event->status, event->hazard, event->place_name, event->place_id, event->scale,
-                   level, event->level_name, event->kind, event->knowledge, event->rule,
-                   event->provisional ? " (provisional)" : "");
+                   "%s ICT [%s%s] %s: %s (%s): %s: %s (%s), %s, knowledge %s%s%s, rule %s%s", local,
+                   event->status, event->reconstructed ? ", reconstructed" : "", event->hazard,
+                   event->place_name, event->place_id, event->scale, level, event->level_name,
+                   event->kind, event->knowledge, fresh ? "" : ": ", fresh ? "" : event->cause,
+                   event->rule, event->provisional ? " (provisional)" : "");
 }

@@ -1,5 +1,5 @@
-/* What a person wants to know of an alert, read tolerantly from its JSON body: a field that is not
- * there is shown as "?" and never guessed. Thread rule: pure. */
+/* What a person wants to know of an alert (deploy/schemas/alert.v1.json), read tolerantly: a field
+ * that is not there is shown as "?" and never guessed. Thread rule: pure. */
 #ifndef CANHBAO_SIM_TAIL_EVENT_H
 #define CANHBAO_SIM_TAIL_EVENT_H
 
@@ -13,7 +13,7 @@ enum { TAIL_TEXT_MAX = 160 };
 struct tail_event {
     char id[TAIL_TEXT_MAX];
     char time[TAIL_TEXT_MAX]; /* RFC 3339 as in the body */
-    char kind[TAIL_TEXT_MAX];
+    char kind[TAIL_TEXT_MAX]; /* "raised", "lowered", ... */
     char hazard[TAIL_TEXT_MAX];
     char place_id[TAIL_TEXT_MAX];
     char place_name[TAIL_TEXT_MAX];
@@ -21,10 +21,12 @@ struct tail_event {
     char scale[TAIL_TEXT_MAX];
     char level_name[TAIL_TEXT_MAX];
     char knowledge[TAIL_TEXT_MAX];
+    char cause[TAIL_TEXT_MAX];  /* why the knowledge is what it is */
     char status[TAIL_TEXT_MAX]; /* "Exercise", "Actual", ... */
     bool has_level;
     long level;
-    bool provisional;
+    bool reconstructed;
+    bool provisional; /* the rule */
 };
 
 /* ERR_SYNTAX when the bytes are no JSON object. */

@@ -1,16 +1,16 @@
-#include "daemon/station/series.h"
+#include "daemon/station/window.h"
 
 #include <math.h>
 #include <stdlib.h>
 
 #include "daemon/base/err.h"
 
-int series_init(enum series_kind kind, int64_t window_us, int64_t period_us,
-                struct series *ret_series) {
+int window_init(enum window_kind kind, int64_t window_us, int64_t period_us,
+                struct window *ret_series) {
     if (window_us <= 0 || period_us <= 0) {
         return ERR_INVALID;
     }
-    int64_t grain_us = window_us / SERIES_SHARE;
+    int64_t grain_us = window_us / WINDOW_SHARE;
     if (grain_us < period_us / 2) {
         grain_us = period_us / 2;
     }
@@ -19,11 +19,11 @@ int series_init(enum series_kind kind, int64_t window_us, int64_t period_us,
     }
     /* Two neighbours together are longer than a grain, or they would be one. */
     uint32_t capacity = (uint32_t)(2 * (window_us / grain_us) + 8);
-    struct series_segment *segments = calloc(capacity, sizeof *segments);
+    struct window_segment *segments = calloc(capacity, sizeof *segments);
     if (segments == NULL) {
         return ERR_MEMORY;
     }
-    *ret_series = (struct series){.kind = kind,
+    *ret_series = (struct window){.kind = kind,
                                   .window_us = window_us,
                                   .period_us = period_us,
                                   .grain_us = grain_us,
@@ -32,19 +32,19 @@ int series_init(enum series_kind kind, int64_t window_us, int64_t period_us,
     return 0;
 }
 
-void series_finish(struct series *series) {
+void window_finish(struct window *series) {
     free(series->segments);
     series->segments = NULL;
     series->count = 0;
 }
 
-static struct series_segment *at(const struct series *series, uint32_t index) {
+static struct window_segment *at(const struct window *series, uint32_t index) {
     return &series->segments[(series->first + index) % series->capacity];
 }
 
-static void merge(const struct series *series, struct series_segment *into,
-                  const struct series_segment *from) {
-    if (series->kind == SERIES_RISE) {
+static void merge(const struct window *series, struct window_segment *into,
+                  const struct window_segment *from) {
+    if (series->kind == WINDOW_RISE) {
         return; /* the older value stays */
     }
     into->end_us = from->end_us;
@@ -54,19 +54,19 @@ static void merge(const struct series *series, struct series_segment *into,
     into->good += from->good;
 }
 
-static int64_t rise_tolerance_us(const struct series *series) {
+static int64_t rise_tolerance_us(const struct window *series) {
     int64_t tolerance_us = 2 * series->period_us;
     return tolerance_us > series->window_us / 10 ? tolerance_us : series->window_us / 10;
 }
 
-static void drop_old(struct series *series, int64_t end_us) {
+static void drop_old(struct window *series, int64_t end_us) {
     int64_t start_us = end_us - series->window_us;
-    if (series->kind == SERIES_RISE) {
+    if (series->kind == WINDOW_RISE) {
         start_us -= rise_tolerance_us(series);
     }
     while (series->count > 0 && at(series, 0)->end_us <= start_us) {
         /* A rise still needs the newest value at the far end of its tolerance. */
-        if (series->kind == SERIES_RISE && at(series, 0)->end_us == start_us) {
+        if (series->kind == WINDOW_RISE && at(series, 0)->end_us == start_us) {
             break;
         }
         series->first = (series->first + 1) % series->capacity;
@@ -74,14 +74,14 @@ static void drop_old(struct series *series, int64_t end_us) {
     }
 }
 
-void series_add(struct series *series, const struct series_segment *segment) {
+void window_add(struct window *series, const struct window_segment *segment) {
     if (series->count > 0 && segment->end_us <= at(series, series->count - 1)->end_us) {
         return;
     }
     drop_old(series, segment->end_us);
     if (series->count >= 2) {
-        struct series_segment *before = at(series, series->count - 2);
-        struct series_segment *newest = at(series, series->count - 1);
+        struct window_segment *before = at(series, series->count - 2);
+        struct window_segment *newest = at(series, series->count - 1);
         if (newest->end_us - before->start_us <= series->grain_us) {
             merge(series, before, newest);
             series->count--;
@@ -96,22 +96,22 @@ void series_add(struct series *series, const struct series_segment *segment) {
     *at(series, series->count - 1) = *segment;
 }
 
-void series_take_back(struct series *series, int64_t end_us) {
+void window_take_back(struct window *series, int64_t end_us) {
     if (series->count > 0 && at(series, series->count - 1)->end_us == end_us) {
         series->count--;
     }
 }
 
-static struct series_value accumulation(const struct series *series, int64_t end_us) {
+static struct window_value accumulation(const struct window *series, int64_t end_us) {
     int64_t start_us = end_us - series->window_us;
     int64_t long_us = series->window_us / 6;
     if (long_us < 3 * series->period_us) {
         long_us = 3 * series->period_us;
     }
-    struct series_value result = {.oldest_us = end_us};
+    struct window_value result = {.oldest_us = end_us};
     double good_us = 0;
     for (uint32_t i = 0; i < series->count; i++) {
-        const struct series_segment *segment = at(series, i);
+        const struct window_segment *segment = at(series, i);
         double share = 1;
         if (segment->start_us < start_us) {
             int64_t length_us = segment->end_us - segment->start_us;
@@ -136,13 +136,13 @@ static struct series_value accumulation(const struct series *series, int64_t end
     return result;
 }
 
-static struct series_value mean(const struct series *series, int64_t end_us) {
+static struct window_value mean(const struct window *series, int64_t end_us) {
     int64_t start_us = end_us - series->window_us;
-    struct series_value result = {.oldest_us = end_us};
+    struct window_value result = {.oldest_us = end_us};
     double sum = 0;
     double good = 0;
     for (uint32_t i = 0; i < series->count; i++) {
-        const struct series_segment *segment = at(series, i);
+        const struct window_segment *segment = at(series, i);
         if (segment->start_us <= start_us) {
             continue;
         }
@@ -161,15 +161,15 @@ static struct series_value mean(const struct series *series, int64_t end_us) {
     return result;
 }
 
-static struct series_value rise(const struct series *series, int64_t end_us) {
-    const struct series_segment *newest = at(series, series->count - 1);
+static struct window_value rise(const struct window *series, int64_t end_us) {
+    const struct window_segment *newest = at(series, series->count - 1);
     int64_t start_us = end_us - series->window_us;
-    const struct series_segment *reference = NULL;
+    const struct window_segment *reference = NULL;
     /* Newest value at or before the start of the window; drop_old() keeps the tolerance. */
     for (uint32_t i = 0; i < series->count && at(series, i)->end_us <= start_us; i++) {
         reference = at(series, i);
     }
-    struct series_value result = {.value = (double)NAN, .oldest_us = end_us, .count = 1};
+    struct window_value result = {.value = (double)NAN, .oldest_us = end_us, .count = 1};
     if (reference == NULL) {
         reference = at(series, 0);
         if (reference == newest || newest->end_us != end_us) {
@@ -190,25 +190,25 @@ static struct series_value rise(const struct series *series, int64_t end_us) {
     return result;
 }
 
-struct series_value series_value(const struct series *series, int64_t end_us) {
-    struct series_value none = {.value = (double)NAN, .oldest_us = end_us};
+struct window_value window_value(const struct window *series, int64_t end_us) {
+    struct window_value none = {.value = (double)NAN, .oldest_us = end_us};
     if (series->count == 0) {
         return none;
     }
     switch (series->kind) {
-    case SERIES_ACCUMULATION:
+    case WINDOW_ACCUMULATION:
         return accumulation(series, end_us);
-    case SERIES_MEAN:
+    case WINDOW_MEAN:
         return mean(series, end_us);
-    case SERIES_RISE:
+    case WINDOW_RISE:
         return rise(series, end_us);
-    case SERIES_KIND_COUNT:
+    case WINDOW_KIND_COUNT:
         break;
     }
     return none;
 }
 
-double series_counter_step(const struct point *point, double before, double after) {
+double window_counter_step(const struct point *point, double before, double after) {
     double step = after - before;
     if (step < 0) {
         /* NaN modulus (unknown) makes the step NaN. */

@@ -1,5 +1,5 @@
 /* Windows over the readings of one point: accumulation, mean, rise. Each window is sized once from
- * its length and never grows: it holds segments of about 1/SERIES_SHARE of its length or half a
+ * its length and never grows: it holds segments of about 1/WINDOW_SHARE of its length or half a
  * period, whichever is longer.
  *
  * A window ends at the newest usable reading. Its number is computed anew from its segments each
@@ -14,8 +14,8 @@
  * / 10). completeness 1. With nothing there, newest minus the oldest in the window: completeness is
  * the share that it spans. Unknown is NaN. With completeness below what the user asks for, an
  * accumulation is a lower bound. Thread rule: per object. */
-#ifndef CANHBAO_STATION_SERIES_H
-#define CANHBAO_STATION_SERIES_H
+#ifndef CANHBAO_STATION_WINDOW_H
+#define CANHBAO_STATION_WINDOW_H
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -24,12 +24,12 @@
 #include "daemon/base/clock.h"
 #include "daemon/station/station.h"
 
-enum { SERIES_SHARE = 360, SERIES_SEGMENTS_MAX = SERIES_SHARE * 2 + 8 };
+enum { WINDOW_SHARE = 360, WINDOW_SEGMENTS_MAX = WINDOW_SHARE * 2 + 8 };
 
-enum series_kind { SERIES_ACCUMULATION, SERIES_MEAN, SERIES_RISE, SERIES_KIND_COUNT };
+enum window_kind { WINDOW_ACCUMULATION, WINDOW_MEAN, WINDOW_RISE, WINDOW_KIND_COUNT };
 
 /* A stretch of evidence. start_us = end_us for values at an instant. */
-struct series_segment {
+struct window_segment {
     int64_t start_us, end_us; /* monotonic */
     int64_t good_us;          /* accumulation: time in it with known, undoubted amounts */
     double amount;            /* accumulation: the amount; mean: the sum; rise: the value */
@@ -37,14 +37,14 @@ struct series_segment {
     uint64_t seq;             /* of the first reading in it */
 };
 
-struct series {
-    enum series_kind kind;
+struct window {
+    enum window_kind kind;
     int64_t window_us, period_us, grain_us;
     uint32_t capacity, first, count; /* ring */
-    struct series_segment *segments; /* owned */
+    struct window_segment *segments; /* owned */
 };
 
-struct series_value {
+struct window_value {
     double value;        /* NaN: unknown */
     double completeness; /* 0 to 1 */
     uint32_t count;      /* readings that it stands on */
@@ -54,21 +54,21 @@ struct series_value {
 };
 
 /* window_us and period_us above 0. ERR_INVALID, ERR_MEMORY. */
-int series_init(enum series_kind kind, int64_t window_us, int64_t period_us,
-                struct series *ret_series);
-void series_finish(struct series *series);
+int window_init(enum window_kind kind, int64_t window_us, int64_t period_us,
+                struct window *ret_series);
+void window_finish(struct window *series);
 
 /* Adds evidence; segments come in time order (an older one is ignored). Older neighbours within one
  * grain are merged, what has left the window is dropped. */
-void series_add(struct series *series, const struct series_segment *segment);
+void window_add(struct window *series, const struct window_segment *segment);
 /* Takes the newest segment back if it ends at `end_us`: it turned out to be wrong. */
-void series_take_back(struct series *series, int64_t end_us);
+void window_take_back(struct window *series, int64_t end_us);
 /* The window that ends at `end_us`, the stamp of the newest usable reading of the point. */
-struct series_value series_value(const struct series *series, int64_t end_us);
+struct window_value window_value(const struct window *series, int64_t end_us);
 
 /* The amount of one reading of a POINT_COUNTER after `before`, both in the point's unit: the
  * difference, over the modulus if the counter started again there; NaN when it went back without a
  * known modulus or the step is not believed. */
-double series_counter_step(const struct point *point, double before, double after);
+double window_counter_step(const struct point *point, double before, double after);
 
 #endif

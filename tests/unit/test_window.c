@@ -1,0 +1,257 @@
+/* Windows over readings. Expected numbers are worked out by hand in the comments. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <math.h>
+
+#include "daemon/base/err.h"
+#include "daemon/station/window.h"
+
+#define SEC  INT64_C(1000000)
+#define MIN  (60 * SEC)
+#define HOUR (60 * MIN)
+
+static struct window window;
+
+static void begin(enum window_kind kind, int64_t window_us, int64_t period_us) {
+    assert_int_equal(window_init(kind, window_us, period_us, &window), 0);
+}
+
+static void add(int64_t start_us, int64_t end_us, double amount, bool good, uint64_t seq) {
+    struct window_segment segment = {.start_us = start_us,
+                                     .end_us = end_us,
+                                     .good_us = good ? end_us - start_us : 0,
+                                     .amount = amount,
+                                     .count = 1,
+                                     .good = good,
+                                     .seq = seq};
+    window_add(&window, &segment);
+}
+
+static void rain(int64_t from_min, int64_t to_min, double amount) {
+    add(from_min * MIN, to_min * MIN, amount, true, (uint64_t)to_min);
+}
+
+static struct window_value at_min(int64_t minute) {
+    return window_value(&window, minute * MIN);
+}
+
+static void assert_close(double value, double want) {
+    if (!(fabs(value - want) < 1e-9)) {
+        fail_msg("%.12g instead of %.12g", value, want);
+    }
+}
+
+static int finish(void **state) {
+    (void)state;
+    window_finish(&window);
+    return 0;
+}
+
+static void test_accumulation_of_whole_intervals(void **state) {
+    (void)state;
+    begin(WINDOW_ACCUMULATION, HOUR, 10 * MIN);
+    assert_true(isnan(at_min(0).value));
+    for (int i = 0; i < 6; i++) {
+        rain(i * 10, i * 10 + 10, i + 1); /* 1 2 3 4 5 6 */
+    }
+    assert_close(at_min(60).value, 21);
+    assert_close(at_min(60).completeness, 1);
+    rain(60, 70, 10); /* the first leaves: 2+3+4+5+6+10 */
+    assert_close(at_min(70).value, 30);
+    assert_close(at_min(70).completeness, 1);
+    assert_int_equal(at_min(70).count, 6);
+    assert_int_equal(at_min(70).oldest_us, 10 * MIN);
+    assert_int_equal(at_min(70).oldest_seq, 20);
+}
+
+static void test_accumulation_cuts_a_short_interval_in_proportion(void **state) {
+    (void)state;
+    begin(WINDOW_ACCUMULATION, HOUR, 10 * MIN);
+    rain(0, 10, 4);
+    rain(10, 65, 11); /* ends at 65: window from 5, half of the first: 2 + 11 */
+    assert_close(at_min(65).value, 13);
+    assert_close(at_min(65).completeness, 1);
+}
+
+static void test_accumulation_does_not_guess_inside_a_long_interval(void **state) {
+    (void)state;
+    begin(WINDOW_ACCUMULATION, HOUR, 10 * MIN);
+    rain(0, 100, 90); /* an outage: 90 mm, nobody knows when */
+    assert_true(isnan(at_min(100).value));
+    assert_close(at_min(100).completeness, 0);
+    rain(100, 110, 5);
+    assert_close(at_min(110).value, 5);
+    assert_close(at_min(110).completeness, 10.0 / 60);
+}
+
+static void test_accumulation_with_a_hole_is_incomplete(void **state) {
+    (void)state;
+    begin(WINDOW_ACCUMULATION, HOUR, 10 * MIN);
+    rain(0, 10, 1);
+    rain(30, 60, 3);
+    assert_close(at_min(60).value, 4);
+    assert_close(at_min(60).completeness, 40.0 / 60);
+    /* time without news at the end is a hole too */
+    assert_close(at_min(65).completeness, 35.0 / 60);
+}
+
+static void test_accumulation_counts_doubted_amounts_but_not_their_time(void **state) {
+    (void)state;
+    begin(WINDOW_ACCUMULATION, HOUR, 30 * MIN);
+    rain(0, 30, 10);
+    add(30 * MIN, 60 * MIN, 7, false, 2);
+    assert_close(at_min(60).value, 17);
+    assert_close(at_min(60).completeness, 0.5);
+    assert_true(at_min(60).doubtful);
+}
+
+static void test_accumulation_merges_but_does_not_lose(void **state) {
+    (void)state;
+    begin(WINDOW_ACCUMULATION, 72 * HOUR, SEC);
+    /* one second each: 72 h in 12 min grains; 0.001 a second, 259.2 in all */
+    for (int64_t second = 0; second < 80 * 3600; second++) {
+        add(second * SEC, (second + 1) * SEC, 0.001, true, (uint64_t)second + 1);
+        assert_true(window.count <= window.capacity);
+    }
+    assert_true(window.capacity <= WINDOW_SEGMENTS_MAX);
+    struct window_value value = window_value(&window, 80 * HOUR);
+    assert_true(fabs(value.value - 259.2) < 1e-6);
+    assert_close(value.completeness, 1);
+}
+
+static void test_ring_is_bounded_for_hostile_input(void **state) {
+    (void)state;
+    begin(WINDOW_ACCUMULATION, HOUR, MIN);
+    for (int64_t i = 1; i < 200000; i++) {
+        int64_t end_us = i * 7919; /* 8 ms steps, holes everywhere */
+        add(end_us - 3, end_us, 1, i % 3 != 0, (uint64_t)i);
+        assert_true(window.count <= window.capacity);
+    }
+    add(5, 6, 1e9, true, 1); /* older than the newest: ignored */
+    assert_true(window_value(&window, 199999 * INT64_C(7919)).value < 2e5 + 1);
+}
+
+static void test_mean_of_the_window(void **state) {
+    (void)state;
+    begin(WINDOW_MEAN, 10 * MIN, 2 * MIN);
+    for (int i = 1; i <= 5; i++) {
+        add(i * 2 * MIN, i * 2 * MIN, i, true, (uint64_t)i); /* 1 2 3 4 5 */
+    }
+    assert_close(at_min(10).value, 3);
+    assert_close(at_min(10).completeness, 1);
+    add(12 * MIN, 12 * MIN, 10, true, 6); /* the one at 2 min is outside (2, 12]: 2+3+4+5+10 */
+    assert_close(at_min(12).value, 4.8);
+    assert_int_equal(at_min(12).count, 5);
+    assert_int_equal(at_min(12).oldest_us, 4 * MIN);
+}
+
+static void test_mean_with_few_or_doubted_readings(void **state) {
+    (void)state;
+    begin(WINDOW_MEAN, 10 * MIN, 2 * MIN);
+    assert_true(isnan(at_min(0).value));
+    add(2 * MIN, 2 * MIN, 8, true, 1);
+    assert_close(at_min(2).value, 8);
+    assert_close(at_min(2).completeness, 0.2);
+    add(4 * MIN, 4 * MIN, 4, false, 2);
+    assert_close(at_min(4).value, 6);
+    assert_close(at_min(4).completeness, 0.2);
+    assert_true(at_min(4).doubtful);
+}
+
+static void test_rise_against_the_start_of_the_window(void **state) {
+    (void)state;
+    begin(WINDOW_RISE, HOUR, 10 * MIN);
+    for (int i = 0; i <= 7; i++) {
+        add(i * 10 * MIN, i * 10 * MIN, i * i, true, (uint64_t)i + 1);
+    }
+    /* at 70 min: 49 minus the value of 10 min, 1 */
+    assert_close(at_min(70).value, 48);
+    assert_close(at_min(70).completeness, 1);
+    assert_int_equal(at_min(70).oldest_seq, 2);
+}
+
+static void test_rise_takes_an_older_start_within_the_tolerance(void **state) {
+    (void)state;
+    begin(WINDOW_RISE, HOUR, 10 * MIN); /* tolerance 20 min */
+    add(0, 0, 1, true, 1);
+    add(80 * MIN, 80 * MIN, 5, true, 2);
+    assert_close(at_min(80).value, 4);
+    assert_close(at_min(80).completeness, 1);
+    add(101 * MIN, 101 * MIN, 6, true, 3); /* 101 min later is too old; what is left is 80 min */
+    assert_close(at_min(101).value, 1);
+    assert_close(at_min(101).completeness, 21.0 / 60);
+}
+
+static void test_rise_of_a_short_history_is_partial(void **state) {
+    (void)state;
+    begin(WINDOW_RISE, HOUR, 10 * MIN);
+    add(0, 0, 2, true, 1);
+    assert_true(isnan(at_min(0).value));
+    add(30 * MIN, 30 * MIN, 5, false, 2);
+    assert_close(at_min(30).value, 3);
+    assert_close(at_min(30).completeness, 0.5);
+    assert_true(at_min(30).doubtful);
+}
+
+static void test_taking_back_the_newest(void **state) {
+    (void)state;
+    begin(WINDOW_MEAN, 10 * MIN, 2 * MIN);
+    add(2 * MIN, 2 * MIN, 1, true, 1);
+    add(4 * MIN, 4 * MIN, 99, true, 2);
+    window_take_back(&window, 3 * MIN); /* not its stamp */
+    assert_close(at_min(4).value, 50);
+    window_take_back(&window, 4 * MIN);
+    assert_close(at_min(2).value, 1);
+}
+
+static void test_sizes_are_checked(void **state) {
+    (void)state;
+    struct window other = {0};
+    assert_int_equal(window_init(WINDOW_MEAN, 0, MIN, &other), ERR_INVALID);
+    assert_int_equal(window_init(WINDOW_MEAN, HOUR, 0, &other), ERR_INVALID);
+    assert_null(other.segments);
+    begin(WINDOW_MEAN, 1, 1);
+    assert_true(window.capacity >= 3);
+}
+
+static void test_counter_steps(void **state) {
+    (void)state;
+    struct point point = {.counter_modulus = (double)NAN, .counter_step_max = 50};
+    assert_close(window_counter_step(&point, 100, 112.5), 12.5);
+    assert_close(window_counter_step(&point, 100, 100), 0);
+    assert_close(window_counter_step(&point, 100, 150), 50);
+    assert_true(isnan(window_counter_step(&point, 100, 150.1))); /* not believed */
+    assert_true(isnan(window_counter_step(&point, 100, 99.9)));  /* reset, modulus unknown */
+    point.counter_modulus = 1000;
+    assert_close(window_counter_step(&point, 990, 5), 15);    /* started again */
+    assert_true(isnan(window_counter_step(&point, 100, 90))); /* 990: not believed */
+    assert_true(isnan(window_counter_step(&point, 5000, 5))); /* beyond the modulus */
+    assert_true(isnan(window_counter_step(&point, (double)NAN, 5)));
+}
+
+#define TEST(name) cmocka_unit_test_teardown(name, finish)
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        TEST(test_accumulation_of_whole_intervals),
+        TEST(test_accumulation_cuts_a_short_interval_in_proportion),
+        TEST(test_accumulation_does_not_guess_inside_a_long_interval),
+        TEST(test_accumulation_with_a_hole_is_incomplete),
+        TEST(test_accumulation_counts_doubted_amounts_but_not_their_time),
+        TEST(test_accumulation_merges_but_does_not_lose),
+        TEST(test_ring_is_bounded_for_hostile_input),
+        TEST(test_mean_of_the_window),
+        TEST(test_mean_with_few_or_doubted_readings),
+        TEST(test_rise_against_the_start_of_the_window),
+        TEST(test_rise_takes_an_older_start_within_the_tolerance),
+        TEST(test_rise_of_a_short_history_is_partial),
+        TEST(test_taking_back_the_newest),
+        TEST(test_sizes_are_checked),
+        TEST(test_counter_steps),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
