@@ -1,0 +1,210 @@
+"""The real acquisition against servers that share no code with it: pymodbus and libmodbus. Expected
+numbers come from Python's struct module."""
+import json
+import os
+import socket
+import struct
+import subprocess
+import sys
+import unittest
+
+from harness import BINARY, DEADLINE_S, wait_for
+
+ACQUIRE = os.path.join(BINARY, "tests", "integration", "acquire")
+LIBMODBUS_SERVER = os.path.join(BINARY, "tests", "integration", "libmodbus_server")
+
+PYMODBUS_SERVER = """
+import json, sys
+from pymodbus.datastore import ModbusSequentialDataBlock, ModbusServerContext, ModbusSlaveContext
+from pymodbus.server import StartTcpServer
+port, registers, units = int(sys.argv[1]), json.loads(sys.argv[2]), json.loads(sys.argv[3])
+def block(table):
+    values = [0] * 65536
+    for name, at, value in registers:
+        if name == table:
+            values[at] = value
+    return ModbusSequentialDataBlock(0, values)
+slave = ModbusSlaveContext(hr=block("holding"), ir=block("input"), zero_mode=True)
+context = ModbusServerContext(slaves={unit: slave for unit in units}, single=False)
+StartTcpServer(context=context, address=("127.0.0.1", port), allow_reuse_address=True)
+"""
+
+ORDERS = {"ABCD": (0, 1, 2, 3), "CDAB": (2, 3, 0, 1), "BADC": (1, 0, 3, 2), "DCBA": (3, 2, 1, 0)}
+FORMATS = {"int16": ">h", "uint16": ">H", "int32": ">i", "uint32": ">I", "float32": ">f"}
+NUMBERS = {"int16": (-32768, -1, 0, 12345), "uint16": (0, 1, 40000, 65535),
+           "int32": (-2147483648, -2, 70000, 2147483647), "uint32": (0, 1, 3000000000, 4294967295),
+           "float32": (0.0, -1.5, 3.4028234663852886e38, 1e-40)}
+
+
+class Case:
+    """Registers and points with the value that must come out of them."""
+
+    def __init__(self):
+        self.registers, self.points, self.values = [], [], []
+
+    def add(self, table, at, kind, order, number, scale=1.0, offset=0.0, unit=1, sentinel=None,
+            status="ok"):
+        wire = struct.pack(FORMATS[kind], number)
+        if len(wire) == 2:
+            wire = wire if order in ("ABCD", "CDAB") else wire[::-1]
+        else:
+            wire = bytes(wire[i] for i in ORDERS[order])
+        for i in range(0, len(wire), 2):
+            self.registers.append((table, at + i // 2, wire[i] * 256 + wire[i + 1]))
+        point = f"{unit}:{table}:{at}:{kind}:{order}:{scale:g}:{offset:g}"
+        self.points.append(point if sentinel is None else f"{point}:{sentinel}")
+        exact = struct.unpack(FORMATS[kind], struct.pack(FORMATS[kind], number))[0]
+        self.values.append((status, exact * scale + offset if status == "ok" else None))
+
+
+def everything():
+    """Every type in every order, in both tables, gaps between, addresses 0 and 65535 included."""
+    case = Case()
+    for table in ("holding", "input"):
+        at = 0
+        for kind, numbers in NUMBERS.items():
+            for order in ORDERS:
+                for number in numbers:
+                    case.add(table, at, kind, order, number)
+                    at += 1 if kind.endswith("16") else 2
+                at += 1  # a gap
+        case.add(table, 65535, "uint16", "ABCD", 4711)
+        case.add(table, 65533, "float32", "CDAB", 12.5, scale=0.5, offset=-100.0)
+        case.add(table, 1000, "float32", "ABCD", float("nan"), status="not_a_number")
+        case.add(table, 1002, "float32", "ABCD", float("-inf"), status="not_a_number")
+        case.add(table, 1004, "int16", "ABCD", -32768, sentinel=-32768, status="sentinel")
+    return case
+
+
+def full_block():
+    """125 registers in one request."""
+    case = Case()
+    for i in range(125):
+        case.add("holding", 300 + i, "uint16", "ABCD", 1000 + i)
+    return case
+
+
+class Server:
+    def __init__(self, command, port=None):
+        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+                                        text=True)
+        self.port = port if port is not None else int(self.process.stdout.readline())
+        if port is not None:
+            try:
+                wait_for(self.answers, "the server listens")
+            except AssertionError:
+                self.__exit__()
+                raise
+
+    def answers(self):
+        with socket.socket() as probe:
+            return probe.connect_ex(("127.0.0.1", self.port)) == 0
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.process.kill()
+        self.process.communicate()
+
+
+def libmodbus(case):
+    return Server([LIBMODBUS_SERVER] + [f"{t}:{a}:{v}" for t, a, v in case.registers])
+
+
+def pymodbus(case, units=(1,), port=None):
+    if port is None:
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            port = free.getsockname()[1]
+    return Server([sys.executable, "-c", PYMODBUS_SERVER, str(port), json.dumps(case.registers),
+                   json.dumps(list(units))], port)
+
+
+def acquire(port, case, rounds=3, timeout_ms=2000):
+    done = subprocess.run([ACQUIRE, "127.0.0.1", str(port), str(rounds), str(timeout_ms)] +
+                          case.points, capture_output=True, text=True, timeout=2 * DEADLINE_S + 30,
+                          check=False)
+    readings = [json.loads(line) for line in done.stdout.splitlines()]
+    if done.returncode != 0:
+        raise AssertionError(f"acquire ended with {done.returncode}: {done.stderr}{done.stdout}")
+    return readings
+
+
+class Peers(unittest.TestCase):
+    def judge(self, case, readings, rounds=3):
+        self.assertEqual([r["seq"] for r in readings], list(range(1, len(readings) + 1)))
+        counts = [0] * len(case.points)
+        for reading in readings:
+            status, value = case.values[reading["point"]]
+            if reading["status"] == "skipped":  # a slow machine; nothing wrong is said
+                continue
+            counts[reading["point"]] += 1
+            self.assertEqual((reading["status"], reading["value"]), (status, value),
+                             case.points[reading["point"]])
+        # The time limit of a busy machine may cost slots, but not all.
+        self.assertTrue(all(count >= 1 for count in counts))
+
+    def test_libmodbus_every_type_and_order(self):
+        case = everything()
+        with libmodbus(case) as server:
+            self.judge(case, acquire(server.port, case))
+
+    def test_pymodbus_every_type_and_order(self):
+        case = everything()
+        with pymodbus(case) as server:
+            self.judge(case, acquire(server.port, case))
+
+    def test_125_registers_in_one_request(self):
+        case = full_block()
+        with libmodbus(case) as server:
+            self.judge(case, acquire(server.port, case))
+        with pymodbus(case) as server:
+            self.judge(case, acquire(server.port, case))
+
+    def test_units_are_kept_apart(self):
+        """pymodbus answers units 1 and 2, and is silent for 3 or refuses it."""
+        case = Case()
+        case.add("holding", 10, "uint16", "ABCD", 111, unit=1)
+        case.add("holding", 11, "uint16", "ABCD", 222, unit=2)
+        case.add("holding", 12, "uint16", "ABCD", 333, unit=3)
+        with pymodbus(case, units=(1, 2)) as server:
+            readings = acquire(server.port, case, rounds=4, timeout_ms=300)
+        for reading in readings:
+            if reading["point"] == 2:
+                self.assertIn(reading["status"], ("timeout", "exception", "skipped", "no_connection"))
+                self.assertIsNone(reading["value"])
+        for point in (0, 1):
+            values = [r["value"] for r in readings if r["point"] == point and r["status"] == "ok"]
+            self.assertTrue(values and all(v == case.values[point][1] for v in values), readings)
+
+    def test_a_server_that_is_not_there(self):
+        case = full_block()
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))  # bound, not listening: refused, and nobody else gets it
+            readings = acquire(free.getsockname()[1], case)
+        self.assertEqual({r["status"] for r in readings}, {"no_connection"})
+        self.assertEqual({r["value"] for r in readings}, {None})
+
+    def test_a_server_that_dies_and_comes_back(self):
+        case = full_block()
+        with libmodbus(case) as first:
+            port = first.port
+            process = subprocess.Popen([ACQUIRE, "127.0.0.1", str(port), "1000000", "500"] +
+                                       case.points, stdout=subprocess.PIPE, text=True)
+            try:
+                def next_status():
+                    return json.loads(process.stdout.readline())["status"]
+
+                wait_for(lambda: next_status() == "ok", "values come")
+                first.process.kill()
+                wait_for(lambda: next_status() == "no_connection", "the loss is told")
+                with pymodbus(case, port=port):  # another make at the same address
+                    wait_for(lambda: next_status() == "ok", "values come again")
+            finally:
+                process.kill()
+                process.communicate()
+
+
+if __name__ == "__main__":
+    unittest.main()
