@@ -710,8 +710,7 @@ void option_group_reference(const struct option_group *group, FILE *file) {
         } else {
             (void)fputs("; optional", file);
         }
-        (void)fprintf(file, "%s%s\n        %s\n",
-                      (option->flags & OPTION_RELOADABLE) != 0 ? "; reloadable" : "",
+        (void)fprintf(file, "%s\n        %s\n",
                       (option->flags & OPTION_SECRET) != 0 ? "; secret" : "", option->help);
     }
     (void)fputc('\n', file);

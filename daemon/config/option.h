@@ -44,9 +44,8 @@ enum option_type {
 };
 
 enum {
-    OPTION_RELOADABLE = 1,
-    OPTION_SECRET = 2,
-    OPTION_QUIET = 4 /* left out of the dump while it is 0: its default, which means: off */
+    OPTION_SECRET = 1,
+    OPTION_QUIET = 2 /* left out of the dump while it is 0: its default, which means: off */
 };
 
 struct option {

@@ -8,8 +8,9 @@
  * Other files in the folders (but README*, hidden files and editors' "~" copies) are refused, so
  * that a misspelt ending cannot make a rule vanish.
  *
- * The canonical dump (site_print) is one canhbao.yaml that loads to the same site.
- * Thread rule: constant after load. */
+ * The canonical dump (site_print) is one canhbao.yaml that loads to the same site, while it is
+ * within the bounds of a file and names no secret. A change of the files takes effect at the next
+ * start. Thread rule: constant after load. */
 #ifndef CANHBAO_CONFIG_SITE_H
 #define CANHBAO_CONFIG_SITE_H
 

@@ -144,12 +144,24 @@ static size_t well_formed(const char *line, size_t length) {
     return good;
 }
 
+/* U+2028 and U+2029 are line breaks to YAML 1.1 and to nobody else. NULL when there is none. */
+static const char *find_separator(const char *text, size_t length) {
+    const char *at = memmem(text, length, "\xe2\x80\xa8", 3);
+    return at != NULL ? at : memmem(text, length, "\xe2\x80\xa9", 3);
+}
+
 static int check_line(const char *file, unsigned number, const char *line, size_t length,
                       struct config_errors *errors) {
     if (length > YAML_LINE_MAX) {
         config_errors_add(errors, file, number, YAML_LINE_MAX + 1, "",
                           "the line is longer than %d bytes", YAML_LINE_MAX);
         return ERR_LIMIT;
+    }
+    const char *separator = find_separator(line, length);
+    if (separator != NULL) {
+        config_errors_add(errors, file, number, characters(line, (size_t)(separator - line)) + 1,
+                          "", "a Unicode line separator; expected plain line breaks");
+        return ERR_SYNTAX;
     }
     if (text_is_utf8_line(line, length)) {
         return 0;
@@ -282,8 +294,9 @@ static int take_scalar(struct reading_state *state, const yaml_event_t *event) {
     }
     const char *text = (const char *)event->data.scalar.value;
     size_t length = event->data.scalar.length;
-    if (memchr(text, '\0', length) != NULL) {
-        return refuse(state, event->start_mark, "a NUL character in quotes; expected text");
+    if (memchr(text, '\0', length) != NULL || find_separator(text, length) != NULL) {
+        return refuse(state, event->start_mark,
+                      "a NUL character or line separator in quotes; expected text");
     }
     struct yaml_node *node;
     int result = new_node(state, YAML_SCALAR, event->start_mark, &node);

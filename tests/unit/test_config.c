@@ -18,6 +18,7 @@
 
 #include "daemon/config/options.h"
 #include "daemon/config/site.h"
+#include "daemon/engine.h"
 
 static const char minimal[] = CANHBAO_SOURCE_DIR "/tests/data/sites/minimal";
 static const char binh_dinh[] = CANHBAO_SOURCE_DIR "/deploy/sites/binh-dinh";
@@ -209,6 +210,8 @@ static const struct bad bads[] = {
      "bytes that are not UTF-8", NULL},
     {alpha, "kind: stage\n", "kind: st|\x01ge\n", "a control character", NULL},
     {alpha, "kind: stage\n", "kind: |\"st\\0ge\"\n", "a NUL character", NULL},
+    {alpha, "kind: stage\n", "kind: st|\xe2\x80\xa8ge\n", "a Unicode line separator", NULL},
+    {alpha, "kind: stage\n", "kind: |\"st\\Lge\"\n", "or line separator in quotes", NULL},
     {alpha, "id: alpha\n", "|\xef\xbb\xbfid: alpha\n", "a byte-order mark", NULL},
     {alpha, "kind: stage\n", "kind: [[[[[[[[[[[|[]]]]]]]]]]]]\n", "nested deeper than 12 levels",
      NULL},
@@ -751,6 +754,23 @@ static void test_binh_dinh(void **state) {
     assert_int_equal(kinds[3], 4);
     assert_int_equal(kinds[4], 3);
     assert_int_equal(site->area_count, 3);
+    const struct engine_site parts = {
+        .stations = site->stations,
+        .station_count = site->station_count,
+        .points = site->points,
+        .point_count = site->point_count,
+        .areas = site->areas,
+        .area_count = site->area_count,
+        .rules = site->rules,
+        .rule_count = site->rule_count,
+    };
+    const struct moment now = {.mono = {1000000}, .utc = {INT64_C(1763424000000000)}};
+    struct engine *engine = NULL;
+    struct err engine_err = {0};
+    if (engine_create(&parts, now, &engine, &engine_err) != 0) {
+        fail_msg("the engine refuses the site: %s", engine_err.text);
+    }
+    (void)engine_destroy(engine);
     for (size_t i = 0; i < site->rule_count; i++) {
         struct err err;
         assert_int_equal(rule_check(&site->rules[i], &err), 0);
