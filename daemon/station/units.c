@@ -5,6 +5,7 @@
 #include <string.h>
 #include <udunits2.h>
 
+#include "daemon/base/text.h"
 #include "daemon/station/station.h"
 
 struct units {
@@ -40,7 +41,8 @@ struct units *units_destroy(struct units *units) {
 static ut_unit *parse(const struct units *units, const char *text) {
     size_t length = strlen(text);
     if (length == 0 || length >= 2 * STATION_UNIT_SIZE || text[0] == ' ' ||
-        text[length - 1] == ' ') {
+        text[length - 1] == ' ' ||
+        !text_is_utf8_line(text, length)) { /* UDUNITS takes a lone byte 0xff for a unit */
         return NULL;
     }
     return ut_parse(units->system, text, UT_UTF8);
@@ -93,8 +95,11 @@ int units_convert(const struct units *units, double value, const char *from, con
                   double *ret_value) {
     double slope, offset;
     if (strcmp(from, to) == 0 && units_valid(units, from)) {
+        if (!isfinite(value)) {
+            return ERR_INVALID;
+        }
         *ret_value = value; /* bit for bit, no rounding on the way */
-        return isfinite(value) ? 0 : ERR_INVALID;
+        return 0;
     }
     if (line_between(units, from, to, &slope, &offset) != 0) {
         return ERR_INVALID;
