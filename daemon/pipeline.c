@@ -483,6 +483,10 @@ static int restore(struct pipeline *pipeline, struct err *ret_err) {
         .on_vanished = on_vanished,
         .ctx = pipeline,
     };
+    if (store_journal_last(options.store) == 0) {
+        /* From here a replay of the whole journal can begin. */
+        (void)store_put_meta(options.store, "engine_origin", &options.now, sizeof options.now);
+    }
     int result = restore_engine(&options, &pipeline->engine, &pipeline->counters.replayed, ret_err);
     if (result != 0) {
         return result;
