@@ -15,6 +15,7 @@
 #include "daemon/command_line.h"
 #include "daemon/desk.h"
 #include "daemon/monitor.h"
+#include "daemon/products.h"
 
 enum { EXIT_DONE = 0, EXIT_FAILED = 1, EXIT_USAGE = 2 };
 enum { CONDITIONS_MAX = 4096, FLUSH_MS = 3000, DESCRIPTORS_SPARE = 512 };
@@ -36,6 +37,9 @@ struct parts {
     struct engine_site engine_site;
     struct pipeline *pipeline;
     struct acquisition *acquisition;
+    struct products *products;
+    char model_program[4096];
+    struct jobs *jobs; /* NULL: no products configured */
     struct desk desk;
     struct monitor *monitor;
     struct control *control;
@@ -58,6 +62,21 @@ static void on_condition(void *ctx, const struct condition *condition, bool rais
               raised ? "condition_raised" : "condition_cleared", condition->subject,
               log_text("class", condition_class_name(condition->class)),
               log_text("text", condition->text));
+}
+
+static void on_results(void *ctx, const struct model_result *results, size_t count) {
+    struct parts *parts = ctx;
+    pipeline_model_results(parts->pipeline, results, count);
+}
+
+static void on_job_condition(void *ctx, enum condition_class class, const char *product,
+                             bool raised, const char *text) {
+    struct parts *parts = ctx;
+    if (raised) {
+        monitor_raise(parts->monitor, class, product, "%s", text);
+    } else {
+        monitor_clear(parts->monitor, class, product);
+    }
 }
 
 static void on_look(void *ctx) {
@@ -264,6 +283,47 @@ static int create_acquisition(struct parts *parts, struct err *ret_err) {
     return acquisition_create(&options, &parts->acquisition, ret_err);
 }
 
+/* The model program: as named, beside this program, or wherever the search path has it. */
+static void find_model_program(struct parts *parts) {
+    ssize_t length =
+        readlink("/proc/self/exe", parts->model_program, sizeof parts->model_program - 32);
+    char *slash = NULL;
+    if (length > 0) {
+        parts->model_program[length] = '\0';
+        slash = strrchr(parts->model_program, '/');
+    }
+    if (slash != NULL) {
+        strcpy(slash + 1, "canhbao-model"); /* 32 bytes were kept free */
+    }
+    if (parts->line.model_program != NULL || slash == NULL ||
+        access(parts->model_program, X_OK) != 0) {
+        const char *named = parts->line.model_program;
+        (void)snprintf(parts->model_program, sizeof parts->model_program, "%s",
+                       named != NULL ? named : "canhbao-model");
+    }
+}
+
+static int create_jobs(struct parts *parts, struct err *ret_err) {
+    if (parts->site->product_count == 0) {
+        return 0;
+    }
+    find_model_program(parts);
+    int result = products_create(parts->site, &parts->products, ret_err);
+    if (result != 0) {
+        return result;
+    }
+    struct jobs_options options = {
+        .loop = parts->loop,
+        .program = parts->model_program,
+        .products = products_list(parts->products),
+        .product_count = products_count(parts->products),
+        .on_results = on_results,
+        .on_condition = on_job_condition,
+        .ctx = parts,
+    };
+    return jobs_create(&options, &parts->jobs, ret_err);
+}
+
 static int create_views(struct parts *parts, struct err *ret_err) {
     struct view_source *view = &parts->desk.view;
     parts->endpoint_of_station = view_map_endpoints(parts->site);
@@ -329,11 +389,14 @@ static int start(struct parts *parts, struct err *ret_err) {
     result = result == 0 ? create_pipeline(parts, ret_err) : result;
     result = result == 0 ? create_acquisition(parts, ret_err) : result;
     result = result == 0 ? create_views(parts, ret_err) : result;
+    result = result == 0 ? create_jobs(parts, ret_err) : result;
     result = result == 0 ? write_web_file(parts, ret_err) : result;
     return result;
 }
 
 static void stop(struct parts *parts) {
+    parts->jobs = jobs_destroy(parts->jobs);
+    parts->products = products_destroy(parts->products);
     parts->web = web_destroy(parts->web);
     parts->control = control_destroy(parts->control);
     parts->monitor = monitor_destroy(parts->monitor);

@@ -163,7 +163,11 @@ class Daemon:
                               text=True, timeout=DEADLINE_S, check=False)
         if check and done.returncode != 0:
             raise AssertionError(f"canhbaoctl {arguments}: {done.returncode} {done.stderr}")
-        return json.loads(done.stdout) if done.returncode == 0 and done.stdout.strip() else done
+        if done.returncode != 0:
+            return done
+        if arguments[0] == "events":
+            return [json.loads(line) for line in done.stdout.splitlines()]
+        return json.loads(done.stdout)
 
     def alarms(self):
         return {(alarm["rule"]["id"], alarm["place"]["id"]): alarm for alarm in self.ctl("alarms")}
@@ -171,14 +175,28 @@ class Daemon:
     def level(self, place, rule="flood"):
         return self.alarms()[(rule, place)]["level"]["value"]
 
-    def events(self):
-        """The committed events of a daemon that has ended."""
+    def query(self, statement):
+        """Rows of a copy of the store; the daemon must have ended."""
         copy = self.path("copy.db")
         for suffix in ("", "-wal"):
             if os.path.exists(self.store + suffix):
                 shutil.copy(self.store + suffix, copy + suffix)
-        with sqlite3.connect(copy) as connection:
-            return [row[0] for row in connection.execute("select body from events order by rowid")]
+        connection = sqlite3.connect(copy)
+        try:
+            return connection.execute(statement).fetchall()
+        finally:
+            connection.close()
+
+    def events(self):
+        """The committed events of a daemon that has ended, as they were published."""
+        return [body if isinstance(body, bytes) else body.encode()
+                for (body,) in self.query("select body from events order by seq")]
+
+    def readings(self):
+        """(station, received in s, status, value, flag) of every stored reading."""
+        return [(station, received / 1e6, status, value, flag) for station, received, status, value, flag in self.query(
+            "select p.station, r.received_us, r.status, r.value, r.flag from readings r join points p "
+            "on p.handle = r.point order by r.received_us")]
 
     def __enter__(self):
         return self.start()
