@@ -22,6 +22,7 @@ static const struct model *const table[] = {
     &model_nowcast,
     &model_areal,
     NULL,
+    &model_gr, &model_route, &model_nowcast, &model_hindcast, NULL,
 };
 // clang-format on
 

@@ -1,0 +1,120 @@
+#!/usr/bin/python3
+"""Does the nowcast reach the skill of the field's reference on real sequences?
+
+usage: nowcast_reference.py CANHBAO_MODEL extrapolation|ensemble
+
+Runs `canhbao-model hindcast` on the development sequences and compares the pooled scores with those
+of pySTEPS 1.21.3 on the same starts and pixels (its Lucas-Kanade motion with semi-Lagrangian
+extrapolation, its STEPS with 20 members). Exit code 77 (skipped) when the sequences are not there.
+"""
+import csv
+import os
+import subprocess
+import sys
+import tempfile
+
+SKIPPED = 77
+TOLERANCE = 0.005
+
+# FMI 2016-09-28, starts 15:25, 15:40 ... 16:25. lead, CSI at 0.1, 1, 5 mm/h, MAE mm/h, FSS(1 mm/h)
+# at 5 and 10 km, FSS(5 mm/h) at 10 km.
+EXTRAPOLATION = {
+    5: (0.906, 0.667, 0.389, 0.080, 0.957, 0.979, 0.937),
+    15: (0.838, 0.509, 0.204, 0.129, 0.857, 0.912, 0.824),
+    30: (0.766, 0.392, 0.106, 0.174, 0.736, 0.809, 0.646),
+    60: (0.681, 0.273, 0.043, 0.232, 0.567, 0.644, 0.348),
+    90: (0.625, 0.220, 0.017, 0.270, 0.479, 0.551, 0.198),
+}
+# lead: CSI at 0.1 and 1 mm/h of the Eulerian persistence: agreement shows that the scorer and the
+# pixels are those of the reference.
+PERSISTENCE = {5: (0.831, 0.493), 30: (0.668, 0.288), 90: (0.527, 0.163)}
+# Starts 15:25, 15:55, 16:25. lead: CRPS mm/h, ROC area at 0.1, 1, 5 mm/h, Brier score at 1 mm/h.
+ENSEMBLE = {30: (0.114, 0.969, 0.917, 0.698, 0.0441), 60: (0.145, 0.947, 0.861, 0.587, 0.0574)}
+
+failures = []
+
+
+def expect(what, ok):
+    print(("ok      " if ok else "FAILED  ") + what)
+    if not ok:
+        failures.append(what)
+
+
+def hindcast(model, sequence, *options):
+    with tempfile.TemporaryDirectory() as folder:
+        table = os.path.join(folder, "scores.csv")
+        subprocess.run(
+            [model, "hindcast", "--in", sequence, "--out", table, "--threads", "2", *options],
+            check=True, stderr=subprocess.DEVNULL)
+        with open(table, newline="") as file:
+            return {(row["system"], float(row["lead_min"]), float(row["threshold_mm_h"])): row
+                    for row in csv.DictReader(file)}
+
+
+def check_extrapolation(model, folder):
+    scores = hindcast(model, os.path.join(folder, "fmi_20160928.nc"), "--leads", "18",
+                      "--first", "2016-09-28T15:25:00Z", "--last", "2016-09-28T16:25:00Z",
+                      "--every", "3")
+    for lead, wanted in PERSISTENCE.items():
+        for threshold, value in zip((0.1, 1), wanted):
+            got = float(scores["persistence", lead, threshold]["csi"])
+            expect(f"persistence {lead} min CSI({threshold}) {got:.4f}, reference {value}",
+                   abs(got - value) < 0.001)
+    for lead, wanted in EXTRAPOLATION.items():
+        row = {t: scores["extrapolation", lead, t] for t in (0.1, 1, 5)}
+        got = (row[0.1]["csi"], row[1]["csi"], row[5]["csi"], row[1]["mae_mm_h"], row[1]["fss_5km"],
+               row[1]["fss_10km"], row[5]["fss_10km"])
+        names = ("CSI(0.1)", "CSI(1)", "CSI(5)", "MAE", "FSS(1, 5 km)", "FSS(1, 10 km)",
+                 "FSS(5, 10 km)")
+        for name, value, reference in zip(names, map(float, got), wanted):
+            worse = value - reference if name == "MAE" else reference - value
+            expect(f"extrapolation {lead} min {name} {value:.4f}, reference {reference}",
+                   worse <= TOLERANCE)
+    scores = hindcast(model, os.path.join(folder, "mrms_20190610.nc"), "--leads", "30",
+                      "--every", "8")
+    for system, lead, threshold in [key for key in scores if key[0] == "extrapolation"]:
+        csi = float(scores["extrapolation", lead, threshold]["csi"])
+        still = float(scores["persistence", lead, threshold]["csi"])
+        expect(f"MRMS {lead:.0f} min CSI({threshold}) {csi:.4f}, persistence {still:.4f}",
+               csi > still)
+
+
+def check_ensemble(model, folder):
+    scores = hindcast(model, os.path.join(folder, "fmi_20160928.nc"), "--leads", "12",
+                      "--first", "2016-09-28T15:25:00Z", "--last", "2016-09-28T16:25:00Z",
+                      "--every", "6", "--members", "20", "--sprog")
+    for lead, (crps, *roc, brier) in ENSEMBLE.items():
+        row = {t: scores["ensemble", lead, t] for t in (0.1, 1, 5)}
+        got = float(row[1]["crps_mm_h"])
+        expect(f"ensemble {lead} min CRPS {got:.4f}, reference {crps}", got <= 1.02 * crps)
+        got = float(row[1]["brier"])
+        expect(f"ensemble {lead} min Brier(1) {got:.4f}, reference {brier}", got <= 1.02 * brier)
+        for threshold, reference in zip((0.1, 1, 5), roc):
+            got = float(row[threshold]["roc_area"])
+            expect(f"ensemble {lead} min ROC({threshold}) {got:.4f}, reference {reference}",
+                   got >= 0.98 * reference)
+    for threshold in (0.1, 1):
+        smooth = float(scores["sprog", 60, threshold]["csi"])
+        plain = float(scores["extrapolation", 60, threshold]["csi"])
+        expect(f"S-PROG 60 min CSI({threshold}) {smooth:.4f}, extrapolation {plain:.4f}",
+               smooth > plain)
+    smooth = float(scores["sprog", 60, 1]["mae_mm_h"])
+    plain = float(scores["extrapolation", 60, 1]["mae_mm_h"])
+    expect(f"S-PROG 60 min MAE {smooth:.4f}, extrapolation {plain:.4f}", smooth < plain)
+
+
+def main():
+    model, part = sys.argv[1:]
+    source = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+    data = os.environ.get("CANHBAO_REFERENCE_DATA", os.path.join(source, "..", "shared", "data"))
+    folder = os.path.join(data, "radar_dev")
+    if not os.path.exists(os.path.join(folder, "fmi_20160928.nc")):
+        print(f"SKIPPED: nowcast_{part}: no reference data")
+        return SKIPPED
+    {"extrapolation": check_extrapolation, "ensemble": check_ensemble}[part](model, folder)
+    print(f"{len(failures)} failed")
+    return 1 if failures else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
