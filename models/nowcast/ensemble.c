@@ -120,9 +120,12 @@ static int worker_init(const struct ensemble *e, struct worker *ret_worker) {
 static void start_member(const struct ensemble *e, const struct ensemble_run *run, int member,
                          struct worker *w) {
     size_t nodes = (size_t)e->motion.nodes_x * (size_t)e->motion.nodes_y;
-    uint64_t key = key_of(run->seed, member, -1);
-    w->along = run->members > 0 ? laplace(random_at(key, 0)) : 0.0;
-    w->across = run->members > 0 ? laplace(random_at(key, 1)) : 0.0;
+    /* Members come in pairs of opposite motion: the mean motion of an ensemble is then that of the
+     * rain, whatever the seed. */
+    uint64_t key = key_of(run->seed, member / 2, -1);
+    double sign = member % 2 == 0 ? 1.0 : -1.0;
+    w->along = run->members > 0 ? sign * laplace(random_at(key, 0)) : 0.0;
+    w->across = run->members > 0 ? sign * laplace(random_at(key, 1)) : 0.0;
     memcpy(w->now, e->cascade.now, e->cascade.points * sizeof *w->now);
     memcpy(w->before, e->cascade.before, e->cascade.points * sizeof *w->before);
     memcpy(w->rate, e->newest, e->pixels * sizeof *w->rate);

@@ -179,8 +179,9 @@ int frames_read(struct frames *frames, size_t index, float *ret_rate, size_t *re
     return ERR_OK;
 }
 
-int frames_pick(struct frames *frames, size_t newest, int want, struct frames_pick *ret_pick,
-                struct err *ret_err) {
+/* frames_pick with frames at least spacing_us apart. */
+static int pick_spaced(struct frames *frames, size_t newest, int want, int64_t spacing_us,
+                       struct frames_pick *ret_pick, struct err *ret_err) {
     struct frames_pick pick = {0}; /* newest first until the end */
     int result = ERR_OK;
     int64_t last_us = frames->utc_us[newest];
@@ -188,8 +189,12 @@ int frames_pick(struct frames *frames, size_t newest, int want, struct frames_pi
     want = want < FRAMES_PICK_MAX ? want : FRAMES_PICK_MAX;
     for (size_t back = 0; back <= newest && pick.count < want; back++) {
         size_t index = newest - back;
-        if (last_us - frames->utc_us[index] > FRAMES_GAP_STEPS_MAX * frames->step_us) {
+        int64_t gap_us = last_us - frames->utc_us[index];
+        if (gap_us >= spacing_us + FRAMES_GAP_STEPS_MAX * frames->step_us) {
             break;
+        }
+        if (back > 0 && gap_us < spacing_us) {
+            continue;
         }
         size_t valid;
         if (rate == NULL) {
@@ -222,6 +227,19 @@ int frames_pick(struct frames *frames, size_t newest, int want, struct frames_pi
         ret_pick->rate[i] = pick.rate[pick.count - 1 - i];
     }
     return ERR_OK;
+}
+
+int frames_pick(struct frames *frames, size_t newest, int want, struct frames_pick *ret_pick,
+                struct err *ret_err) {
+    /* A tenth of a step for clocks that are not quite regular. */
+    int64_t spacing_us = FRAMES_SPACING_MIN * 60 * (int64_t)US_PER_S - frames->step_us / 10;
+    int result = pick_spaced(frames, newest, want, spacing_us, ret_pick, ret_err);
+    if (result != ERR_OK || ret_pick->count > 1) {
+        return result;
+    }
+    /* The sequence has just begun: better close frames than none. */
+    frames_pick_finish(ret_pick);
+    return pick_spaced(frames, newest, want, 0, ret_pick, ret_err);
 }
 
 void frames_pick_finish(struct frames_pick *pick) {

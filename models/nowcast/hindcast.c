@@ -10,20 +10,21 @@
 #include "models/nowcast/motion.h"
 #include "models/nowcast/nowcast.h"
 #include "models/nowcast/parallel.h"
+#include "models/nowcast/refresh.h"
 #include "models/nowcast/score.h"
 #include "models/table/args.h"
 #include "models/table/table.h"
 
 enum { LEADS_MAX = 200, MEMBERS_MAX = 100, MOTION_FRAMES = 3, US_PER_S = 1000000 };
 
-/* An ensemble is scored on every fourth pixel in both directions, so that all its members fit. */
-enum { THINNING = 4 };
+/* An ensemble is scored on every second pixel in both directions, so that all its members fit. */
+enum { THINNING = 2 };
 
 static const char about[] =
     "Forecasts from many frames of a sequence and scores each lead against the frame that came.\n"
     "Scores are pooled over the starts. Systems: persistence (the newest frame stays), "
     "extrapolation\n"
-    "(as model nowcast), sprog (with --sprog) and ensemble (with --members; every fourth pixel in\n"
+    "(as model nowcast), sprog (with --sprog) and ensemble (with --members; every second pixel in\n"
     "both directions). All systems are scored on the same pixels: observed, and reached by the\n"
     "extrapolation; where another system has no value there, it counts as dry.\n"
     "Output: CSV with one row per system, lead and threshold; an empty field: nothing to score.\n";
@@ -155,10 +156,12 @@ static size_t frame_of(const struct frames *frames, int64_t utc_us) {
 static int score_leads(struct hindcast *run, size_t newest, const float *rate,
                        const struct motion *motion, struct err *ret_err) {
     struct displacement displacement;
+    struct refresh refresh = {0};
     int result = displacement_init(motion, &displacement);
     if (result != ERR_OK) {
         return result;
     }
+    result = refresh_read(&run->frames, newest, rate, &refresh, ret_err);
     for (int64_t lead = 0; lead < run->leads && result == ERR_OK; lead++) {
         size_t valid;
         size_t then =
@@ -173,6 +176,7 @@ static int score_leads(struct hindcast *run, size_t newest, const float *rate,
         }
         displacement_sample(&displacement, rate, run->frames.nx, run->frames.ny, SAMPLE_BILINEAR,
                             (int)run->threads, run->forecast);
+        refresh_hold(&refresh, rate, (int)lead + 1, run->forecast);
         run->starts[lead]++;
         result = score_add(score_of(run, EXTRAPOLATION, lead), run->forecast, run->observed,
                            run->frames.nx, run->frames.ny, frames_pixel_km(&run->frames));
@@ -186,6 +190,7 @@ static int score_leads(struct hindcast *run, size_t newest, const float *rate,
             score_members(run, lead);
         }
     }
+    refresh_finish(&refresh);
     displacement_finish(&displacement);
     return result;
 }
@@ -282,16 +287,23 @@ static void release(struct hindcast *run) {
 
 /* ---- the table ---- */
 
+/* Counts, minutes and thresholds without an exponent. */
+static void write_plain(struct table_out *out, double value) {
+    char text[32];
+    (void)snprintf(text, sizeof text, "%.15g", value);
+    table_out_text(out, text);
+}
+
 static void write_row(struct hindcast *run, struct table_out *out, enum system system, int64_t lead,
                       int t) {
     const struct score *score = score_of(run, system, lead);
     bool is_ensemble = system == ENSEMBLE;
     double lead_min = (double)(lead + 1) * (double)run->frames.step_us / US_PER_S / 60.0;
     table_out_text(out, system_name[system]);
-    table_out_number(out, lead_min);
-    table_out_number(out, threshold_mm_h[t]);
-    table_out_number(out, run->starts[lead]);
-    table_out_number(out, (double)(is_ensemble ? score->ensemble_pixels : score->pixels));
+    write_plain(out, lead_min);
+    write_plain(out, threshold_mm_h[t]);
+    write_plain(out, run->starts[lead]);
+    write_plain(out, (double)(is_ensemble ? score->ensemble_pixels : score->pixels));
     table_out_number(out, score_csi(score, t));
     table_out_number(out, score_pod(score, t));
     table_out_number(out, score_far(score, t));

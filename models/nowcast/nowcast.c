@@ -13,6 +13,7 @@
 #include "models/nowcast/members.h"
 #include "models/nowcast/motion.h"
 #include "models/nowcast/parallel.h"
+#include "models/nowcast/refresh.h"
 #include "models/table/args.h"
 
 enum { LEADS_MAX = 1000, MOTION_FRAMES = 3, US_PER_S = 1000000 };
@@ -43,6 +44,7 @@ struct nowcast {
     struct request request;
     struct frames frames;
     struct frames_pick pick;
+    struct refresh refresh; /* which blocks the mosaic will repeat */
     struct motion motion;
     int64_t reference_us;
     double age_steps; /* of the newest frame at the reference time */
@@ -165,6 +167,7 @@ static int extrapolate(struct nowcast *run, struct ncwriter *writer, struct err 
         float steps = lead == 0 ? (float)(1.0 + run->age_steps) : 1.0F;
         displacement_advance(&displacement, &run->motion, steps, threads);
         displacement_sample(&displacement, newest, nx, ny, SAMPLE_BILINEAR, threads, field);
+        refresh_hold(&run->refresh, newest, (int)lead + 1, field);
         result = ncwriter_put(writer, 0, 0, (size_t)lead, field, ret_err);
         fprintf(stderr, "\rcanhbao-model nowcast: lead %d of %d%s", (int)lead + 1,
                 (int)run->request.leads, lead + 1 == run->request.leads ? "\n" : "");
@@ -299,7 +302,12 @@ static int read_frames(struct nowcast *run, struct err *ret_err) {
         fprintf(stderr, "canhbao-model nowcast: warning: the newest frame is %.1f min old\n",
                 run->age_steps * (double)frames->step_us / US_PER_S / 60.0);
     }
-    return frames_pick(frames, newest, MOTION_FRAMES, &run->pick, ret_err);
+    result = frames_pick(frames, newest, MOTION_FRAMES, &run->pick, ret_err);
+    if (result == ERR_OK && run->age_steps <= 0.0 && run->request.members == 0) {
+        result = refresh_read(frames, newest, run->pick.rate[run->pick.count - 1], &run->refresh,
+                              ret_err);
+    }
+    return result;
 }
 
 static int run_nowcast(int argc, char **argv) {
@@ -346,6 +354,7 @@ static int run_nowcast(int argc, char **argv) {
         code = MODEL_FAILED;
     }
     motion_finish(&run.motion);
+    refresh_finish(&run.refresh);
     frames_pick_finish(&run.pick);
     frames_finish(&run.frames);
     return code;
