@@ -18,6 +18,7 @@ static const struct model *const table[] = {
     &model_rating,
     &model_update,
     &model_ffg,
+    &model_calibrate,
     &model_landslide,
     &model_nowcast,
     &model_areal,

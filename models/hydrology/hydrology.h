@@ -12,5 +12,6 @@ extern const struct model model_hbv;
 extern const struct model model_rating;
 extern const struct model model_update;
 extern const struct model model_ffg;
+extern const struct model model_calibrate;
 
 #endif
