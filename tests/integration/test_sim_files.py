@@ -200,7 +200,7 @@ class Files(unittest.TestCase):
     def test_no_inbox_is_said(self):
         path = os.path.join(harness.SCENARIOS, "flood-nov-2025.yaml")
         result = harness.run_sim("--seconds", "5", path)
-        self.assertEqual(result.returncode, 1)
+        self.assertEqual(result.returncode, 2)
         self.assertIn("--inbox", result.stderr)
         self.assertNotIn("dropped", result.stdout)
 

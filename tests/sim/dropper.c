@@ -56,14 +56,11 @@ static void arm(struct dropper *dropper) {
     }
 }
 
-int dropper_start(struct dropper *dropper, uv_loop_t *loop, struct scenario *scenario,
-                  const struct simclock *clock, const char *folder, struct record *truth,
-                  struct record *faults, struct err *ret_err) {
+void dropper_start(struct dropper *dropper, uv_loop_t *loop, struct scenario *scenario,
+                   const struct simclock *clock, const char *folder, struct record *truth,
+                   struct record *faults) {
     if (scenario->frames.count == 0) {
-        return 0;
-    }
-    if (folder == NULL) {
-        return err_set(ret_err, ERR_INVALID, "the scenario drops grid files: --inbox is needed");
+        return;
     }
     *dropper = (struct dropper){.scenario = scenario,
                                 .clock = clock,
@@ -85,7 +82,6 @@ int dropper_start(struct dropper *dropper, uv_loop_t *loop, struct scenario *sce
     (void)uv_timer_init(loop, &dropper->timer); /* cannot fail */
     dropper->timer.data = dropper;
     arm(dropper);
-    return 0;
 }
 
 void dropper_stop(struct dropper *dropper) {

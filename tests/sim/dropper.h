@@ -21,10 +21,11 @@ struct dropper {
     uint64_t dropped;
 };
 
-/* Frames whose drop time has passed are not made up for. Everything given must outlive it. */
-int dropper_start(struct dropper *dropper, uv_loop_t *loop, struct scenario *scenario,
-                  const struct simclock *clock, const char *folder, struct record *truth,
-                  struct record *faults, struct err *ret_err);
+/* folder is needed when the scenario has frames. Frames whose drop time has passed are not made up
+ * for. Everything given must outlive it. */
+void dropper_start(struct dropper *dropper, uv_loop_t *loop, struct scenario *scenario,
+                   const struct simclock *clock, const char *folder, struct record *truth,
+                   struct record *faults);
 void dropper_stop(struct dropper *dropper);
 
 #endif

@@ -48,7 +48,7 @@ static void stop(struct sim *sim) {
 }
 
 static void on_signal(uv_signal_t *handle, int number) {
-    (void)number;
+    printf("canhbao-sim: signal %d (%s), stopping\n", number, strsignal(number));
     stop(handle->data);
 }
 
@@ -150,8 +150,8 @@ static int start_parts(struct sim *sim, struct err *ret_err) {
                                &sim->server, ret_err);
     }
     if (result == 0) {
-        result = dropper_start(&sim->dropper, &sim->loop, &sim->scenario, &sim->clock,
-                               sim->options.inbox, &sim->truth, &sim->faults, ret_err);
+        dropper_start(&sim->dropper, &sim->loop, &sim->scenario, &sim->clock, sim->options.inbox,
+                      &sim->truth, &sim->faults);
     }
     if (result == 0 && sim->options.port_file != NULL) {
         result = write_whole(sim->options.port_file, write_ports, sim, ret_err);
@@ -167,6 +167,10 @@ static int load(struct sim *sim, struct err *ret_err) {
     int result = scenario_load(&sim->scenario, options->scenario, options->start_us, ret_err);
     if (result != 0) {
         return result;
+    }
+    if (sim->scenario.frames.count > 0 && options->inbox == NULL && !options->check) {
+        return err_set(ret_err, ERR_INVALID, "%s drops grid files: --inbox is needed",
+                       options->scenario);
     }
     int64_t anchor_us = options->anchor_us >= 0 ? options->anchor_us : simclock_real_us();
     simclock_init(&sim->clock, sim->scenario.start_us, anchor_us,
