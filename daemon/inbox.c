@@ -90,7 +90,7 @@ static int list_all(const char *folder, struct inbox_file **ret_files, size_t *r
                                                    status.st_mtim.tv_nsec,
                                     .bytes = status.st_size,
                                     .regular = S_ISREG(status.st_mode)};
-        (void)snprintf(file->name, sizeof file->name, "%s", entry->d_name); /* length checked */
+        memcpy(file->name, entry->d_name, strlen(entry->d_name) + 1); /* length checked */
     }
     (void)closedir(directory); /* only read */
     if (result != 0) {

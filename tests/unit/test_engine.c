@@ -19,9 +19,9 @@
 #define HAS_OWN_MALLOC 1
 #endif
 
+#ifndef HAS_OWN_MALLOC
 static size_t allocations;
 
-#ifndef HAS_OWN_MALLOC
 /* glibc's own allocator under its other name; every allocation of the program is counted. */
 extern void *__libc_malloc(size_t size);
 extern void *__libc_calloc(size_t count, size_t size);
