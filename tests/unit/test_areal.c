@@ -1,0 +1,241 @@
+/* Areal sums and the worker's cage. */
+#include <errno.h>
+#include <fcntl.h>
+#include <math.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "models/areal/areal.h"
+#include "models/grid/sandbox.h"
+
+enum { ROWS = 4, COLUMNS = 4, CELLS = ROWS * COLUMNS };
+
+static struct grid_env *env;
+static struct grid *grid;
+static struct area_list areas;
+
+/* "low": the two southern rows, whole cells. "half": one column beyond the grid. */
+static const char text[] =
+    "{\"type\":\"FeatureCollection\",\"features\":["
+    "{\"type\":\"Feature\",\"id\":\"low\",\"geometry\":{\"type\":\"Polygon\",\"coordinates\":[[[0,"
+    "0],[4,0],[4,2],[0,2],[0,0]]]}},"
+    "{\"type\":\"Feature\",\"id\":\"half\",\"geometry\":{\"type\":\"Polygon\",\"coordinates\":[[[3,"
+    "0],[5,0],[5,1],[3,1],[3,0]]]}},"
+    "{\"type\":\"Feature\",\"id\":\"far\",\"geometry\":{\"type\":\"Polygon\",\"coordinates\":[[[30,"
+    "0],[31,0],[31,1],[30,0]]]}}]}";
+
+static int setup(void **state) {
+    static const double centres[] = {0.5, 1.5, 2.5, 3.5};
+    (void)state;
+    return grid_env_create(NULL, &env, NULL) != 0 ||
+           grid_create(ROWS, COLUMNS, centres, centres, NULL, &grid, NULL) != 0 ||
+           area_list_parse("test", text, strlen(text), &areas, NULL) != 0;
+}
+
+static int teardown(void **state) {
+    (void)state;
+    area_list_finish(&areas);
+    grid_destroy(grid);
+    grid_env_destroy(env);
+    return 0;
+}
+
+static const struct areal_options options = {.step_s = 600,
+                                             .window_count = 2,
+                                             .window_s = {1800, 3600},
+                                             .lead_s = 1200,
+                                             .threshold_mm_h = 5.0,
+                                             .min_coverage = 0.6};
+
+static struct areal_result find(const struct areal *areal, const char *area, const char *variable,
+                                int64_t window_s, int64_t lead_s) {
+    static struct areal_result results[200];
+    size_t count = areal_result_count(areal);
+    assert_true(count <= 200);
+    areal_finish(areal, results);
+    for (size_t i = 0; i < count; i++) {
+        if (strcmp(results[i].area, area) == 0 && strcmp(results[i].variable, variable) == 0 &&
+            results[i].window_s == window_s && results[i].lead_s == lead_s) {
+            return results[i];
+        }
+    }
+    fail_msg("no result %s %s", area, variable);
+    return results[0];
+}
+
+static void add_constant(struct areal *areal, size_t slot, double rate) {
+    double frame[CELLS];
+    for (size_t i = 0; i < CELLS; i++) {
+        frame[i] = rate;
+    }
+    assert_int_equal(areal_add(areal, slot, frame, NULL), 0);
+}
+
+/* Two rows of cells with different ground areas: the mean by hand from the zones of the ellipsoid
+ * (computed with the areas that test_grid checks against the whole Earth). */
+static void means_are_weighted_by_ground_area(void **state) {
+    (void)state;
+    struct areal *areal = NULL;
+    double cells[CELLS], frame[CELLS] = {0.0};
+    assert_int_equal(areal_create(env, grid, &areas, &options, &areal, NULL), 0);
+    assert_int_equal(grid_cell_areas_m2(env, grid, cells, NULL), 0);
+    for (size_t j = 0; j < COLUMNS; j++) {
+        frame[j] = 8.0;
+        frame[COLUMNS + j] = 2.0;
+    }
+    frame[2] = NAN;
+    frame[15] = 99.0; /* beyond the area */
+    assert_int_equal(areal_add(areal, 0, frame, NULL), 0);
+    double w0 = 3.0 * cells[0];
+    double w1 = 4.0 * cells[COLUMNS];
+    struct areal_result mean = find(areal, "low", "rain_mean", 0, 0);
+    assert_true(fabs(mean.value - (8.0 * w0 + 2.0 * w1) / (w0 + w1)) < 1e-12);
+    assert_true(fabs(mean.coverage - (w0 + w1) / (w0 + w1 + cells[2])) < 1e-12);
+    assert_true(find(areal, "low", "rain_max", 0, 0).value == 8.0);
+    assert_true(fabs(find(areal, "low", "rain_covered", 0, 0).value - w0 / (w0 + w1)) < 1e-12);
+    /* persistence of rates is the same number, with its lead */
+    assert_true(find(areal, "low", "rain_mean", 0, 1200).value == mean.value);
+    areal_destroy(areal);
+}
+
+static void windows_leave_gaps_out_and_tell_the_coverage(void **state) {
+    (void)state;
+    struct areal *areal = NULL;
+    assert_int_equal(areal_create(env, grid, &areas, &options, &areal, NULL), 0);
+    assert_int_equal(areal_slots(areal), 6);
+    add_constant(areal, 0, 6.0);
+    add_constant(areal, 2, 12.0); /* slot 1 is missing */
+    struct areal_result half_hour = find(areal, "low", "rain_mean", 1800, 0);
+    assert_true(fabs(half_hour.value - 4.5) < 1e-12); /* 9 mm/h over half an hour */
+    assert_true(fabs(half_hour.coverage - 2.0 / 3.0) < 1e-12);
+    struct areal_result hour = find(areal, "low", "rain_mean", 3600, 0);
+    assert_true(isnan(hour.value) && fabs(hour.coverage - 2.0 / 6.0) < 1e-12);
+    assert_non_null(strstr(hour.cause, "coverage 0.333"));
+    assert_true(isnan(find(areal, "low", "rain_max", 3600, 0).value));
+    /* lead 20 min: slot 0 and two more of 6 mm/h */
+    assert_true(fabs(find(areal, "low", "rain_mean", 1800, 1200).value - 3.0) < 1e-12);
+    areal_destroy(areal);
+}
+
+static void places_without_data_are_unknown_with_a_cause(void **state) {
+    (void)state;
+    struct areal *areal = NULL;
+    assert_int_equal(areal_create(env, grid, &areas, &options, &areal, NULL), 0);
+    /* no frame at all: nothing is zero */
+    struct areal_result none = find(areal, "low", "rain_mean", 0, 0);
+    assert_true(isnan(none.value) && none.coverage == 0.0 && none.cause[0] != '\0');
+    add_constant(areal, 0, 6.0);
+    struct areal_result half = find(areal, "half", "rain_mean", 0, 0);
+    assert_true(isnan(half.value) && fabs(half.coverage - 0.5) < 1e-12);
+    struct areal_result far = find(areal, "far", "rain_max", 1800, 1200);
+    assert_true(isnan(far.value) && far.coverage == 0.0);
+    assert_string_equal(far.cause, "area outside the grid");
+    areal_destroy(areal);
+}
+
+static void negative_rates_and_bad_options_are_refused(void **state) {
+    (void)state;
+    struct areal *areal = NULL;
+    struct err err = {.code = 0};
+    double frame[CELLS] = {0.0};
+    assert_int_equal(areal_create(env, grid, &areas, &options, &areal, NULL), 0);
+    frame[6] = -0.5;
+    assert_int_equal(areal_add(areal, 0, frame, &err), ERR_RANGE);
+    assert_non_null(strstr(err.text, "-0.5 mm h-1 at row 1, column 2"));
+    areal_destroy(areal);
+    struct areal_options bad[5];
+    for (size_t i = 0; i < 5; i++) {
+        bad[i] = options;
+    }
+    bad[0].step_s = 0;
+    bad[1].window_s[0] = 900;
+    bad[2].window_s[1] = 1800;
+    bad[3].lead_s = 100;
+    bad[4].min_coverage = NAN;
+    for (size_t i = 0; i < 5; i++) {
+        areal = NULL;
+        assert_int_equal(areal_create(env, grid, &areas, &bad[i], &areal, &err), ERR_INVALID);
+        assert_null(areal);
+    }
+}
+
+/* Runs in a child: the number of the first thing that the cage let through, 0 when it held. */
+static int try_to_break_out(const char *writable, int open_fd) {
+    static const struct sandbox_limits limits = {
+        .memory_bytes = (size_t)1 << 30, .cpu_s = 10, .file_bytes = 1000};
+    char *const arguments[] = {(char *)(uintptr_t) "true", NULL};
+    struct err err = {.code = 0};
+    if (sandbox_enter(&limits, &err) != 0) {
+        (void)dprintf(STDERR_FILENO, "%s\n", err.text);
+        return 100;
+    }
+    if (socket(AF_INET, SOCK_STREAM, 0) >= 0 || socket(AF_UNIX, SOCK_STREAM, 0) >= 0) {
+        return 1;
+    }
+    if (open(writable, O_WRONLY) >= 0 || open(writable, O_RDONLY) >= 0 ||
+        open("/etc/passwd", O_RDONLY) >= 0) {
+        return 2;
+    }
+    if (execv("/bin/true", arguments) == 0 || errno != EPERM) {
+        return 3;
+    }
+    if (fork() >= 0) {
+        return 4;
+    }
+    if (mmap(NULL, 4096, PROT_READ | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) != MAP_FAILED) {
+        return 5;
+    }
+    if (unlink(writable) == 0 || rename(writable, "/tmp/x") == 0 || kill(getppid(), 0) == 0) {
+        return 6;
+    }
+    /* what it must still be able to do */
+    void *memory = malloc(1 << 20);
+    if (memory == NULL || write(open_fd, "x", 1) != 1) {
+        return 7;
+    }
+    free(memory);
+    return 0;
+}
+
+static void the_cage_blocks_files_network_and_programs(void **state) {
+    (void)state;
+    char path[300];
+    (void)snprintf(path, sizeof path, "%s/test-sandbox-XXXXXX", CANHBAO_BINARY_DIR);
+    int fd = mkstemp(path);
+    assert_true(fd >= 0);
+    pid_t child = fork();
+    assert_true(child >= 0);
+    if (child == 0) {
+        _exit(try_to_break_out(path, fd));
+    }
+    int status = 0;
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_true(WIFEXITED(status));
+    assert_int_equal(WEXITSTATUS(status), 0);
+    assert_int_equal(access(path, F_OK), 0);
+    (void)close(fd);
+    assert_int_equal(unlink(path), 0);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(means_are_weighted_by_ground_area),
+        cmocka_unit_test(windows_leave_gaps_out_and_tell_the_coverage),
+        cmocka_unit_test(places_without_data_are_unknown_with_a_cause),
+        cmocka_unit_test(negative_rates_and_bad_options_are_refused),
+        cmocka_unit_test(the_cage_blocks_files_network_and_programs),
+    };
+    return cmocka_run_group_tests(tests, setup, teardown);
+}
