@@ -7,7 +7,7 @@
 
 #include "models/grid/geo.h"
 
-static const double chord_tolerance = 1e-8; /* of a cell */
+static const double chord_tolerance = 2e-9; /* of a cell */
 static const double fraction_min = 1e-12;   /* what rounding leaves where nothing is covered */
 enum { DEPTH_MAX = 20 };
 

@@ -2,7 +2,7 @@
  *
  * Polygons are GeoJSON (RFC 7946): Polygon or MultiPolygon with holes, longitude and latitude on
  * WGS 84, edges straight in longitude and latitude. Edges are densified until the projected chord
- * leaves the true line by less than 1e-8 of a cell; the share is then the exact polygon-cell
+ * leaves the true line by less than 2e-9 of a cell; the share is then the exact polygon-cell
  * intersection in grid coordinates (signed trapezoids along the edges; curvilinear grids by
  * clipping against each cell).
  * Thread rule: pure functions; the caller keeps (caches) masks. */
