@@ -211,8 +211,8 @@ static const struct option product_rows[] = {
      .help = "No newer file for so long raises a condition.", P(stale_after_us)},
     {"deadline", OPTION_DURATION, "60 s", .min = 1, .max = 3600,
      .help = "Of one run; it is killed afterwards.", P(deadline_us)},
-    {"memory_bytes", OPTION_INT, "536870912", .min = 67108864, .max = 68719476736,
-     .help = "Of one run.", P(memory_bytes)},
+    {"memory_bytes", OPTION_INT, "2147483648", .min = 67108864, .max = 68719476736,
+     .help = "Address space of one run.", P(memory_bytes)},
     {"provisional", OPTION_BOOL, "false", .help = "The input is simulated or an assumption.",
      P(provisional)},
 };

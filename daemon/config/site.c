@@ -281,6 +281,16 @@ static void check_product_times(struct loader *loader, const struct yaml_node *m
         yaml_error(errors, yaml_member(map, "leads"), "%u leads; areal gives 0 s and one more",
                    (unsigned)product->lead_count);
     }
+    int64_t longest_us =
+        product->window_count > 0 ? product->windows_us[product->window_count - 1] : 0;
+    if (product->period_us > 0 && longest_us / product->period_us > SITE_WINDOW_FILES_MAX) {
+        yaml_error(errors, yaml_member(map, "windows"),
+                   "the longest window has %lld files; at most %d are read by one run",
+                   (long long)(longest_us / product->period_us), SITE_WINDOW_FILES_MAX);
+    }
+    if (loader->site->area_count == 0) {
+        yaml_error(errors, map, "the site has no areas, over which the model could average");
+    }
     const struct yaml_node *period = yaml_member(map, "period");
     if (period != NULL && product->period_us % 1000000 != 0) {
         yaml_error(errors, period, "'%s' is no whole number of seconds", period->text);

@@ -38,7 +38,8 @@ enum {
     SITE_RULES_MAX = 1024,
     SITE_PRODUCTS_MAX = 32,
     SITE_WINDOWS_MAX = 8,
-    SITE_FILES_MAX = 20000 /* of one folder */
+    SITE_WINDOW_FILES_MAX = 990, /* of a product's longest window; jobs.h takes 1000 with spare */
+    SITE_FILES_MAX = 20000       /* of one folder */
 };
 
 enum site_security { SECURITY_PLAINTEXT, SECURITY_SSL, SECURITY_SASL_PLAINTEXT, SECURITY_SASL_SSL };

@@ -141,6 +141,12 @@ static const struct bad bads[] = {
      NULL},
     {main_file, "windows: [1 h, 3 h]", "windows: |[1 h, 182 min]",
      "entry 2 is no multiple of the period", NULL},
+    {main_file, "windows: [1 h, 3 h]", "windows: |[1 h, 20 d]", "the longest window has 5760 files",
+     NULL},
+    {main_file,
+     "areas:\n  - id: lv-alpha\n    name: {vi: lưu vực Alpha, en: Alpha catchment}\n"
+     "    file: areas/lv-alpha.geojson\n    provisional: true\nproducts:\n  - id",
+     "products:\n  - |id", "the site has no areas", NULL},
     {main_file, "model: areal", "model: |aerial", "the model 'aerial' is unknown", NULL},
     {main_file, "site:\n  id: minimal", "kafka: {brokers: |kafka}\nsite:\n  id: minimal",
      "'kafka' is no broker; expected HOST:PORT", NULL},
