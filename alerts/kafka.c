@@ -377,13 +377,13 @@ static int produce(struct kafka *kafka, const struct kafka_message *message, uin
     rd_kafka_headers_t *headers = make_headers(message);
     if (!headers)
         return ERR_BUSY;
-    rd_kafka_resp_err_t code =
-        rd_kafka_producev(kafka->producer, RD_KAFKA_V_TOPIC(kafka->topics[message->topic]),
-                          RD_KAFKA_V_KEY(message->key, strlen(message->key)),
-                          /* the library only reads it */
-                          RD_KAFKA_V_VALUE((void *)(uintptr_t)message->body, message->body_len),
-                          RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY), RD_KAFKA_V_HEADERS(headers),
-                          RD_KAFKA_V_OPAQUE((void *)(uintptr_t)token), RD_KAFKA_V_END);
+    rd_kafka_resp_err_t code = __extension__ rd_kafka_producev(
+        kafka->producer, RD_KAFKA_V_TOPIC(kafka->topics[message->topic]),
+        RD_KAFKA_V_KEY(message->key, strlen(message->key)),
+        /* the library only reads it */
+        RD_KAFKA_V_VALUE((void *)(uintptr_t)message->body, message->body_len),
+        RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY), RD_KAFKA_V_HEADERS(headers),
+        RD_KAFKA_V_OPAQUE((void *)(uintptr_t)token), RD_KAFKA_V_END);
     if (code == RD_KAFKA_RESP_ERR_NO_ERROR)
         return 0;
     rd_kafka_headers_destroy(headers); /* not taken over on failure */

@@ -57,7 +57,8 @@ static const int not_there[] = {
     SCMP_SYS(stat), SCMP_SYS(lstat),  SCMP_SYS(faccessat2),
 };
 
-static int set_limit(int resource, rlim_t value, const char *name, struct err *ret_err) {
+static int set_limit(__rlimit_resource_t resource, rlim_t value, const char *name,
+                     struct err *ret_err) {
     struct rlimit limit;
     if (getrlimit(resource, &limit) != 0) {
         return err_set(ret_err, ERR_UNSUPPORTED, "no limit %s: %s", name, strerror(errno));
