@@ -21,9 +21,9 @@ static const struct model *const table[] = {
     &model_calibrate,
     &model_landslide,
     &model_nowcast,
+    &model_hindcast,
     &model_areal,
     NULL,
-    &model_gr, &model_route, &model_nowcast, &model_hindcast, NULL,
 };
 // clang-format on
 
