@@ -52,7 +52,7 @@ class Faults(unittest.TestCase):
         self.assertEqual(self.sim.lines("faults"), [])
 
     def test_silence(self):
-        with self.play("kind: silence, to: +2 s") as connection:
+        with self.play("kind: silence, to: +4 s") as connection:
             ask(connection)
             connection.settimeout(0.3)
             with self.assertRaises(socket.timeout):
@@ -130,7 +130,7 @@ class Faults(unittest.TestCase):
             self.applied("fin")
 
     def test_refuse(self):
-        with self.play("kind: refuse, from: +1 s, to: +3 s") as connection:
+        with self.play("kind: refuse, from: +3 s, to: +6 s") as connection:
             ask(connection)
             harness.read_exactly(connection, 15)
             with self.assertRaises(ConnectionResetError):  # open connections are cut
@@ -156,7 +156,7 @@ class Faults(unittest.TestCase):
                          [(None, None, "nan")] * 2)
 
     def test_stuck(self):
-        with self.play("kind: stuck, point: stage, to: +2 s") as connection:
+        with self.play("kind: stuck, point: stage, to: +4 s") as connection:
             seen = set()
             for n in range(20):
                 ask(connection, n)
