@@ -443,8 +443,21 @@ static void adapt_alarm(struct alarm *alarm, const struct rule *rule, uint8_t de
     }
     if (alarm->level > 0) {
         alarm->level = level;
-        alarm->highest_level = level > alarm->highest_level ? level : alarm->highest_level;
     }
+    uint8_t top = (uint8_t)rule->scale.level_count;
+    alarm->highest_level = level > alarm->highest_level ? level : alarm->highest_level;
+    alarm->highest_level = top < alarm->highest_level ? top : alarm->highest_level;
+    alarm->acknowledged_level = top < alarm->acknowledged_level ? top : alarm->acknowledged_level;
+}
+
+static bool fits(const struct alarm *alarm, const struct rule *rule) {
+    bool taken = alarm->level == 0;
+    for (uint32_t n = 0; n < rule->level_count; n++) {
+        taken = taken ||
+                ((alarm->defined_mask & (1U << n)) != 0 && rule->levels[n].level == alarm->level);
+    }
+    return taken && alarm->highest_level <= rule->scale.level_count &&
+           alarm->acknowledged_level <= rule->scale.level_count;
 }
 
 static void load_alarm(const struct load *load) {
@@ -470,7 +483,8 @@ static void load_alarm(const struct load *load) {
     entry->alarm = saved;
     entry->due_us = due_us;
     memcpy(entry->event_id, id, sizeof id);
-    if (strcmp(revision, entry->rule->revision) != 0 || saved.defined_mask != defined_mask) {
+    if (strcmp(revision, entry->rule->revision) != 0 || saved.defined_mask != defined_mask ||
+        !fits(&saved, entry->rule)) {
         adapt_alarm(&entry->alarm, entry->rule, defined_mask);
         entry->due_us = INT64_MIN;
     }
