@@ -711,7 +711,13 @@ static int run(int argc, char **argv) {
     if (result != 0) {
         fprintf(stderr, "areal: %s\n", err.text);
     }
+    bool worker = command.worker;
     finish(&command);
+    if (worker) {
+        /* No exit handlers: what the libraries (and LeakSanitizer) do there needs calls that the
+         * cage forbids, and everything is written. */
+        _exit(exit_of(result));
+    }
     return exit_of(result);
 }
 
