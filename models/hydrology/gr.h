@@ -19,7 +19,8 @@
 #include "daemon/base/err.h"
 
 enum gr_step_length { GR_DAILY, GR_HOURLY };
-enum { GR_UH1_MAX = 480, GR_UH2_MAX = 960 };
+/* GR_UH_ROOM zeros follow the ordinates in use, for the blocks in which a step works. */
+enum { GR_UH1_MAX = 480, GR_UH2_MAX = 960, GR_UH_ROOM = 4 };
 
 struct gr_parameters {
     double x1_mm; /* capacity of the production store, > 0 */
@@ -32,19 +33,22 @@ struct gr {
     struct gr_parameters parameters;
     enum gr_step_length step;
     double percolation; /* (9/4)^4 or (21/4)^4 */
-    double split9;      /* 0.9, or the single-precision 0.9 */
+    double per_x1;      /* reciprocals, because divisions are what a step waits for */
+    double per_x3;
+    double per_percolation;
+    double split9; /* 0.9, or the single-precision 0.9 */
     double split1;
     int n1; /* ordinates in use */
     int n2;
-    double uh1[GR_UH1_MAX]; /* shares, sum 1 */
-    double uh2[GR_UH2_MAX];
+    double uh1[GR_UH1_MAX + GR_UH_ROOM]; /* shares, sum 1 */
+    double uh2[GR_UH2_MAX + GR_UH_ROOM];
 };
 
 struct gr_state {
     double production_mm;
     double routing_mm;
-    double uh1_mm[GR_UH1_MAX]; /* water on its way; [0] leaves with the next step */
-    double uh2_mm[GR_UH2_MAX];
+    double uh1_mm[GR_UH1_MAX + GR_UH_ROOM]; /* water on its way; [0] leaves with the next step */
+    double uh2_mm[GR_UH2_MAX + GR_UH_ROOM];
 };
 
 /* The water of one step, mm: p - evaporation + exchange - runoff = change of gr_stored_mm(). */

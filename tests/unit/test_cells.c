@@ -8,7 +8,7 @@
 
 #include <cmocka.h>
 
-#include "models/hydrology/crest.h"
+#include "models/hydrology/crest_grid.h"
 #include "models/hydrology/hbv.h"
 
 static double next_random(uint32_t *seed) {
@@ -117,10 +117,66 @@ static void test_hbv_snow_waits_for_warmth(void **state) {
     assert_int_equal(hbv_init(&hbv, 0.25, &hbv_usual, NULL), ERR_RANGE);
 }
 
+/* CREST and the wave together: all the rain is evaporated, stored or gone, and a cell without rain
+ * makes what lies below it unknown, not dry. */
+static void test_grid_closes_and_shows_the_unknown(void **state) {
+    (void)state;
+    enum { CELLS = 3000, STEPS = 300 };
+    static int32_t downstream[CELLS];
+    static struct kinematic_reach reaches[CELLS];
+    static struct crest_parameters parameters[CELLS];
+    static double area[CELLS], water[CELLS], lateral[CELLS], evaporated[CELLS], rain[CELLS],
+        potential[CELLS];
+    uint32_t seed = 4;
+    struct network *network = NULL;
+    struct kinematic *kinematic = NULL;
+    for (int i = 0; i < CELLS; i++) {
+        int next = i + 1 + (int)(30 * next_random(&seed));
+        downstream[i] = next < CELLS ? next : NETWORK_OUTLET;
+        reaches[i] = (struct kinematic_reach){500, 5, 0.01, 0.05};
+        parameters[i] = (struct crest_parameters){80 + 50 * next_random(&seed), 0.4, 0.05, 1, 3};
+        area[i] = 250000;
+        water[i] = 30;
+    }
+    assert_int_equal(network_create(CELLS, downstream, NULL, &network, NULL), 0);
+    assert_int_equal(kinematic_create(network, reaches, &kinematic, NULL), 0);
+    struct crest_grid grid = {kinematic, parameters, area, water, lateral, evaporated};
+    double in = 0, out = 0;
+    for (int s = 0; s < STEPS; s++) {
+        for (int i = 0; i < CELLS; i++) {
+            rain[i] = s % 60 < 10 ? 15 * next_random(&seed) : 0;
+            potential[i] = 0.2;
+            in += rain[i] * 1e-3 * area[i];
+        }
+        crest_grid_step(&grid, 1800, rain, potential, 2);
+        for (int i = 0; i < CELLS; i++) {
+            out += evaporated[i] * 1e-3 * area[i];
+        }
+        out += kinematic_outlet_m3_s(kinematic) * 1800;
+    }
+    double stored = kinematic_stored_m3(kinematic);
+    for (int i = 0; i < CELLS; i++) {
+        stored += (water[i] - 30) * 1e-3 * area[i];
+    }
+    assert_true(fabs(in - out - stored) < 1e-11 * in);
+    rain[17] = NAN;
+    crest_grid_step(&grid, 1800, rain, potential, 2);
+    for (int p = 0; p < CELLS; p++) {
+        int below = 17;
+        while (below >= 0 && below != p) {
+            below = network->downstream[below];
+        }
+        assert_int_equal(kinematic->mark[p] == KINEMATIC_MISSING, below == p);
+    }
+    kinematic_destroy(kinematic);
+    network_destroy(network);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_crest_conserves_and_stays_in_bounds),
         cmocka_unit_test(test_crest_known_cases),
+        cmocka_unit_test(test_grid_closes_and_shows_the_unknown),
         cmocka_unit_test(test_hbv_conserves),
         cmocka_unit_test(test_hbv_snow_waits_for_warmth),
     };

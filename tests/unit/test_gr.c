@@ -88,6 +88,31 @@ static void test_steady_state_and_hydrographs(void **state) {
     }
 }
 
+/* The longest hydrographs, and a copy into memory that held something else. */
+static void test_longest_and_copied(void **state) {
+    (void)state;
+    static struct gr gr;
+    static struct gr_state s, copy;
+    static const double bases[] = {480, 479.5, 1, 2.5, 4, 5};
+    for (size_t k = 0; k < sizeof bases / sizeof *bases; k++) {
+        struct gr_parameters p = {300, 0, 90, bases[k]};
+        assert_int_equal(gr_init(&gr, GR_HOURLY, &p, false, NULL), 0);
+        gr_state_start(&gr, &s);
+        memset(&copy, 0x41, sizeof copy);
+        gr_state_copy(&gr, &copy, &s);
+        for (int i = 0; i < 3000; i++) {
+            double rain = i % 7 == 0 ? 9 : 0;
+            assert_true(gr_step(&gr, &s, rain, 0.1, NULL) == gr_step(&gr, &copy, rain, 0.1, NULL));
+        }
+        for (int i = gr.n1 - 1; i < gr.n1 + GR_UH_ROOM; i++) {
+            assert_true(s.uh1_mm[i] == 0);
+        }
+        for (int i = gr.n2 - 1; i < gr.n2 + GR_UH_ROOM; i++) {
+            assert_true(s.uh2_mm[i] == 0);
+        }
+    }
+}
+
 static void test_refuses_parameters(void **state) {
     (void)state;
     static struct gr gr;
@@ -186,6 +211,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_every_step_conserves_water),
         cmocka_unit_test(test_steady_state_and_hydrographs),
+        cmocka_unit_test(test_longest_and_copied),
         cmocka_unit_test(test_refuses_parameters),
         cmocka_unit_test(test_restart_gives_the_same_bits),
         cmocka_unit_test(test_a_gap_is_unknown_then_recovers),
