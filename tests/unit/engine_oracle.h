@@ -1,0 +1,570 @@
+/* A naive oracle of the rules "flood" and "fast" of engine_fixture.h, and a judge that holds what
+ * an engine showed against it and against written invariants. Everything is derived anew from the
+ * whole history of a sequence; none of the engine's code is used. */
+#ifndef CANHBAO_TESTS_ENGINE_ORACLE_H
+#define CANHBAO_TESTS_ENGINE_ORACLE_H
+
+#include "tests/unit/engine_fixture.h"
+
+enum { STEPS_MAX = 24, EVENTS_MAX = 16, ALARMS = 2, LEVELS = 3 };
+
+/* ---- what the judge is shown ---- */
+
+struct seen_alarm {
+    uint8_t level;
+    bool assessed;
+    enum knowledge knowledge;
+    enum annunciation annunciation;
+    uint8_t acknowledged_level;
+    bool shelved, out_of_service;
+    int64_t shelved_until_us, out_until_us;
+    uint64_t revision;
+    enum publication publication;
+    int64_t expires_us;
+};
+
+struct seen_event {
+    int alarm;
+    char id[ID_TEXT_SIZE];
+    enum event_kind kind;
+    uint32_t what;
+    uint64_t sequence;
+    uint8_t previous_level, level;
+};
+
+struct seen {
+    int event_count;
+    struct seen_event events[EVENTS_MAX];
+    struct seen_alarm alarms[ALARMS];
+    int replies, reply_code;
+};
+
+/* ---- the oracle ---- */
+
+struct sample {
+    int64_t at_us;
+    double value;
+    bool good; /* not suspect, not simulated */
+};
+
+struct log_entry { /* one look of one alarm */
+    int64_t now_us;
+    int verdict[LEVELS]; /* 1 true, 0 false, -1 unknown, as taken then (held or not) */
+    enum knowledge knowledge[LEVELS];
+    int64_t observed_us[LEVELS];
+    int level_before, level_after;
+    bool raised, out_of_service;
+};
+
+struct oracle_alarm {
+    int levels;
+    int64_t on_delay_us[LEVELS], off_delay_us[LEVELS];
+    bool fresh_only;
+    int log_count;
+    struct log_entry log[2 * STEPS_MAX];
+    int level;
+    bool assessed;
+    enum knowledge knowledge;
+    enum annunciation annunciation;
+    int acknowledged;
+    int64_t raised_on_us;
+    bool shelved, out_of_service;
+    int64_t shelved_until_us, out_until_us;
+    int64_t reset_off_at; /* log index from which off-delays count (out of service resets) */
+};
+
+struct oracle {
+    int sample_count;
+    struct sample samples[STEPS_MAX];
+    bool has_model;
+    int64_t model_at_us;
+    double model_value;
+    bool model_simulated;
+    struct oracle_alarm alarms[ALARMS];
+    uint64_t place_sequence[ALARMS];
+    struct seen_alarm last[ALARMS];
+    char ids[STEPS_MAX * 3][ID_TEXT_SIZE];
+    int id_count;
+};
+
+struct opinion {
+    int verdict;
+    enum knowledge knowledge;
+    int64_t observed_us;
+};
+
+static inline struct opinion opinion_of(double value, enum knowledge knowledge, int64_t observed_us,
+                                        double threshold) {
+    struct opinion opinion = {-1, knowledge, observed_us};
+    if (knowledge == KNOWLEDGE_FRESH) {
+        opinion.verdict = value >= threshold;
+    } else if (knowledge == KNOWLEDGE_DOUBTFUL && value >= threshold) {
+        opinion.verdict = 1;
+    }
+    return opinion;
+}
+
+static inline struct opinion flood_opinion(const struct oracle *oracle, int64_t now_us, int level,
+                                           bool held) {
+    double threshold = 2.0 * (level + 1) - (held ? 0.5 : 0);
+    if (oracle->sample_count == 0) {
+        return (struct opinion){-1, KNOWLEDGE_UNKNOWN, 0};
+    }
+    const struct sample *newest = &oracle->samples[oracle->sample_count - 1];
+    if (now_us - newest->at_us > 180 * SEC) {
+        return (struct opinion){-1, KNOWLEDGE_STALE, newest->at_us};
+    }
+    return opinion_of(newest->value, newest->good ? KNOWLEDGE_FRESH : KNOWLEDGE_DOUBTFUL,
+                      newest->at_us, threshold);
+}
+
+static inline struct opinion rise_opinion(const struct oracle *oracle, int64_t now_us,
+                                          double threshold) {
+    int n = oracle->sample_count;
+    if (n == 0) {
+        return (struct opinion){-1, KNOWLEDGE_UNKNOWN, 0};
+    }
+    const struct sample *newest = &oracle->samples[n - 1];
+    if (now_us - newest->at_us > 180 * SEC) {
+        return (struct opinion){-1, KNOWLEDGE_STALE, newest->at_us};
+    }
+    const struct sample *reference = NULL;
+    bool whole = false;
+    for (int i = n - 2; i >= 0; i--) {
+        int64_t back_us = newest->at_us - oracle->samples[i].at_us;
+        if (back_us > 11 * MIN) {
+            break; /* window 10 min, tolerance a tenth of it */
+        }
+        reference = &oracle->samples[i];
+        if (back_us >= 10 * MIN) {
+            whole = true;
+            break;
+        }
+    }
+    if (reference == NULL) {
+        return (struct opinion){-1, KNOWLEDGE_UNKNOWN, newest->at_us};
+    }
+    double rise = newest->value - reference->value;
+    bool good = newest->good && reference->good;
+    if (!whole) {
+        if (rise >= threshold) {
+            return (struct opinion){1, good ? KNOWLEDGE_FRESH : KNOWLEDGE_DOUBTFUL, newest->at_us};
+        }
+        return (struct opinion){-1, KNOWLEDGE_UNKNOWN, newest->at_us};
+    }
+    return opinion_of(rise, good ? KNOWLEDGE_FRESH : KNOWLEDGE_DOUBTFUL, newest->at_us, threshold);
+}
+
+static inline struct opinion model_opinion(const struct oracle *oracle, int64_t now_us,
+                                           double threshold) {
+    if (!oracle->has_model) {
+        return (struct opinion){-1, KNOWLEDGE_UNKNOWN, 0};
+    }
+    if (now_us - oracle->model_at_us > 10 * MIN) {
+        return (struct opinion){-1, KNOWLEDGE_STALE, oracle->model_at_us};
+    }
+    if (isnan(oracle->model_value)) {
+        return (struct opinion){-1, KNOWLEDGE_UNKNOWN, oracle->model_at_us};
+    }
+    return opinion_of(oracle->model_value,
+                      oracle->model_simulated ? KNOWLEDGE_DOUBTFUL : KNOWLEDGE_FRESH,
+                      oracle->model_at_us, threshold);
+}
+
+static inline struct opinion fast_opinion(const struct oracle *oracle, int64_t now_us, bool held) {
+    struct opinion a = rise_opinion(oracle, now_us, held ? 2 : 3);
+    struct opinion b = model_opinion(oracle, now_us, held ? 4 : 5);
+    int64_t later_us = a.observed_us > b.observed_us ? a.observed_us : b.observed_us;
+    if (a.verdict == b.verdict) {
+        bool take_b = a.verdict == 1 ? b.knowledge < a.knowledge : b.knowledge > a.knowledge;
+        struct opinion both = take_b ? b : a;
+        both.observed_us = later_us;
+        return both;
+    }
+    if (a.verdict == 1 || b.verdict == 1) {
+        return a.verdict == 1 ? a : b;
+    }
+    return a.verdict == -1 ? a : b;
+}
+
+/* Since when has `level` been true without a false in between, by the looks before this one? */
+static inline bool on_delay_over(const struct oracle_alarm *alarm, int level) {
+    const struct log_entry *now = &alarm->log[alarm->log_count - 1];
+    int64_t since_us = now->now_us;
+    for (int i = alarm->log_count - 1; i >= 0; i--) {
+        const struct log_entry *entry = &alarm->log[i];
+        bool over = i < alarm->log_count - 1 && entry->level_after > level;
+        if (entry->verdict[level] == 0 || entry->level_before > level || over) {
+            break;
+        }
+        bool counts = entry->verdict[level] == 1 &&
+                      (!alarm->fresh_only || entry->knowledge[level] == KNOWLEDGE_FRESH);
+        if (counts) {
+            since_us = entry->now_us;
+        }
+    }
+    return now->now_us - since_us >= alarm->on_delay_us[level];
+}
+
+static inline bool speaks_against(const struct oracle_alarm *alarm, const struct log_entry *entry,
+                                  int level) {
+    return entry->verdict[level] == 0 && entry->knowledge[level] == KNOWLEDGE_FRESH &&
+           entry->observed_us[level] > alarm->raised_on_us && !entry->out_of_service &&
+           !entry->raised && entry->level_before > level;
+}
+
+static inline bool off_delay_over(const struct oracle_alarm *alarm, int level) {
+    const struct log_entry *now = &alarm->log[alarm->log_count - 1];
+    if (!speaks_against(alarm, now, level)) {
+        return false;
+    }
+    int64_t since_us = now->observed_us[level];
+    for (int i = alarm->log_count - 2; i >= alarm->reset_off_at; i--) {
+        if (!speaks_against(alarm, &alarm->log[i], level)) {
+            break;
+        }
+        since_us = alarm->log[i].observed_us[level];
+    }
+    return now->observed_us[level] - since_us >= alarm->off_delay_us[level];
+}
+
+static inline void oracle_lower(struct oracle_alarm *alarm) {
+    int target = alarm->level;
+    while (target > 0 && off_delay_over(alarm, target - 1)) {
+        target--;
+    }
+    if (target < alarm->level) {
+        alarm->level = target;
+        if (target == 0) {
+            alarm->annunciation = alarm->annunciation == ANNUNCIATION_UNACKNOWLEDGED
+                                      ? ANNUNCIATION_RETURNED_UNACKNOWLEDGED
+                                  : alarm->annunciation == ANNUNCIATION_ACKNOWLEDGED
+                                      ? ANNUNCIATION_NORMAL
+                                      : alarm->annunciation;
+        }
+    }
+}
+
+static inline void oracle_know(struct oracle_alarm *alarm, const struct log_entry *entry) {
+    alarm->knowledge = KNOWLEDGE_FRESH;
+    bool all_false = true;
+    for (int level = alarm->levels - 1; level >= 0; level--) {
+        all_false = all_false && entry->verdict[level] == 0;
+        if (entry->verdict[level] != 0 && entry->knowledge[level] > alarm->knowledge) {
+            alarm->knowledge = entry->knowledge[level];
+        }
+        if (entry->verdict[level] == 1) {
+            break;
+        }
+    }
+    if (entry->out_of_service) {
+        alarm->knowledge = KNOWLEDGE_UNKNOWN;
+    } else if (all_false) {
+        alarm->assessed = true;
+    }
+}
+
+static inline void oracle_look(struct oracle *oracle, int index, int64_t now_us) {
+    struct oracle_alarm *alarm = &oracle->alarms[index];
+    if (alarm->shelved && now_us >= alarm->shelved_until_us) {
+        alarm->shelved = false;
+    }
+    if (alarm->out_of_service && now_us >= alarm->out_until_us) {
+        alarm->out_of_service = false;
+    }
+    struct log_entry *entry = &alarm->log[alarm->log_count++];
+    *entry = (struct log_entry){
+        .now_us = now_us, .level_before = alarm->level, .out_of_service = alarm->out_of_service};
+    for (int level = 0; level < alarm->levels; level++) {
+        bool held = alarm->level > level;
+        struct opinion opinion = index == 0 ? flood_opinion(oracle, now_us, level, held)
+                                            : fast_opinion(oracle, now_us, held);
+        entry->verdict[level] = opinion.verdict;
+        entry->knowledge[level] = opinion.knowledge;
+        entry->observed_us[level] = opinion.observed_us;
+    }
+    for (int level = alarm->levels; level > alarm->level; level--) {
+        bool usable = entry->verdict[level - 1] == 1 &&
+                      (!alarm->fresh_only || entry->knowledge[level - 1] == KNOWLEDGE_FRESH);
+        if (usable && on_delay_over(alarm, level - 1)) {
+            if (alarm->level == 0 && alarm->annunciation == ANNUNCIATION_NORMAL) {
+                alarm->acknowledged = 0;
+            }
+            alarm->level = level;
+            alarm->assessed = true;
+            entry->raised = true;
+            if (entry->observed_us[level - 1] > alarm->raised_on_us) {
+                alarm->raised_on_us = entry->observed_us[level - 1];
+            }
+            alarm->annunciation = level > alarm->acknowledged ? ANNUNCIATION_UNACKNOWLEDGED
+                                                              : ANNUNCIATION_ACKNOWLEDGED;
+            break;
+        }
+    }
+    if (!entry->raised && !alarm->out_of_service) {
+        oracle_lower(alarm);
+    }
+    entry->level_after = alarm->level;
+    oracle_know(alarm, entry);
+}
+
+/* Whether the command must be taken; applies it. */
+static inline bool oracle_command(struct oracle *oracle, const struct command *command,
+                                  int64_t now_us) {
+    int index = strcmp(command->rule, "flood") == 0 && strcmp(command->place, "gauge") == 0  ? 0
+                : strcmp(command->rule, "fast") == 0 && strcmp(command->place, "basin") == 0 ? 1
+                                                                                             : -1;
+    if (index < 0) {
+        return false;
+    }
+    struct oracle_alarm *alarm = &oracle->alarms[index];
+    int64_t lasts_us = command->until.us - START_UTC - now_us;
+    bool override_valid = command->comment[0] != '\0' && command->until.us != 0 && lasts_us > 0;
+    if (command->has_expected_revision &&
+        command->expected_revision != oracle->last[index].revision) {
+        return false;
+    }
+    switch (command->kind) {
+    case COMMAND_ACKNOWLEDGE:
+        if (alarm->annunciation == ANNUNCIATION_UNACKNOWLEDGED) {
+            alarm->annunciation = ANNUNCIATION_ACKNOWLEDGED;
+            alarm->acknowledged =
+                alarm->level > alarm->acknowledged ? alarm->level : alarm->acknowledged;
+        } else if (alarm->annunciation == ANNUNCIATION_RETURNED_UNACKNOWLEDGED) {
+            alarm->annunciation = ANNUNCIATION_NORMAL;
+        } else {
+            return false;
+        }
+        break;
+    case COMMAND_SHELVE:
+        if (!override_valid || lasts_us > 24 * HOUR) {
+            return false;
+        }
+        alarm->shelved = true;
+        alarm->shelved_until_us = now_us + lasts_us;
+        break;
+    case COMMAND_UNSHELVE:
+        if (!alarm->shelved) {
+            return false;
+        }
+        alarm->shelved = false;
+        break;
+    case COMMAND_OUT_OF_SERVICE:
+        if (!override_valid || lasts_us > 30 * 24 * HOUR) {
+            return false;
+        }
+        alarm->out_of_service = true;
+        alarm->out_until_us = now_us + lasts_us;
+        alarm->reset_off_at = alarm->log_count;
+        break;
+    case COMMAND_IN_SERVICE:
+        if (!alarm->out_of_service) {
+            return false;
+        }
+        alarm->out_of_service = false;
+        break;
+    case COMMAND_COMMENT:
+        if (command->comment[0] == '\0') {
+            return false;
+        }
+        break;
+    case COMMAND_RESEND_STATE:
+    case COMMAND_KIND_COUNT:
+        return false;
+    }
+    oracle_look(oracle, index, now_us);
+    return true;
+}
+
+static inline void oracle_init(struct oracle *oracle) {
+    memset(oracle, 0, sizeof *oracle);
+    oracle->alarms[0] = (struct oracle_alarm){.levels = 3,
+                                              .on_delay_us = {0, 2 * MIN, 0},
+                                              .off_delay_us = {2 * MIN, 2 * MIN, 2 * MIN},
+                                              .knowledge = KNOWLEDGE_UNKNOWN};
+    oracle->alarms[1] =
+        (struct oracle_alarm){.levels = 1, .fresh_only = true, .knowledge = KNOWLEDGE_UNKNOWN};
+    for (int i = 0; i < ALARMS; i++) {
+        oracle->last[i].knowledge = KNOWLEDGE_UNKNOWN;
+    }
+}
+
+/* Takes one input; says whether a command must be accepted. */
+static inline bool oracle_step(struct oracle *oracle, const struct engine_input *input) {
+    int64_t now_us = input->now.mono.us;
+    bool accepted = false;
+    if (input->kind == ENGINE_READING) {
+        const struct reading *reading = &input->as.reading;
+        bool usable = reading->status == READING_OK && isfinite(reading->value) &&
+                      reading->value >= -1 && reading->value <= 20;
+        if (usable) {
+            oracle->samples[oracle->sample_count++] =
+                (struct sample){reading->received.mono.us, reading->value,
+                                reading->value <= 10 && !input->simulated};
+        }
+    } else if (input->kind == ENGINE_MODEL_RESULT) {
+        const struct model_result *result = &input->as.model_result;
+        int64_t at_us = result->reference_time.us - START_UTC;
+        bool newer =
+            !oracle->has_model || at_us > oracle->model_at_us ||
+            (at_us == oracle->model_at_us && isnan(oracle->model_value) && isfinite(result->value));
+        if (newer) {
+            oracle->has_model = true;
+            oracle->model_at_us = at_us;
+            oracle->model_value = result->value;
+            oracle->model_simulated = input->simulated;
+        }
+    } else if (input->kind == ENGINE_COMMAND) {
+        accepted = oracle_command(oracle, &input->as.command, now_us);
+    }
+    oracle_look(oracle, 0, now_us);
+    oracle_look(oracle, 1, now_us);
+    return accepted;
+}
+
+/* ---- the judge: NULL, or what is wrong ---- */
+
+static inline const char *judge_override(const struct seen_alarm *seen,
+                                         const struct oracle_alarm *want, int64_t now_us) {
+    if (seen->shelved != want->shelved || seen->out_of_service != want->out_of_service) {
+        return "overrides differ from the oracle";
+    }
+    if ((seen->shelved && seen->shelved_until_us <= now_us) ||
+        (seen->out_of_service && seen->out_until_us <= now_us)) {
+        return "an override outlived its end";
+    }
+    return NULL;
+}
+
+static inline const char *judge_alarm(const struct oracle *oracle, int index,
+                                      const struct engine_input *input,
+                                      const struct seen_alarm *seen) {
+    const struct oracle_alarm *want = &oracle->alarms[index];
+    const struct seen_alarm *last = &oracle->last[index];
+    if (seen->level < want->level) {
+        return "level below what the evidence says";
+    }
+    if (seen->level > want->level) {
+        return "level above what the evidence says";
+    }
+    if (seen->assessed != want->assessed) {
+        return "assessed differs";
+    }
+    if (seen->knowledge != want->knowledge) {
+        return "knowledge differs";
+    }
+    if (seen->annunciation != want->annunciation) {
+        return "annunciation differs";
+    }
+    if (input->kind != ENGINE_COMMAND && seen->acknowledged_level > last->acknowledged_level) {
+        return "acknowledged without a person";
+    }
+    bool issued_too_long = seen->publication == PUBLICATION_ISSUED &&
+                           seen->expires_us <= input->now.mono.us && seen->level > 0;
+    if (issued_too_long) {
+        return "published beyond its validity";
+    }
+    int64_t validity_us = index == 0 ? 6 * HOUR : 20 * MIN;
+    if (seen->level > 0 && seen->knowledge <= KNOWLEDGE_DOUBTFUL &&
+        seen->expires_us - input->now.mono.us <= validity_us / 4) {
+        return "not renewed although the evidence stands";
+    }
+    if ((seen->level == 0) != (seen->publication == PUBLICATION_NONE)) {
+        return "publication does not fit the level";
+    }
+    return judge_override(seen, want, input->now.mono.us);
+}
+
+/* Invariant 3 on the raw inputs: what came last must be good, fresh and newer than the raise. */
+static inline const char *judge_lowered(const struct oracle *oracle, const struct seen_event *event,
+                                        int64_t now_us) {
+    if (event->alarm == 0) {
+        if (oracle->sample_count == 0) {
+            return "lowered without any evidence";
+        }
+        const struct sample *newest = &oracle->samples[oracle->sample_count - 1];
+        if (!newest->good || now_us - newest->at_us > 180 * SEC ||
+            newest->value >= 2.0 * event->previous_level - 0.5) {
+            return "lowered by evidence that cannot lower";
+        }
+    }
+    return NULL;
+}
+
+static inline const char *judge_events(struct oracle *oracle, const struct seen *seen,
+                                       const struct engine_input *input) {
+    uint64_t events_of[ALARMS] = {0};
+    for (int i = 0; i < seen->event_count; i++) {
+        const struct seen_event *event = &seen->events[i];
+        events_of[event->alarm]++;
+        if (event->sequence != ++oracle->place_sequence[event->alarm]) {
+            return "sequence of the place has a gap or goes back";
+        }
+        for (int k = 0; k < oracle->id_count; k++) {
+            if (strcmp(oracle->ids[k], event->id) == 0) {
+                return "an event id came twice";
+            }
+        }
+        strcpy(oracle->ids[oracle->id_count++], event->id);
+        if (event->what == 0) {
+            return "an event without a change";
+        }
+        if (event->kind == EVENT_EXPIRED && event->level != event->previous_level) {
+            return "an expiry moved the level";
+        }
+        if (event->level < event->previous_level) {
+            if (event->kind != EVENT_LOWERED) {
+                return "a level fell under another name";
+            }
+            const char *wrong = judge_lowered(oracle, event, input->now.mono.us);
+            if (wrong != NULL) {
+                return wrong;
+            }
+        }
+        if (event->level > event->previous_level && event->kind != EVENT_RAISED) {
+            return "a level rose under another name";
+        }
+    }
+    for (int i = 0; i < ALARMS; i++) {
+        const struct seen_alarm *now = &seen->alarms[i];
+        const struct seen_alarm *last = &oracle->last[i];
+        bool moved =
+            now->level != last->level || now->assessed != last->assessed ||
+            now->knowledge != last->knowledge || now->annunciation != last->annunciation ||
+            now->shelved != last->shelved || now->out_of_service != last->out_of_service ||
+            (now->publication == PUBLICATION_EXPIRED) != (last->publication == PUBLICATION_EXPIRED);
+        if (moved && events_of[i] == 0) {
+            return "something moved without an event";
+        }
+        if (now->revision != last->revision + events_of[i]) {
+            return "revision does not count the events";
+        }
+    }
+    return NULL;
+}
+
+static inline const char *judge(struct oracle *oracle, const struct engine_input *input,
+                                const struct seen *seen) {
+    bool accepted = oracle_step(oracle, input);
+    if (input->kind == ENGINE_COMMAND) {
+        if (seen->replies != 1) {
+            return "not exactly one reply";
+        }
+        if ((seen->reply_code == 0) != accepted) {
+            return "a command was accepted or refused wrongly";
+        }
+    } else if (seen->replies != 0) {
+        return "a reply without a command";
+    }
+    for (int i = 0; i < ALARMS; i++) {
+        const char *wrong = judge_alarm(oracle, i, input, &seen->alarms[i]);
+        if (wrong != NULL) {
+            return wrong;
+        }
+    }
+    const char *wrong = judge_events(oracle, seen, input);
+    memcpy(oracle->last, seen->alarms, sizeof oracle->last);
+    return wrong;
+}
+
+#endif
