@@ -574,17 +574,96 @@ static void test_snapshot_is_the_state(void **state) {
     struct bytes first = {0};
     struct bytes second = {0};
     run_a_while();
+    struct alarm flood = *view_of("flood").alarm;
     save(&first);
     engine = engine_destroy(engine);
     create();
     struct vanished vanished = {0};
     assert_int_equal(engine_load(engine, first.data, first.length, on_vanished, &vanished), 0);
     assert_int_equal(vanished.alarms + vanished.points, 0);
+    /* What only shows much later, said here one by one. */
+    const struct alarm *loaded = view_of("flood").alarm;
+    assert_true(flood.raised_on.mono.us > 0);
+    assert_int_equal(loaded->raised_on.mono.us, flood.raised_on.mono.us);
+    assert_int_equal(loaded->raised_on.utc.us, flood.raised_on.utc.us);
+    assert_int_equal(loaded->episode_start.us, flood.episode_start.us);
+    assert_string_equal(loaded->acknowledged_by, flood.acknowledged_by);
     save(&second);
     assert_int_equal(first.length, second.length);
     assert_memory_equal(first.data, second.data, first.length);
     bytes_finish(&first);
     bytes_finish(&second);
+}
+
+static void restart(void) {
+    struct bytes bytes = {0};
+    save(&bytes);
+    engine = engine_destroy(engine);
+    create();
+    assert_int_equal(engine_load(engine, bytes.data, bytes.length, NULL, NULL), 0);
+    bytes_finish(&bytes);
+}
+
+/* What a consumer sees of one reading: its flags, the flags of the one before, the events. */
+static void note(struct bytes *seen, int *events_seen) {
+    bytes_put_u8(seen, (uint8_t)last_reading.flag);
+    bytes_put_u32(seen, (uint32_t)(last_reading.suspect_tests | last_reading.fail_tests << 8));
+    bytes_put_u32(seen, (uint32_t)worse_count);
+    bytes_put_u64(seen, worse_reading.seq);
+    for (; *events_seen < event_count; (*events_seen)++) {
+        bytes_put_text(seen, events[*events_seen % EVENTS_MAX].id);
+    }
+    bytes_put_double(seen, view_of("rain").indicators[0].value);
+    bytes_put_double(seen, view_of("fast").indicators[0].value);
+}
+
+static void run_with_restarts(int every, struct bytes *seen) {
+    static const double stages[] = {1, 1, 9, 1, 1.1, 5, 5, 5, 5, 5, 2, 30, 2, 2.1, 7, 1};
+    struct quality_limits *limits = &fixture.points[POINT_STAGE].quality;
+    int events_seen = 0;
+    double total = 0;
+    limits->spike_suspect = 1;
+    limits->spike_fail = 3;
+    limits->rate_max_per_s = 0.05;
+    limits->flat_epsilon = 0.001;
+    limits->flat_suspect_us = 2 * MIN;
+    limits->gap_us = 4 * MIN;
+    fixture.points[POINT_RAIN].quality.spike_fail = 20;
+    number = 0;
+    event_count = worse_count = 0;
+    memset(&worse_reading, 0, sizeof worse_reading);
+    engine = engine_destroy(engine);
+    create();
+    for (int i = 0; i < 200; i++) {
+        int64_t now_us = (i + i / 30 * 7) * MIN;
+        read_at(now_us, POINT_STAGE, stages[i % 16]);
+        note(seen, &events_seen);
+        if (every > 0 && i % every == 0) {
+            restart();
+        }
+        total += i % 4;
+        read_at(now_us + SEC, POINT_RAIN, total + (i % 25 == 13 ? 60 : 0)); /* a glitch */
+        note(seen, &events_seen);
+        if (every > 0 && i % every == 0) {
+            restart();
+        }
+    }
+}
+
+static void test_a_restart_anywhere_is_invisible(void **state) {
+    (void)state;
+    struct bytes whole = {0};
+    struct bytes parts = {0};
+    run_with_restarts(0, &whole);
+    assert_true(worse_count > 5 && event_count > 20);
+    for (int every = 1; every < 12; every += 5) {
+        bytes_clear(&parts);
+        run_with_restarts(every, &parts);
+        assert_int_equal(parts.length, whole.length);
+        assert_memory_equal(parts.data, whole.data, whole.length);
+    }
+    bytes_finish(&whole);
+    bytes_finish(&parts);
 }
 
 static void test_no_changed_byte_of_a_snapshot_is_taken(void **state) {
@@ -799,6 +878,7 @@ int main(void) {
         TEST(test_sites_that_do_not_fit_are_refused),
         TEST(test_an_ungraded_place_has_no_alarm),
         TEST(test_snapshot_is_the_state),
+        TEST(test_a_restart_anywhere_is_invisible),
         TEST(test_no_changed_byte_of_a_snapshot_is_taken),
         TEST(test_snapshots_of_nonsense_are_refused),
         TEST(test_what_vanished_is_told_and_the_rest_goes_on),
