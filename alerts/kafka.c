@@ -387,10 +387,11 @@ static int produce(struct kafka *kafka, const struct kafka_message *message, uin
     if (code == RD_KAFKA_RESP_ERR_NO_ERROR)
         return 0;
     rd_kafka_headers_destroy(headers); /* not taken over on failure */
-    if (code == RD_KAFKA_RESP_ERR__FATAL)
+    if (rd_kafka_fatal_error(kafka->producer, NULL, 0) != RD_KAFKA_RESP_ERR_NO_ERROR) {
         kafka->broken = true;
+        return ERR_CLOSED;
+    }
     return code == RD_KAFKA_RESP_ERR__QUEUE_FULL          ? ERR_BUSY
-           : code == RD_KAFKA_RESP_ERR__FATAL             ? ERR_CLOSED
            : code == RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE ? ERR_LIMIT
                                                           : ERR_INVALID;
 }
@@ -463,8 +464,8 @@ static bool take_report(struct kafka *kafka, const rd_kafka_message_t *message,
 static void take_error(struct kafka *kafka, rd_kafka_event_t *event) {
     rd_kafka_resp_err_t code = rd_kafka_event_error(event);
     char text[KAFKA_TEXT_SIZE];
-    if (code == RD_KAFKA_RESP_ERR__FATAL) {
-        (void)rd_kafka_fatal_error(kafka->producer, text, sizeof text); /* the code is _FATAL */
+    /* Asked of the producer itself: the event of a fatal error may carry the cause's code. */
+    if (rd_kafka_fatal_error(kafka->producer, text, sizeof text) != RD_KAFKA_RESP_ERR_NO_ERROR) {
         kafka->broken = true;
         note_error(kafka, text);
         return;

@@ -349,6 +349,17 @@ static void test_fatal_producer_is_rebuilt(void **state) {
     }
     consume(f, 300);
     check_order(f);
+
+    /* Noticed without anything to send, too. */
+    rd_kafka_test_fatal_error(kafka_test_handle(f->kafka),
+                              RD_KAFKA_RESP_ERR_OUT_OF_ORDER_SEQUENCE_NUMBER, "injected");
+    struct kafka_status status;
+    int64_t end = now().us + DEADLINE_S * 1000000LL;
+    do {
+        serve(f);
+        kafka_status(f->kafka, &status);
+    } while (status.builds < 5 && now().us < end);
+    assert_int_equal(status.builds, 5);
 }
 
 static void test_broker_away_and_back(void **state) {
