@@ -19,6 +19,7 @@ static const struct model *const table[] = {
     &model_update,
     &model_ffg,
     &model_calibrate,
+    &model_terrain,
     &model_landslide,
     &model_nowcast,
     &model_hindcast,

@@ -13,5 +13,6 @@ extern const struct model model_rating;
 extern const struct model model_update;
 extern const struct model model_ffg;
 extern const struct model model_calibrate;
+extern const struct model model_terrain;
 
 #endif
