@@ -376,12 +376,15 @@ json_t *view_readings(const struct view_source *source, const char *station, con
             continue;
         }
         found = true;
-        struct utc_us from = {to.us - (int64_t)limit * readings.point->period_us};
+        /* What was committed last is up to a group old, so the window is a little longer than
+         * asked. */
+        size_t rows = 2 * limit + 32;
+        struct utc_us from = {to.us - (int64_t)(limit + 2) * readings.point->period_us - 2000000};
         int result = store_point_handle(source->store, station, readings.point->id,
                                         readings.point->unit, &handle, ret_err);
         if (result == 0) {
             result =
-                store_read_readings(source->store, handle, from, to, limit, add_reading, &readings);
+                store_read_readings(source->store, handle, from, to, rows, add_reading, &readings);
         }
         if (result != 0) {
             json_decref(readings.list);

@@ -67,7 +67,10 @@ static enum MHD_Result on_request(void *ctx, struct MHD_Connection *connection, 
         return MHD_YES;
     }
     if (strcmp(method, MHD_HTTP_METHOD_GET) != 0 && strcmp(method, MHD_HTTP_METHOD_HEAD) != 0) {
-        *upload_size = 0;
+        if (*upload_size != 0) { /* a body is read and thrown away before the answer may go */
+            *upload_size = 0;
+            return MHD_YES;
+        }
         return send_error(connection, MHD_HTTP_METHOD_NOT_ALLOWED, "only GET and HEAD\n");
     }
     struct web_query query = {.connection = connection};
