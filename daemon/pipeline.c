@@ -141,10 +141,19 @@ static void on_commit_due(void *ctx) {
 
 /* ---- what the engine gives ---- */
 
-static void put_state(struct pipeline *pipeline, const struct alarm_view *view, bool publish) {
+/* Why an alarm's record is written. */
+enum state_reason {
+    STATE_CHANGED, /* an event: publish */
+    STATE_RESENT,  /* asked for, or the configuration changed: publish again */
+    STATE_REPLAYED /* published by the run before */
+};
+
+static void put_state(struct pipeline *pipeline, const struct alarm_view *view,
+                      enum state_reason reason) {
     size_t length;
     char key[KAFKA_KEY_MAX + 1];
     char revision[24];
+    char number[24];
     char id[ID_TEXT_SIZE];
     if (message_alert_state(view, &pipeline->options.messages, pipeline->text,
                             sizeof pipeline->text, &length) != 0) {
@@ -152,13 +161,17 @@ static void put_state(struct pipeline *pipeline, const struct alarm_view *view, 
     }
     (void)store_put_alarm_state(pipeline->options.store, view->place.id, view->rule->id,
                                 view->alarm->revision, pipeline->text, length);
-    if (!publish) {
+    if (reason == STATE_REPLAYED) {
         return;
     }
     (void)snprintf(key, sizeof key, "%s/%s", view->place.id, view->rule->id);
     (void)snprintf(revision, sizeof revision, "%llu", (unsigned long long)view->alarm->revision);
-    const char *parts[] = {"alert-state",        view->place.id, view->rule->id,
-                           view->rule->revision, view->event_id, revision};
+    /* A record that is sent again may have newer evidence than the one of the event: another id. */
+    (void)snprintf(number, sizeof number, "%llu",
+                   reason == STATE_RESENT ? (unsigned long long)engine_number(pipeline->engine)
+                                          : 0ULL);
+    const char *parts[] = {"alert-state",  view->place.id, view->rule->id, view->rule->revision,
+                           view->event_id, revision,       number};
     id_from_strings(parts, sizeof parts / sizeof parts[0], id);
     struct kafka_message message = {
         .topic = KAFKA_TOPIC_ALERT_STATE,
@@ -199,7 +212,7 @@ static void take_event(struct pipeline *pipeline, const struct event *event, boo
         (void)store_append_event(pipeline->options.store, &message, event->view.place.id,
                                  event->view.rule->id);
     }
-    put_state(pipeline, &event->view, !replay);
+    put_state(pipeline, &event->view, replay ? STATE_REPLAYED : STATE_CHANGED);
     pipeline->group_has_event = true;
     pipeline->counters.events += !replay;
 }
@@ -356,7 +369,7 @@ void pipeline_model_results(void *ctx, const struct model_result *results, size_
 }
 
 static int resend_alarm(void *ctx, const struct alarm_view *view) {
-    put_state(ctx, view, true);
+    put_state(ctx, view, STATE_RESENT);
     return 0;
 }
 
