@@ -213,7 +213,10 @@ static void assess_normal(struct alarm *alarm, const struct rule *rule,
 }
 
 /* What is not known about the level: the worst among the levels above the highest that is true;
- * when there is none, how well that one is known. */
+ * when there is none, how well that one is known. When the level shown is certain to be reached by
+ * usable evidence, what cannot be judged above it makes it doubtful ("at least"), not unknown:
+ * otherwise rain that is enough for a level by a lower bound would read as "nothing is known", and
+ * what was published would expire while its evidence stands. */
 static void update_knowledge(struct alarm *alarm, const struct rule *rule,
                              const struct verdict *verdicts, struct moment now) {
     enum knowledge knowledge = KNOWLEDGE_FRESH;
@@ -228,6 +231,8 @@ static void update_knowledge(struct alarm *alarm, const struct rule *rule,
             cause = verdict->cause;
         }
         if (verdict->value == TRI_TRUE) {
+            bool certain = rule->levels[n].level >= alarm->level;
+            knowledge = certain && knowledge > KNOWLEDGE_DOUBTFUL ? KNOWLEDGE_DOUBTFUL : knowledge;
             break;
         }
     }

@@ -12,7 +12,8 @@
  *   - A level falls only when its condition (with hysteresis) is false by fresh good evidence newer
  *     than what raised it, and stays so, by evidence, for its off-delay. The off-delay is measured
  *     between the stamps of the evidence: silence never lowers anything.
- *   - Anything else changes knowledge and keeps the last level.
+ *   - Anything else changes knowledge and keeps the last level. Doubtful with a level that usable
+ *     evidence reaches means "at least": what is above it cannot be judged.
  *   - An acknowledgement covers levels up to the acknowledged one in that episode.
  *   - Raises under an override are recorded; out of service additionally keeps the level from
  *     falling (masked input is unknown). No override outlives its end.

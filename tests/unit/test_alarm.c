@@ -327,6 +327,28 @@ static void test_what_is_below_a_true_level_does_not_blur_it(void **state) {
     assert_int_equal(alarm.knowledge, KNOWLEDGE_FRESH);
 }
 
+static void test_at_least_a_level_is_doubtful_not_unknown(void **state) {
+    (void)state;
+    set(0, 10, KNOWLEDGE_FRESH, 1);
+    set(1, (double)NAN, KNOWLEDGE_UNKNOWN, 1);
+    look(1); /* a reaches level 1, nobody knows about level 2 */
+    assert_int_equal(alarm.level, 1);
+    assert_int_equal(alarm.knowledge, KNOWLEDGE_DOUBTFUL);
+    assert_int_equal(alarm.cause, CAUSE_TIMEOUT);
+    /* its evidence stands: what was published does not expire */
+    set(0, 10, KNOWLEDGE_FRESH, 4 * HOUR + 31 * MIN);
+    assert_int_equal(look(4 * HOUR + 31 * MIN), CHANGE_PUBLICATION);
+    assert_int_equal(alarm.publication, PUBLICATION_ISSUED);
+    /* a level that was reached and cannot be seen any more is not vouched for by a lower one */
+    see(5 * HOUR, 10, 10);
+    assert_int_equal(alarm.level, 2);
+    set(1, 10, KNOWLEDGE_STALE, 5 * HOUR);
+    set(0, 10, KNOWLEDGE_FRESH, 6 * HOUR);
+    look(6 * HOUR);
+    assert_int_equal(alarm.level, 2);
+    assert_int_equal(alarm.knowledge, KNOWLEDGE_STALE);
+}
+
 static void test_delays(void **state) {
     (void)state;
     rule.levels[0].on_delay_us = 60 * SEC;
@@ -586,6 +608,7 @@ int main(void) {
         TEST(test_only_newer_evidence_lowers),
         TEST(test_nothing_but_fresh_evidence_lowers),
         TEST(test_what_is_below_a_true_level_does_not_blur_it),
+        TEST(test_at_least_a_level_is_doubtful_not_unknown),
         TEST(test_delays),
         TEST(test_an_unknown_look_starts_the_off_delay_again),
         TEST(test_required_knowledge),

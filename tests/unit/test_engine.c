@@ -316,6 +316,8 @@ static void test_rain_adds_up_from_a_counter(void **state) {
     }
     view = view_of("rain"); /* 20 mm at least: that is enough */
     assert_int_equal(view.alarm->level, 1);
+    assert_int_equal(view.alarm->knowledge, KNOWLEDGE_DOUBTFUL); /* may be more */
+    assert_int_equal(view.alarm->cause, CAUSE_INCOMPLETE);
     for (int i = 41; i <= 60; i++) {
         read_at(i * MIN, POINT_RAIN, total += 0.5);
     }
