@@ -2,11 +2,13 @@
 
 #include <stdatomic.h>
 #include <stdlib.h>
+#include <time.h>
 
-enum { IDLE_US = 100000 };
+enum { IDLE_US = 100000, DRAIN_PAUSE_NS = 2000000 };
 
 struct delivery {
     struct loop *loop;
+    struct store *store;
     struct kafka *kafka;
     struct outbox *outbox;
     struct loop_timer timer;
@@ -45,6 +47,7 @@ int delivery_create(struct loop *loop, struct store *store, const struct kafka_c
         return err_set(ret_err, ERR_MEMORY, "no memory for the delivery");
     }
     delivery->loop = loop;
+    delivery->store = store;
     atomic_init(&delivery->woken, false);
     struct outbox_source source = store_outbox_source(store);
     int result = kafka_create(config, on_wake, delivery, &delivery->kafka, ret_err);
@@ -62,11 +65,34 @@ int delivery_create(struct loop *loop, struct store *store, const struct kafka_c
     return 0;
 }
 
+/* Waits for what is in flight, so that the next start need not send it again. */
+static void drain(struct delivery *delivery, int flush_ms) {
+    const struct clock *clock = loop_clock(delivery->loop);
+    const struct timespec pause = {.tv_nsec = DRAIN_PAUSE_NS};
+    int64_t end_us = clock_wire(clock).us + (int64_t)flush_ms * 1000;
+    struct outbox_status status;
+    struct kafka_status broker;
+    struct err err;
+    do {
+        (void)outbox_service(delivery->outbox, clock_wire(clock)); /* what fails is sent again */
+        outbox_status(delivery->outbox, clock_wire(clock), &status);
+        kafka_status(delivery->kafka, &broker);
+        if (status.in_flight > 0) {
+            (void)nanosleep(&pause,
+                            NULL); /* the end of the process: the loop does not run any more */
+        }
+    } while (status.in_flight > 0 && broker.connected && clock_wire(clock).us < end_us);
+    (void)store_commit(delivery->store, &err); /* marks that are lost only make doubles */
+}
+
 struct delivery *delivery_destroy(struct delivery *delivery, int flush_ms) {
     if (delivery != NULL) {
         loop_timer_finish(&delivery->timer);
+        if (delivery->outbox != NULL && flush_ms > 0) {
+            drain(delivery, flush_ms);
+        }
         (void)outbox_destroy(delivery->outbox);
-        (void)kafka_destroy(delivery->kafka, flush_ms);
+        (void)kafka_destroy(delivery->kafka, 0);
         free(delivery);
     }
     return NULL;

@@ -19,7 +19,9 @@ enum {
     STEP_SHOWN_LOOKS = 3600,     /* a stepped clock stays a condition for an hour */
     LATE_SHOWN_LOOKS = 60,
     OUTBOX_OLD_US = 30000000, /* alerts wait longer than this: said */
-    REBUILT_SHOWN_LOOKS = 600
+    REBUILT_SHOWN_LOOKS = 600,
+    CHECK_LOOKS = 86400,                /* the database file is checked once a day ... */
+    CHECK_BYTES_MAX = 256 * 1024 * 1024 /* ... unless reading it would hold up the loop for long */
 };
 
 struct monitor {
@@ -224,6 +226,16 @@ static void care_for_store(struct monitor *monitor) {
     }
 }
 
+/* What it finds shows in store_status, which the next look reads. */
+static void check_store(struct monitor *monitor) {
+    struct store_status status;
+    struct err err;
+    store_status(monitor->options.view->store, &status);
+    if (monitor->looks % CHECK_LOOKS == CHECK_LOOKS - 1 && status.file_bytes <= CHECK_BYTES_MAX) {
+        (void)store_check(monitor->options.view->store, &err);
+    }
+}
+
 static void on_look(void *ctx) {
     struct monitor *monitor = ctx;
     struct mono_us now = clock_wire(monitor->options.view->clock);
@@ -235,6 +247,7 @@ static void on_look(void *ctx) {
         heartbeat(monitor);
     }
     care_for_store(monitor);
+    check_store(monitor);
     if (monitor->options.on_look != NULL) {
         monitor->options.on_look(monitor->options.ctx);
     }

@@ -231,14 +231,13 @@ static void publish_observations(struct pipeline *pipeline, const struct reading
     const struct station *station = &site->stations[site->points[readings[0].point].station];
     size_t length;
     char id[ID_TEXT_SIZE];
-    char seq[24];
     if (message_observation(station, site->points, readings, count, requalified,
                             &pipeline->options.messages, pipeline->text, sizeof pipeline->text,
                             &length) != 0) {
         return; /* BATCH_MAX readings always fit */
     }
-    (void)snprintf(seq, sizeof seq, "%llu", (unsigned long long)readings[0].seq);
-    const char *parts[] = {"observation", station->id, seq, requalified ? "requalified" : "first"};
+    /* The text holds numbers, times and flags: another message has another id. */
+    const char *parts[] = {"observation", station->id, pipeline->text};
     id_from_strings(parts, sizeof parts / sizeof parts[0], id);
     struct kafka_message message = {
         .topic = KAFKA_TOPIC_OBSERVATION,
