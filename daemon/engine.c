@@ -179,7 +179,7 @@ static bool is_terminated(const char *text, size_t size) {
     return memchr(text, '\0', size) != NULL;
 }
 
-static int check_input(const struct engine *engine, const struct engine_input *input) {
+int engine_check(const struct engine *engine, const struct engine_input *input) {
     if (input->number <= engine->number || input->now.mono.us < engine->now.mono.us ||
         !is_moment(input->now)) {
         return ERR_INVALID;
@@ -217,7 +217,7 @@ static int check_input(const struct engine *engine, const struct engine_input *i
 
 int engine_step(struct engine *engine, const struct engine_input *input,
                 const struct engine_sink *sink) {
-    int result = check_input(engine, input);
+    int result = engine_check(engine, input);
     if (result != 0) {
         return result;
     }

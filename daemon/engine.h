@@ -91,6 +91,9 @@ int engine_create(const struct engine_site *site, struct moment now, struct engi
                   struct err *ret_err);
 struct engine *engine_destroy(struct engine *engine); /* NULL is fine; returns NULL */
 
+/* What engine_step() would answer to this input; changes nothing. */
+int engine_check(const struct engine *engine, const struct engine_input *input);
+
 /* Takes one input. 0, or a refusal that changes nothing: ERR_INVALID (number, time, kind, seq 0),
  * ERR_NOT_FOUND (point). */
 int engine_step(struct engine *engine, const struct engine_input *input,

@@ -9,6 +9,7 @@
 #include "daemon/base/ids.h"
 #include "daemon/base/text.h"
 #include "daemon/pipeline_restore.h"
+#include "daemon/station_seqs.h"
 
 enum {
     GROUP_US = 500000,       /* the oldest of a group without an event waits so long, wire time */
@@ -322,7 +323,12 @@ static int take(struct pipeline *pipeline, struct engine_input *input) {
     struct store *store = pipeline->options.store;
     input->number = engine_number(pipeline->engine) + 1;
     bytes_clear(&pipeline->scratch);
-    int result = engine_input_encode(pipeline->engine, input, &pipeline->scratch);
+    /* First of all: a journaled input that the engine refuses would end every replay, and its
+     * number would be missing for good. */
+    int result = engine_check(pipeline->engine, input);
+    if (result == 0) {
+        result = engine_input_encode(pipeline->engine, input, &pipeline->scratch);
+    }
     if (result == 0) {
         result = store_append_journal(store, input->number, input->now, pipeline->scratch.data,
                                       pipeline->scratch.length);
@@ -415,8 +421,15 @@ static void on_tick(void *ctx) {
 /* ---- snapshots ---- */
 
 static int save_snapshot(struct pipeline *pipeline, struct err *ret_err) {
+    struct store *store = pipeline->options.store;
     bytes_clear(&pipeline->scratch);
     int result = engine_save(pipeline->engine, &pipeline->scratch);
+    if (result == 0) {
+        result = station_seqs_save(store, pipeline->options.site, pipeline->last_seqs);
+        if (made_room(pipeline, result)) {
+            result = station_seqs_save(store, pipeline->options.site, pipeline->last_seqs);
+        }
+    }
     if (result != 0) {
         return err_set(ret_err, result, "the state of the engine cannot be saved");
     }
@@ -461,7 +474,15 @@ static int prepare_points(struct pipeline *pipeline, struct err *ret_err) {
                            site->stations[i].id);
         }
     }
-    return 0;
+    int result = station_seqs_load(pipeline->options.store, site, pipeline->last_seqs);
+    return result == 0 ? 0 : err_set(ret_err, result, "the store cannot tell the last readings");
+}
+
+/* A reading of the replay: its number was given. */
+static void replay_reading(void *ctx, const struct reading *reading) {
+    struct pipeline *pipeline = ctx;
+    uint64_t *last = &pipeline->last_seqs[pipeline->options.site->points[reading->point].station];
+    *last = reading->seq > *last ? reading->seq : *last;
 }
 
 /* An alarm that the configuration no longer has: consumers are told by a tombstone. */
@@ -491,7 +512,7 @@ static int restore(struct pipeline *pipeline, struct err *ret_err) {
         .store = pipeline->options.store,
         .site = pipeline->options.site,
         .now = clock_now(pipeline->clock),
-        .sink = {.context = pipeline, .on_event = replay_event},
+        .sink = {.context = pipeline, .on_reading = replay_reading, .on_event = replay_event},
         .on_vanished = on_vanished,
         .ctx = pipeline,
     };
@@ -521,7 +542,15 @@ static int restore(struct pipeline *pipeline, struct err *ret_err) {
         pipeline->counters.gap_us = gap_us > 0 ? gap_us : 0;
         pipeline->mono_offset_us = last.mono.us + pipeline->counters.gap_us - now.mono.us;
     }
-    return save_snapshot(pipeline, ret_err);
+    result = save_snapshot(pipeline, ret_err);
+    if (result == ERR_LIMIT && engine_number(pipeline->engine) > 0) {
+        /* A full disk is no reason to stay away: the snapshot that was loaded and the journal after
+         * it still lead here. */
+        pipeline->options.on_store(pipeline->options.ctx, result,
+                                   ret_err != NULL ? ret_err->text : "");
+        result = 0;
+    }
+    return result;
 }
 
 int pipeline_create(const struct pipeline_options *options, struct pipeline **ret_pipeline,

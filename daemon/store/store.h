@@ -36,8 +36,9 @@ enum {
 };
 
 struct store_config {
-    int64_t ballast_bytes;    /* given back when the disk is full; 0: 16 MiB */
-    size_t group_bytes;       /* bound of the buffer; 0: 16 MiB */
+    int64_t ballast_bytes; /* given back when the disk is full; 0: 16 MiB */
+    size_t group_bytes;    /* bound of the buffer; 0: 16 MiB. Events, alarm state and their messages
+                              may take as much again: inputs stop first */
     int64_t readings_keep_us; /* scenario time; 0: 400 days */
     int64_t events_keep_us;   /* events and audit; 0: 10 years */
     int64_t journal_keep_us;  /* beyond what the older snapshot needs; 0: 7 days */

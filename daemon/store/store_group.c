@@ -66,6 +66,13 @@ static int make_room(const struct store *store, size_t length) {
     return length + used + 256 > store->config.group_bytes ? ERR_LIMIT : 0;
 }
 
+/* What a decision brings about has as much room again: the input that caused it is in the group
+ * already, and must not be there without its event. */
+static int make_room_for_decision(const struct store *store, size_t length) {
+    size_t used = store->records.length + store->journal.length;
+    return length + used + 256 > 2 * store->config.group_bytes ? ERR_LIMIT : 0;
+}
+
 /* Out of memory in the middle of a record takes the record back. */
 static int seal(struct store *store, size_t start) {
     if (store->records.error != 0) {
@@ -150,7 +157,9 @@ static int append_message(struct store *store, enum record_kind kind,
         !is_name(place, NAME_MAX_BYTES) || !is_name(rule, NAME_MAX_BYTES) ||
         message->sequence > INT64_MAX)
         return ERR_RANGE;
-    int result = make_room(store, message->body_len + 6 * (size_t)NAME_MAX_BYTES);
+    size_t length = message->body_len + 6 * (size_t)NAME_MAX_BYTES;
+    int result = message->topic == KAFKA_TOPIC_OBSERVATION ? make_room(store, length)
+                                                           : make_room_for_decision(store, length);
     if (result != 0)
         return result;
     struct bytes *records = &store->records;
@@ -184,7 +193,7 @@ int store_put_alarm_state(struct store *store, const char *place, const char *ru
     if (!is_name(place, NAME_MAX_BYTES) || !is_name(rule, NAME_MAX_BYTES) ||
         length > KAFKA_BODY_MAX || revision > INT64_MAX)
         return ERR_RANGE;
-    int result = make_room(store, length + 2 * (size_t)NAME_MAX_BYTES);
+    int result = make_room_for_decision(store, length + 2 * (size_t)NAME_MAX_BYTES);
     if (result != 0)
         return result;
     size_t start = store->records.length;

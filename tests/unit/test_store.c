@@ -384,6 +384,20 @@ static void test_group_is_bounded(void **state) {
         number++;
     assert_int_equal(result, ERR_LIMIT);
     assert_int_equal(number, 8);
+    /* an input that was taken has room for its event, its message and its state ... */
+    struct kafka_message alert = message_of(KAFKA_TOPIC_ALERT, "gauge", "a1", bytes);
+    struct kafka_message record = message_of(KAFKA_TOPIC_ALERT_STATE, "gauge/flood", "s1", bytes);
+    struct kafka_message observation = message_of(KAFKA_TOPIC_OBSERVATION, "gauge", "o1", bytes);
+    alert.body_len = record.body_len = observation.body_len = sizeof bytes;
+    assert_int_equal(store_append_event(f->store, &alert, "gauge", "flood"), 0);
+    assert_int_equal(store_put_alarm_state(f->store, "gauge", "flood", 1, bytes, 10), 0);
+    assert_int_equal(store_append_outbox(f->store, &record), 0);
+    /* ... an observation has not, and the bound of that room holds too */
+    assert_int_equal(store_append_outbox(f->store, &observation), ERR_LIMIT);
+    int events = 0;
+    while (events < 20 && store_append_event(f->store, &alert, "gauge", "flood") == 0)
+        events++;
+    assert_true(events < 10);
     assert_int_equal(store_commit(f->store, &f->err), 0);
     assert_int_equal(store_append_journal(f->store, number, at(1), bytes, sizeof bytes), 0);
 }
