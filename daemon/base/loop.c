@@ -48,51 +48,51 @@ int loop_code(int uv_code) {
     }
 }
 
-/* Timers: a binary heap for each line of time, ordered by (due, order). */
+/* Timers: a heap for each line of time, ordered by (due, order). Four children to a parent: fewer
+ * levels, and so fewer timers that have to be told their new place. */
 
-static bool before(const struct loop_timer *a, const struct loop_timer *b) {
+enum { HEAP_CHILDREN = 4 };
+
+static bool before(const struct heap_entry *a, const struct heap_entry *b) {
     return a->due_us != b->due_us ? a->due_us < b->due_us : a->order < b->order;
 }
 
-static void heap_put(struct timer_heap *heap, uint32_t at, struct loop_timer *timer) {
-    heap->at[at] = timer;
-    timer->at = at + 1;
+static void heap_put(struct timer_heap *heap, uint32_t at, const struct heap_entry *entry) {
+    heap->at[at] = *entry;
+    entry->timer->at = at + 1;
 }
 
-static void heap_up(struct timer_heap *heap, uint32_t at, struct loop_timer *timer) {
-    while (at > 0 && before(timer, heap->at[(at - 1) / 2])) {
-        heap_put(heap, at, heap->at[(at - 1) / 2]);
-        at = (at - 1) / 2;
+static void heap_up(struct timer_heap *heap, uint32_t at, struct heap_entry entry) {
+    while (at > 0 && before(&entry, &heap->at[(at - 1) / HEAP_CHILDREN])) {
+        heap_put(heap, at, &heap->at[(at - 1) / HEAP_CHILDREN]);
+        at = (at - 1) / HEAP_CHILDREN;
     }
-    heap_put(heap, at, timer);
+    heap_put(heap, at, &entry);
 }
 
-static void heap_down(struct timer_heap *heap, uint32_t at, struct loop_timer *timer) {
+static void heap_down(struct timer_heap *heap, uint32_t at, struct heap_entry entry) {
     for (;;) {
-        uint32_t child = at * 2 + 1;
-        if (child >= heap->count) {
+        uint32_t first = at * HEAP_CHILDREN + 1, least = first;
+        for (uint32_t i = first + 1; i < first + HEAP_CHILDREN && i < heap->count; i++) {
+            least = before(&heap->at[i], &heap->at[least]) ? i : least;
+        }
+        if (first >= heap->count || !before(&heap->at[least], &entry)) {
             break;
         }
-        if (child + 1 < heap->count && before(heap->at[child + 1], heap->at[child])) {
-            child++;
-        }
-        if (!before(heap->at[child], timer)) {
-            break;
-        }
-        heap_put(heap, at, heap->at[child]);
-        at = child;
+        heap_put(heap, at, &heap->at[least]);
+        at = least;
     }
-    heap_put(heap, at, timer);
+    heap_put(heap, at, &entry);
 }
 
 static void heap_remove(struct timer_heap *heap, struct loop_timer *timer) {
     uint32_t at = timer->at - 1;
-    struct loop_timer *last = heap->at[--heap->count];
+    struct heap_entry last = heap->at[--heap->count];
     timer->at = 0;
-    if (last == timer) {
+    if (last.timer == timer) {
         return;
     }
-    if (at > 0 && before(last, heap->at[(at - 1) / 2])) {
+    if (at > 0 && before(&last, &heap->at[(at - 1) / HEAP_CHILDREN])) {
         heap_up(heap, at, last);
     } else {
         heap_down(heap, at, last);
@@ -104,7 +104,7 @@ int loop_timer_init(struct loop *loop, enum loop_time time, void (*on_due)(void 
     struct timer_heap *heap = &loop->heaps[time];
     if (heap->known == heap->capacity) {
         uint32_t capacity = heap->capacity == 0 ? HEAP_START : heap->capacity * 2;
-        struct loop_timer **at = realloc(heap->at, capacity * sizeof(struct loop_timer *));
+        struct heap_entry *at = realloc(heap->at, capacity * sizeof(*at));
         if (at == NULL) {
             return ERR_MEMORY;
         }
@@ -133,10 +133,9 @@ void loop_timer_start_at(struct loop_timer *timer, struct mono_us due) {
     if (timer->at != 0) {
         heap_remove(heap, timer);
     }
-    timer->due_us = due.us;
-    timer->order = timer->loop->timer_order++;
+    struct heap_entry entry = {due.us, timer->loop->timer_order++, timer};
     heap->count++;
-    heap_up(heap, heap->count - 1, timer);
+    heap_up(heap, heap->count - 1, entry);
 }
 
 void loop_timer_start_in(struct loop_timer *timer, int64_t us) {
@@ -154,10 +153,10 @@ bool loop_timer_running(const struct loop_timer *timer) {
 }
 
 /* The next timer of a heap that is due and was started before `limit`, or NULL. */
-static struct loop_timer *due_timer(const struct loop *loop, enum loop_time time, int64_t now,
-                                    uint64_t limit) {
+static const struct heap_entry *due_timer(const struct loop *loop, enum loop_time time, int64_t now,
+                                          uint64_t limit) {
     const struct timer_heap *heap = &loop->heaps[time];
-    struct loop_timer *first = heap->count > 0 ? heap->at[0] : NULL;
+    const struct heap_entry *first = heap->count > 0 ? &heap->at[0] : NULL;
     return first != NULL && first->due_us <= now && first->order < limit ? first : NULL;
 }
 
@@ -168,12 +167,13 @@ static void run_timers(struct loop *loop) {
         loop->heaps[LOOP_SCENARIO].count > 0 ? now_us(loop, LOOP_SCENARIO) : INT64_MIN;
     int64_t wire = loop->heaps[LOOP_WIRE].count > 0 ? now_us(loop, LOOP_WIRE) : INT64_MIN;
     for (;;) {
-        struct loop_timer *a = due_timer(loop, LOOP_SCENARIO, scenario, limit);
-        struct loop_timer *b = due_timer(loop, LOOP_WIRE, wire, limit);
-        struct loop_timer *timer = a == NULL || (b != NULL && before(b, a)) ? b : a;
-        if (timer == NULL) {
+        const struct heap_entry *a = due_timer(loop, LOOP_SCENARIO, scenario, limit);
+        const struct heap_entry *b = due_timer(loop, LOOP_WIRE, wire, limit);
+        const struct heap_entry *first = a == NULL || (b != NULL && before(b, a)) ? b : a;
+        if (first == NULL) {
             return;
         }
+        struct loop_timer *timer = first->timer;
         heap_remove(&loop->heaps[timer->time], timer);
         timer->on_due(timer->ctx);
     }
@@ -260,11 +260,11 @@ static void run_posts(struct loop *loop) {
 static int64_t wait_real_us(const struct loop *loop) {
     int64_t wait = (int64_t)WAIT_MAX_MS * 1000;
     if (loop->heaps[LOOP_WIRE].count > 0) {
-        int64_t left = loop->heaps[LOOP_WIRE].at[0]->due_us - now_us(loop, LOOP_WIRE);
+        int64_t left = loop->heaps[LOOP_WIRE].at[0].due_us - now_us(loop, LOOP_WIRE);
         wait = left < wait ? left : wait;
     }
     if (loop->heaps[LOOP_SCENARIO].count > 0) {
-        int64_t left = loop->heaps[LOOP_SCENARIO].at[0]->due_us - now_us(loop, LOOP_SCENARIO);
+        int64_t left = loop->heaps[LOOP_SCENARIO].at[0].due_us - now_us(loop, LOOP_SCENARIO);
         left = left > 0 ? clock_real_us(loop->clock, left) : 0;
         wait = left < wait ? left : wait;
     }
@@ -404,8 +404,8 @@ struct clock *loop_clock(const struct loop *loop) {
 static bool next_due(const struct loop *loop, int64_t *ret_due_us) {
     bool any = false;
     for (int i = 0; i < 2; i++) {
-        if (loop->heaps[i].count > 0 && (!any || loop->heaps[i].at[0]->due_us < *ret_due_us)) {
-            *ret_due_us = loop->heaps[i].at[0]->due_us;
+        if (loop->heaps[i].count > 0 && (!any || loop->heaps[i].at[0].due_us < *ret_due_us)) {
+            *ret_due_us = loop->heaps[i].at[0].due_us;
             any = true;
         }
     }

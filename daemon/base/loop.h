@@ -55,8 +55,6 @@ struct loop_timer {
     struct loop *loop;
     void (*on_due)(void *ctx);
     void *ctx;
-    int64_t due_us;
-    uint64_t order;
     uint32_t at; /* place in the heap + 1; 0: not running */
     enum loop_time time;
 };

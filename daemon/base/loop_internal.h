@@ -10,8 +10,16 @@
 
 enum { LOOP_ADDRESSES_MAX = 4 /* of one name that are tried */ };
 
+/* The keys stand in the heap itself: thousands of timers are spread over memory, and looking at
+ * them to compare would cost more than all else about a timer. */
+struct heap_entry {
+    int64_t due_us;
+    uint64_t order;
+    struct loop_timer *timer;
+};
+
 struct timer_heap {
-    struct loop_timer **at;
+    struct heap_entry *at;
     uint32_t count;    /* running */
     uint32_t capacity; /* >= timers initialised, so that a start never allocates */
     uint32_t known;    /* initialised */
