@@ -335,7 +335,7 @@ static int create_views(struct parts *parts, struct err *ret_err) {
     view->acquisition = parts->acquisition;
     view->outbox = parts->delivery != NULL ? delivery_outbox(parts->delivery) : NULL;
     view->kafka = parts->delivery != NULL ? delivery_kafka(parts->delivery) : NULL;
-    view->started = clock_now(parts->clock);
+    view->started = pipeline_now(parts->pipeline);
     view->endpoint_of_station = parts->endpoint_of_station;
     struct monitor_options options = {
         .loop = parts->loop,

@@ -151,12 +151,12 @@ static void look_at_station(struct monitor *monitor, size_t index) {
     const struct station *station = &view->site->stations[index];
     int64_t silent_us = INT64_MAX;
     const char *status = "no reading yet";
-    int64_t now_us = clock_now(view->clock).utc.us;
+    int64_t now_us = pipeline_now(view->pipeline).mono.us;
     bool stale = station->point_count > 0;
     for (uint32_t i = station->first_point; i < station->first_point + station->point_count; i++) {
         const struct reading *value = pipeline_newest_value(view->pipeline, i);
         const struct reading *newest = pipeline_newest(view->pipeline, i);
-        int64_t since_us = value != NULL ? value->received.utc.us : view->started.utc.us;
+        int64_t since_us = value != NULL ? value->received.mono.us : view->started.mono.us;
         stale = stale && now_us - since_us > view->site->points[i].stale_after_us;
         silent_us = now_us - since_us < silent_us ? now_us - since_us : silent_us;
         if (newest != NULL && newest->status != READING_OK) {

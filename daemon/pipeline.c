@@ -51,7 +51,7 @@ struct pipeline {
     char text[MESSAGE_SIZE_MAX];
 };
 
-static struct moment now_of(const struct pipeline *pipeline) {
+struct moment pipeline_now(const struct pipeline *pipeline) {
     struct moment now = clock_now(pipeline->clock);
     now.mono.us += pipeline->mono_offset_us;
     return now;
@@ -356,7 +356,7 @@ static int take(struct pipeline *pipeline, struct engine_input *input) {
 void pipeline_readings(void *ctx, const struct reading *readings, size_t count) {
     struct pipeline *pipeline = ctx;
     for (size_t i = 0; i < count; i++) {
-        struct engine_input input = {.kind = ENGINE_READING, .now = now_of(pipeline)};
+        struct engine_input input = {.kind = ENGINE_READING, .now = pipeline_now(pipeline)};
         input.as.reading = readings[i];
         input.as.reading.received.mono.us += pipeline->mono_offset_us;
         (void)take(pipeline, &input); /* refused ones are counted */
@@ -367,7 +367,7 @@ void pipeline_readings(void *ctx, const struct reading *readings, size_t count) 
 void pipeline_model_results(void *ctx, const struct model_result *results, size_t count) {
     struct pipeline *pipeline = ctx;
     for (size_t i = 0; i < count; i++) {
-        struct engine_input input = {.kind = ENGINE_MODEL_RESULT, .now = now_of(pipeline)};
+        struct engine_input input = {.kind = ENGINE_MODEL_RESULT, .now = pipeline_now(pipeline)};
         input.as.model_result = results[i];
         (void)take(pipeline, &input); /* refused ones are counted */
     }
@@ -380,7 +380,7 @@ static int resend_alarm(void *ctx, const struct alarm_view *view) {
 
 int pipeline_command(struct pipeline *pipeline, const struct command *command,
                      struct pipeline_reply *ret_reply) {
-    struct engine_input input = {.kind = ENGINE_COMMAND, .now = now_of(pipeline)};
+    struct engine_input input = {.kind = ENGINE_COMMAND, .now = pipeline_now(pipeline)};
     struct pipeline_reply reply = {.text = ""};
     input.as.command = *command;
     pipeline->reply = &reply;
@@ -412,7 +412,7 @@ int pipeline_command(struct pipeline *pipeline, const struct command *command,
 
 static void on_tick(void *ctx) {
     struct pipeline *pipeline = ctx;
-    struct engine_input input = {.kind = ENGINE_TICK, .now = now_of(pipeline)};
+    struct engine_input input = {.kind = ENGINE_TICK, .now = pipeline_now(pipeline)};
     (void)take(pipeline, &input); /* refused ones are counted */
     int64_t wire_us = (int64_t)(TICK_WIRE_US * clock_scale(pipeline->clock));
     loop_timer_start_in(&pipeline->tick_timer, wire_us > TICK_US ? wire_us : TICK_US);
@@ -592,7 +592,7 @@ int pipeline_create(const struct pipeline_options *options, struct pipeline **re
 }
 
 int pipeline_start(struct pipeline *pipeline, struct err *ret_err) {
-    struct engine_input input = {.kind = ENGINE_START, .now = now_of(pipeline)};
+    struct engine_input input = {.kind = ENGINE_START, .now = pipeline_now(pipeline)};
     input.as.gap_us = pipeline->counters.gap_us;
     int result = take(pipeline, &input);
     if (result != 0) {

@@ -65,6 +65,9 @@ int pipeline_command(struct pipeline *pipeline, const struct command *command,
                      struct pipeline_reply *ret_reply);
 
 const struct engine *pipeline_engine(const struct pipeline *pipeline);
+/* Now, on the engine's time line: ages of readings are measured on its monotonic part, so that a
+ * wall clock that was set makes nothing old or young. */
+struct moment pipeline_now(const struct pipeline *pipeline);
 
 /* The newest reading of a point in this process, after quality control; NULL before the first. */
 const struct reading *pipeline_newest(const struct pipeline *pipeline, uint32_t point);

@@ -36,7 +36,7 @@ size_t *view_map_endpoints(const struct site *site) {
 
 bool view_is_stale(const struct view_source *source, uint32_t point,
                    const struct reading *reading) {
-    return clock_now(source->clock).utc.us - reading->received.utc.us >
+    return pipeline_now(source->pipeline).mono.us - reading->received.mono.us >
            source->site->points[point].stale_after_us;
 }
 

@@ -26,7 +26,7 @@ struct view_source {
     const struct outbox *outbox; /* NULL: no Kafka configured */
     const struct kafka *kafka;
     const struct control *control;
-    struct moment started;
+    struct moment started; /* pipeline_now() at the start */
     struct message_context messages;
     const size_t *endpoint_of_station; /* by station; see view_map_endpoints() */
 };
@@ -45,7 +45,7 @@ json_t *view_events(const struct view_source *source, int64_t after, size_t limi
 json_t *view_readings(const struct view_source *source, const char *station, const char *point,
                       size_t limit, struct err *ret_err);
 
-/* True when a reading is older than its point may be silent. */
+/* True when a reading of this process (pipeline_newest) is older than its point may be silent. */
 bool view_is_stale(const struct view_source *source, uint32_t point, const struct reading *reading);
 
 #endif

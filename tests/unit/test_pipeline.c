@@ -10,10 +10,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "daemon/config/site.h"
 #include "daemon/pipeline.h"
+#include "daemon/view.h"
 #include "tests/unit/engine_fixture.h"
 
-struct site {
+struct rig {
     struct fixture fixture;
     char dir[64];
     struct clock *clock;
@@ -39,10 +41,10 @@ static void ignore_store(void *ctx, int code, const char *text) {
     (void)text;
 }
 
-static void begin(struct site *site) {
+static void begin(struct rig *rig) {
     struct err err = {0};
-    struct pipeline_options options = {.loop = site->loop,
-                                       .site = &site->fixture.site,
+    struct pipeline_options options = {.loop = rig->loop,
+                                       .site = &rig->fixture.site,
                                        .site_revision = "one",
                                        .source = "//unit",
                                        .messages = {.status = MESSAGE_TEST},
@@ -50,62 +52,62 @@ static void begin(struct site *site) {
                                        .on_committed = ignore_commit,
                                        .on_event = ignore_event,
                                        .on_store = ignore_store,
-                                       .ctx = site};
-    if (store_open(site->dir, NULL, &site->store, &err) != 0) {
+                                       .ctx = rig};
+    if (store_open(rig->dir, NULL, &rig->store, &err) != 0) {
         fail_msg("%s", err.text);
     }
-    options.store = site->store;
-    if (pipeline_create(&options, &site->pipeline, &err) != 0 ||
-        pipeline_start(site->pipeline, &err) != 0) {
+    options.store = rig->store;
+    if (pipeline_create(&options, &rig->pipeline, &err) != 0 ||
+        pipeline_start(rig->pipeline, &err) != 0) {
         fail_msg("%s", err.text);
     }
-    site->seq = pipeline_last_seqs(site->pipeline)[0];
+    rig->seq = pipeline_last_seqs(rig->pipeline)[0];
 }
 
-static void end(struct site *site) {
-    site->pipeline = pipeline_destroy(site->pipeline);
-    site->store = store_close(site->store);
+static void end(struct rig *rig) {
+    rig->pipeline = pipeline_destroy(rig->pipeline);
+    rig->store = store_close(rig->store);
 }
 
 static int setup(void **state) {
-    struct site *site = calloc(1, sizeof *site);
-    assert_non_null(site);
-    fixture_init(&site->fixture);
-    strcpy(site->dir, "/tmp/canhbao-pipeline-XXXXXX");
-    assert_non_null(mkdtemp(site->dir));
-    assert_int_equal(clock_create_virtual((struct utc_us){START_UTC}, &site->clock), 0);
-    assert_int_equal(loop_create(site->clock, &site->loop), 0);
-    *state = site;
-    begin(site);
+    struct rig *rig = calloc(1, sizeof *rig);
+    assert_non_null(rig);
+    fixture_init(&rig->fixture);
+    strcpy(rig->dir, "/tmp/canhbao-pipeline-XXXXXX");
+    assert_non_null(mkdtemp(rig->dir));
+    assert_int_equal(clock_create_virtual((struct utc_us){START_UTC}, &rig->clock), 0);
+    assert_int_equal(loop_create(rig->clock, &rig->loop), 0);
+    *state = rig;
+    begin(rig);
     return 0;
 }
 
 static int teardown(void **state) {
-    struct site *site = *state;
+    struct rig *rig = *state;
     char command[128];
-    end(site);
-    (void)loop_destroy(site->loop);
-    (void)clock_destroy(site->clock);
-    (void)snprintf(command, sizeof command, "rm -rf %s", site->dir);
+    end(rig);
+    (void)loop_destroy(rig->loop);
+    (void)clock_destroy(rig->clock);
+    (void)snprintf(command, sizeof command, "rm -rf %s", rig->dir);
     int result = system(command);
-    free(site);
+    free(rig);
     return result;
 }
 
-static void read_stage(struct site *site, double value) {
+static void read_stage(struct rig *rig, double value) {
     struct reading reading = {.point = POINT_STAGE,
-                              .seq = ++site->seq,
+                              .seq = ++rig->seq,
                               .status = READING_OK,
                               .value = value,
-                              .received = clock_now(site->clock),
+                              .received = clock_now(rig->clock),
                               .flag = QUALITY_NOT_EVALUATED};
-    pipeline_readings(site->pipeline, &reading, 1);
+    pipeline_readings(rig->pipeline, &reading, 1);
 }
 
-static void resend(struct site *site) {
+static void resend(struct rig *rig) {
     struct command command = {.kind = COMMAND_RESEND_STATE, .actor = "duty"};
     struct pipeline_reply reply;
-    assert_int_equal(pipeline_command(site->pipeline, &command, &reply), 0);
+    assert_int_equal(pipeline_command(rig->pipeline, &command, &reply), 0);
 }
 
 /* ---- ids ---- */
@@ -116,8 +118,8 @@ struct record {
 };
 
 /* The waiting messages of a topic. */
-static size_t records_of(struct site *site, enum kafka_topic topic, struct record records[64]) {
-    struct outbox_source source = store_outbox_source(site->store);
+static size_t records_of(struct rig *rig, enum kafka_topic topic, struct record records[64]) {
+    struct outbox_source source = store_outbox_source(rig->store);
     struct outbox_ref refs[64];
     struct kafka_message message;
     size_t count = 0;
@@ -130,10 +132,10 @@ static size_t records_of(struct site *site, enum kafka_topic topic, struct recor
     return count;
 }
 
-static size_t same_id_other_bytes(struct site *site, enum kafka_topic topic, size_t *ret_count) {
+static size_t same_id_other_bytes(struct rig *rig, enum kafka_topic topic, size_t *ret_count) {
     struct record records[64];
     size_t wrong = 0;
-    *ret_count = records_of(site, topic, records);
+    *ret_count = records_of(rig, topic, records);
     for (size_t i = 0; i < *ret_count; i++) {
         for (size_t k = 0; k < i; k++) {
             wrong += strcmp(records[i].id, records[k].id) == 0 &&
@@ -147,45 +149,67 @@ static size_t same_id_other_bytes(struct site *site, enum kafka_topic topic, siz
 }
 
 static void test_a_record_sent_again_on_demand_has_an_id_of_its_own(void **state) {
-    struct site *site = *state;
+    struct rig *rig = *state;
     size_t count;
-    read_stage(site, 2.5); /* level 1 */
-    clock_advance(site->clock, MIN);
-    read_stage(site, 2.6); /* no event, but other evidence */
-    resend(site);
-    clock_advance(site->clock, MIN);
-    read_stage(site, 2.7);
-    resend(site);
-    assert_int_equal(same_id_other_bytes(site, KAFKA_TOPIC_ALERT_STATE, &count), 0);
+    read_stage(rig, 2.5); /* level 1 */
+    clock_advance(rig->clock, MIN);
+    read_stage(rig, 2.6); /* no event, but other evidence */
+    resend(rig);
+    clock_advance(rig->clock, MIN);
+    read_stage(rig, 2.7);
+    resend(rig);
+    assert_int_equal(same_id_other_bytes(rig, KAFKA_TOPIC_ALERT_STATE, &count), 0);
     assert_true(count > 2 * 3); /* two times three alarms, and the events' own */
 }
 
 static void test_numbers_go_on_when_the_clock_was_set_back(void **state) {
-    struct site *site = *state;
+    struct rig *rig = *state;
     size_t count;
     for (int i = 0; i < 5; i++) {
-        clock_advance(site->clock, MIN);
-        read_stage(site, 1);
+        clock_advance(rig->clock, MIN);
+        read_stage(rig, 1);
     }
-    clock_step_utc(site->clock, -2 * HOUR); /* a wrong clock was put right */
+    clock_step_utc(rig->clock, -2 * HOUR); /* a wrong clock was put right */
     for (int i = 0; i < 5; i++) {
-        clock_advance(site->clock, MIN);
-        read_stage(site, 1.1);
+        clock_advance(rig->clock, MIN);
+        read_stage(rig, 1.1);
     }
-    end(site);
-    begin(site);
-    assert_int_equal(site->seq, 10);
-    clock_advance(site->clock, MIN);
-    read_stage(site, 1.2);
-    resend(site); /* commits */
-    assert_int_equal(same_id_other_bytes(site, KAFKA_TOPIC_OBSERVATION, &count), 0);
+    end(rig);
+    begin(rig);
+    assert_int_equal(rig->seq, 10);
+    clock_advance(rig->clock, MIN);
+    read_stage(rig, 1.2);
+    resend(rig); /* commits */
+    assert_int_equal(same_id_other_bytes(rig, KAFKA_TOPIC_OBSERVATION, &count), 0);
     assert_int_equal(count, 11);
+}
+
+/* ---- ages ---- */
+
+static void test_a_clock_that_was_set_makes_no_reading_old_or_young(void **state) {
+    struct rig *rig = *state;
+    struct site site = {.points = rig->fixture.points, .point_count = FIXTURE_POINTS};
+    end(rig);
+    clock_step_utc(rig->clock, HOUR);
+    begin(rig); /* from here on the engine's time line is not the process's */
+    const struct view_source view = {.site = &site, .clock = rig->clock, .pipeline = rig->pipeline};
+    read_stage(rig, 1);
+    const struct reading *reading = pipeline_newest_value(rig->pipeline, POINT_STAGE);
+    assert_non_null(reading);
+    assert_false(view_is_stale(&view, POINT_STAGE, reading));
+    clock_step_utc(rig->clock, HOUR);
+    assert_false(view_is_stale(&view, POINT_STAGE, reading));
+    clock_step_utc(rig->clock, -2 * HOUR);
+    clock_advance(rig->clock, 179 * SEC);
+    assert_false(view_is_stale(&view, POINT_STAGE, reading));
+    clock_advance(rig->clock, 2 * SEC); /* silent for longer than the point may be */
+    assert_true(view_is_stale(&view, POINT_STAGE, reading));
 }
 
 /* ---- the journal ---- */
 
 static void test_an_input_that_the_engine_refuses_does_not_jam_the_journal(void **state) {
-    struct site *site = *state;
+    struct rig *rig = *state;
     struct pipeline_reply reply;
     struct command command = {.kind = COMMAND_SHELVE,
                               .rule = "flood",
@@ -193,16 +217,16 @@ static void test_an_input_that_the_engine_refuses_does_not_jam_the_journal(void 
                               .actor = "duty",
                               .comment = "test",
                               .until = {INT64_MAX}};
-    assert_int_not_equal(pipeline_command(site->pipeline, &command, &reply), 0);
-    struct reading reading = {.point = POINT_STAGE, .seq = 0, .received = clock_now(site->clock)};
-    pipeline_readings(site->pipeline, &reading, 1); /* readings have numbers from 1 */
-    uint64_t events = pipeline_counters(site->pipeline).events;
-    read_stage(site, 2.5);
-    assert_true(pipeline_counters(site->pipeline).events > events);
-    assert_int_equal(pipeline_counters(site->pipeline).refused, 2);
-    end(site);
-    begin(site); /* and the journal can be stepped again */
-    assert_int_equal(site->seq, 1);
+    assert_int_not_equal(pipeline_command(rig->pipeline, &command, &reply), 0);
+    struct reading reading = {.point = POINT_STAGE, .seq = 0, .received = clock_now(rig->clock)};
+    pipeline_readings(rig->pipeline, &reading, 1); /* readings have numbers from 1 */
+    uint64_t events = pipeline_counters(rig->pipeline).events;
+    read_stage(rig, 2.5);
+    assert_true(pipeline_counters(rig->pipeline).events > events);
+    assert_int_equal(pipeline_counters(rig->pipeline).refused, 2);
+    end(rig);
+    begin(rig); /* and the journal can be stepped again */
+    assert_int_equal(rig->seq, 1);
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -211,6 +235,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         TEST(test_a_record_sent_again_on_demand_has_an_id_of_its_own),
         TEST(test_numbers_go_on_when_the_clock_was_set_back),
+        TEST(test_a_clock_that_was_set_makes_no_reading_old_or_young),
         TEST(test_an_input_that_the_engine_refuses_does_not_jam_the_journal),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
