@@ -174,6 +174,9 @@ static int hash_site(struct parts *parts, struct err *ret_err) {
 
 static int create_clock(struct parts *parts, struct err *ret_err) {
     const struct command_line *line = &parts->line;
+    if (line->clock_start.us != 0) {
+        clock_wait_for_anchor(line->clock_anchor); /* nothing runs yet: a signal ends us */
+    }
     int result = line->clock_start.us != 0
                      ? clock_create_scaled(line->clock_scale, line->clock_start, line->clock_anchor,
                                            &parts->clock)

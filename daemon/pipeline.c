@@ -507,6 +507,28 @@ static void on_vanished(void *ctx, const char *rule, const char *place, const ch
     (void)store_put_alarm_state(pipeline->options.store, place, rule, 0, NULL, 0);
 }
 
+/* What was decided on a drill's values must never go on as if it were real, nor the reverse. */
+static int check_status(const struct pipeline *pipeline, struct err *ret_err) {
+    struct store *store = pipeline->options.store;
+    const char *status = message_status_name(pipeline->options.messages.status);
+    char known[16] = "";
+    size_t length;
+    int result = store_get_meta(store, "status", known, sizeof known - 1, &length);
+    if (result == ERR_NOT_FOUND) {
+        return store_put_meta(store, "status", status, strlen(status));
+    }
+    if (result != 0) {
+        return err_set(ret_err, result, "the store cannot tell whose state it holds");
+    }
+    known[length] = '\0';
+    return strcmp(known, status) == 0
+               ? 0
+               : err_set(ret_err, ERR_INVALID,
+                         "the state folder holds a run marked %s, this one is %s: give it a state "
+                         "folder of its own",
+                         known, status);
+}
+
 static int restore(struct pipeline *pipeline, struct err *ret_err) {
     struct restore_options options = {
         .store = pipeline->options.store,
@@ -520,7 +542,10 @@ static int restore(struct pipeline *pipeline, struct err *ret_err) {
         /* From here a replay of the whole journal can begin. */
         (void)store_put_meta(options.store, "engine_origin", &options.now, sizeof options.now);
     }
-    int result = restore_engine(&options, &pipeline->engine, &pipeline->counters.replayed, ret_err);
+    int result = check_status(pipeline, ret_err);
+    if (result == 0) {
+        result = restore_engine(&options, &pipeline->engine, &pipeline->counters.replayed, ret_err);
+    }
     if (result != 0) {
         return result;
     }

@@ -44,7 +44,9 @@ struct pipeline_options {
     void *ctx;
 };
 
-/* Restores the state (see above). ERR_CORRUPT when neither snapshot nor journal can be used. */
+/* Restores the state (see above). ERR_INVALID when the store's state is of another status (a
+ * drill's under a real run, or the reverse); ERR_CORRUPT when neither snapshot nor journal can be
+ * used. */
 int pipeline_create(const struct pipeline_options *options, struct pipeline **ret_pipeline,
                     struct err *ret_err);
 /* Takes the START input and begins to tick. */

@@ -1,5 +1,6 @@
 #include "daemon/base/clock.h"
 
+#include <errno.h>
 #include <math.h>
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -51,6 +52,17 @@ int clock_create_real(struct clock **ret_clock) {
     clock->step_base = clock_now(clock);
     *ret_clock = clock;
     return 0;
+}
+
+void clock_wait_for_anchor(struct utc_us anchor) {
+    struct timespec until = {.tv_sec = anchor.us / 1000000,
+                             .tv_nsec = (anchor.us % 1000000) * 1000};
+    if (anchor.us - read_us(CLOCK_REALTIME) > us_per_day || anchor.us < 0) {
+        return;
+    }
+    /* A signal that does not end the process does not end the wait. */
+    while (clock_nanosleep(CLOCK_REALTIME, TIMER_ABSTIME, &until, NULL) == EINTR) {
+    }
 }
 
 int clock_create_scaled(double scale, struct utc_us start, struct utc_us anchor,

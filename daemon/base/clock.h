@@ -37,6 +37,10 @@ int clock_create_real(struct clock **ret_clock);
 /* scale >= 1. The anchor may lie up to a day in the past or future. */
 int clock_create_scaled(double scale, struct utc_us start, struct utc_us anchor,
                         struct clock **ret_clock);
+/* Sleeps until the wall clock reads `anchor`; at once when it is past or more than a day ahead
+ * (which clock_create_scaled() refuses). Readings from before a drill's start would be stamped with
+ * times that its scenario does not have. */
+void clock_wait_for_anchor(struct utc_us anchor);
 int clock_create_virtual(struct utc_us start, struct clock **ret_clock);
 struct clock *clock_destroy(struct clock *clock); /* NULL is fine; returns NULL */
 

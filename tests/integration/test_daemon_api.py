@@ -1,4 +1,5 @@
 """What people and programs ask of a running daemon: canhbaoctl, HTTP, roles, start and stop."""
+import datetime
 import json
 import os
 import re
@@ -222,6 +223,22 @@ class Start(unittest.TestCase):
                                      first.path("control2"), "--web-port", "0", "--test")
             self.assertEqual(second.returncode, 1)
             self.assertIn("canhbao.db", second.stderr)
+
+    def test_a_drill_waits_for_its_anchor_and_keeps_its_state_apart(self):
+        anchor = (datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(seconds=2)).isoformat()
+        options = ("--exercise", "--clock-scale", "100", "--clock-start", "2025-11-18T00:00:00Z", "--clock-anchor",
+                   anchor.replace("+00:00", "Z"))
+        with Sim(text=SCENARIO) as sim, Site(sim.ports, period="10 s", stale_after="120 s") as site, \
+                Daemon(site.folder, options=options) as daemon:
+            wait_for(lambda: daemon.level("high") == 2, "the gauge is graded")
+            self.assertGreaterEqual(daemon.ctl("status")["started"], "2025-11-18T00:00:00")
+            self.assertEqual(daemon.stop(), 0)
+            first = daemon.query("select min(received_us) from readings")[0][0]
+            self.assertGreaterEqual(first, 1763424000 * 1000000)
+            live = self.run_daemon("--config", site.folder, "--state-dir", daemon.path("state"), "--control",
+                                   daemon.path("control2"), "--web-port", "0")
+            self.assertEqual(live.returncode, 1)
+            self.assertIn("a run marked Exercise, this one is Actual", live.stderr)
 
     def test_a_rule_that_vanishes_leaves_a_tombstone_and_a_moved_threshold_is_seen(self):
         with Sim(text=SCENARIO) as sim, Site(sim.ports, period="200 ms") as site, Daemon(site.folder) as daemon:

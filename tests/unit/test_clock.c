@@ -100,6 +100,21 @@ static void bad_scales_are_refused(void **state) {
     assert_null(clock_destroy(NULL));
 }
 
+static void a_drill_does_not_begin_before_its_anchor(void **state) {
+    (void)state;
+    struct clock *clock = NULL;
+    struct utc_us start = {INT64_C(1763427600000000)};
+    struct utc_us anchor = {wall_us() + 50000};
+    clock_wait_for_anchor(anchor);
+    assert_true(wall_us() >= anchor.us);
+    assert_int_equal(clock_create_scaled(360, start, anchor, &clock), 0);
+    assert_true(clock_now(clock).utc.us >= start.us);
+    clock_destroy(clock);
+    /* past, and refused by the clock: no wait */
+    clock_wait_for_anchor((struct utc_us){wall_us() - 1000000});
+    clock_wait_for_anchor((struct utc_us){wall_us() + INT64_C(2) * 86400 * 1000000});
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(virtual_clock_moves_only_when_told),
@@ -107,6 +122,7 @@ int main(void) {
         cmocka_unit_test(real_clock_tells_the_wall),
         cmocka_unit_test(scaled_clocks_of_a_drill_agree),
         cmocka_unit_test(bad_scales_are_refused),
+        cmocka_unit_test(a_drill_does_not_begin_before_its_anchor),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

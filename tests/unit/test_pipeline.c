@@ -23,6 +23,7 @@ struct rig {
     struct store *store;
     struct pipeline *pipeline;
     uint64_t seq;
+    enum message_status status;
 };
 
 static void ignore_commit(void *ctx) {
@@ -41,24 +42,28 @@ static void ignore_store(void *ctx, int code, const char *text) {
     (void)text;
 }
 
-static void begin(struct rig *rig) {
-    struct err err = {0};
+static int try_to_begin(struct rig *rig, struct err *ret_err) {
     struct pipeline_options options = {.loop = rig->loop,
                                        .site = &rig->fixture.site,
                                        .site_revision = "one",
                                        .source = "//unit",
-                                       .messages = {.status = MESSAGE_TEST},
+                                       .messages = {.status = rig->status},
                                        .publish_observations = true,
                                        .on_committed = ignore_commit,
                                        .on_event = ignore_event,
                                        .on_store = ignore_store,
                                        .ctx = rig};
-    if (store_open(rig->dir, NULL, &rig->store, &err) != 0) {
-        fail_msg("%s", err.text);
+    if (store_open(rig->dir, NULL, &rig->store, ret_err) != 0) {
+        fail_msg("%s", ret_err->text);
     }
     options.store = rig->store;
-    if (pipeline_create(&options, &rig->pipeline, &err) != 0 ||
-        pipeline_start(rig->pipeline, &err) != 0) {
+    int result = pipeline_create(&options, &rig->pipeline, ret_err);
+    return result == 0 ? pipeline_start(rig->pipeline, ret_err) : result;
+}
+
+static void begin(struct rig *rig) {
+    struct err err = {0};
+    if (try_to_begin(rig, &err) != 0) {
         fail_msg("%s", err.text);
     }
     rig->seq = pipeline_last_seqs(rig->pipeline)[0];
@@ -77,6 +82,7 @@ static int setup(void **state) {
     assert_non_null(mkdtemp(rig->dir));
     assert_int_equal(clock_create_virtual((struct utc_us){START_UTC}, &rig->clock), 0);
     assert_int_equal(loop_create(rig->clock, &rig->loop), 0);
+    rig->status = MESSAGE_TEST;
     *state = rig;
     begin(rig);
     return 0;
@@ -184,6 +190,19 @@ static void test_numbers_go_on_when_the_clock_was_set_back(void **state) {
     assert_int_equal(count, 11);
 }
 
+static void test_a_drill_does_not_go_on_as_real(void **state) {
+    struct rig *rig = *state;
+    struct err err = {0};
+    read_stage(rig, 5); /* a level of the drill */
+    end(rig);
+    rig->status = MESSAGE_ACTUAL;
+    assert_int_equal(try_to_begin(rig, &err), ERR_INVALID);
+    assert_non_null(strstr(err.text, "a run marked Test, this one is Actual"));
+    end(rig);
+    rig->status = MESSAGE_TEST;
+    begin(rig);
+}
+
 /* ---- ages ---- */
 
 static void test_a_clock_that_was_set_makes_no_reading_old_or_young(void **state) {
@@ -235,6 +254,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         TEST(test_a_record_sent_again_on_demand_has_an_id_of_its_own),
         TEST(test_numbers_go_on_when_the_clock_was_set_back),
+        TEST(test_a_drill_does_not_go_on_as_real),
         TEST(test_a_clock_that_was_set_makes_no_reading_old_or_young),
         TEST(test_an_input_that_the_engine_refuses_does_not_jam_the_journal),
     };
