@@ -18,6 +18,7 @@
 #include "models/areal/areal.h"
 #include "models/grid/ncfile.h"
 #include "models/grid/sandbox.h"
+#include "models/output/output.h"
 
 enum { INPUTS_MAX = 2048, PROGRESS_EVERY_S = 2 };
 
@@ -250,11 +251,6 @@ static int parse(struct command *command, int argc, char **argv) {
 
 /* ---- reading ---- */
 
-static const char *base_name(const char *path) {
-    const char *slash = strrchr(path, '/');
-    return slash != NULL ? slash + 1 : path;
-}
-
 static int open_variable(struct command *command, struct ncfile *file, struct ncvar **ret_var,
                          struct err *ret_err) {
     static const char *const standard_names[] = {"rainfall_rate", "lwe_precipitation_rate",
@@ -339,8 +335,8 @@ static int check_repeated(const struct command *command, const struct input *inp
                     bool is_old = other->history || !input->history;
                     return err_set(ret_err, other->history ? ERR_INVALID : ERR_EXISTS,
                                    "%.150s: time %s is repeated, %.150s has it",
-                                   base_name(is_old ? input->path : other->path), text,
-                                   base_name(is_old ? other->path : input->path));
+                                   output_base_name(is_old ? input->path : other->path), text,
+                                   output_base_name(is_old ? other->path : input->path));
                 }
             }
         }
@@ -421,7 +417,7 @@ static int add_frame(struct command *command, const struct input *input, struct 
         text_format_time(input->utc_us[frame], text, sizeof text);
         return err_set(ret_err, ERR_INVALID,
                        "%.150s: a second frame within %lld s at %s; is the step right?",
-                       base_name(input->path), (long long)command->options.step_s, text);
+                       output_base_name(input->path), (long long)command->options.step_s, text);
     }
     int result = ncvar_read_f64(var, frame, values, ret_err);
     if (result == 0) {
@@ -429,7 +425,7 @@ static int add_frame(struct command *command, const struct input *input, struct 
         result = areal_add(command->areal, (size_t)slot, values, &inner);
         if (result != 0) {
             return err_set(ret_err, result, "%.150s: variable %.60s: frame %zu: %.200s",
-                           base_name(input->path), ncvar_name(var), frame, inner.text);
+                           output_base_name(input->path), ncvar_name(var), frame, inner.text);
         }
         command->slot_used[(size_t)slot] = true;
     }
@@ -490,9 +486,9 @@ static json_t *manifest_of(const struct command *command) {
     for (size_t i = 0; i < command->input_count; i++) {
         const struct input *input = &command->inputs[i];
         if (input->used) {
-            json_array_append_new(inputs, json_pack("{s:s, s:s, s:I}", "name",
-                                                    base_name(input->path), "sha256", input->hash,
-                                                    "frames", (json_int_t)input->frame_count));
+            json_array_append_new(
+                inputs, json_pack("{s:s, s:s, s:I}", "name", output_base_name(input->path),
+                                  "sha256", input->hash, "frames", (json_int_t)input->frame_count));
         }
     }
     for (size_t i = 0; i < command->options.window_count; i++) {
@@ -503,10 +499,17 @@ static json_t *manifest_of(const struct command *command) {
                   "window_s", windows, "lead_s", (json_int_t)command->options.lead_s,
                   "threshold_mm_h", command->options.threshold_mm_h, "min_coverage",
                   command->options.min_coverage, "variable", command->variable);
-    return json_pack("{s:s, s:o, s:o, s:{s:I, s:I, s:s}, s:O}", "build", CANHBAO_VERSION,
-                     "parameters", parameters, "inputs", inputs, "grid", "rows",
-                     (json_int_t)command->grid->rows, "columns", (json_int_t)command->grid->columns,
-                     "crs", command->grid->crs, "left_out", command->left_out);
+    json_t *manifest = manifest_create("areal", parameters);
+    json_t *more =
+        json_pack("{s:o, s:{s:I, s:I, s:s}, s:O}", "inputs", inputs, "grid", "rows",
+                  (json_int_t)command->grid->rows, "columns", (json_int_t)command->grid->columns,
+                  "crs", command->grid->crs, "left_out", command->left_out);
+    if (manifest == NULL || more == NULL || json_object_update(manifest, more) != 0) {
+        json_decref(manifest);
+        manifest = NULL;
+    }
+    json_decref(more);
+    return manifest;
 }
 
 static json_t *result_of(const struct areal_result *result) {
@@ -526,92 +529,25 @@ static json_t *result_of(const struct areal_result *result) {
 static json_t *output_of(const struct command *command) {
     size_t count = areal_result_count(command->areal);
     struct areal_result *results = malloc((count + 1) * sizeof *results);
-    json_t *manifest = manifest_of(command);
-    char *text = manifest != NULL
-                     ? json_dumps(manifest, JSON_COMPACT | JSON_SORT_KEYS | JSON_REAL_PRECISION(17))
-                     : NULL;
-    json_t *list = json_array();
-    json_t *output = NULL;
-    if (results != NULL && text != NULL && list != NULL) {
-        char hash[HASH_TEXT_SIZE];
-        char reference[32];
+    json_t *list = results != NULL ? json_array() : NULL;
+    if (list != NULL) {
         areal_finish(command->areal, results);
-        for (size_t i = 0; i < count; i++) {
-            json_array_append_new(list, result_of(&results[i]));
-        }
-        hash_text(text, strlen(text), hash);
-        text_format_time(command->reference_us, reference, sizeof reference);
-        if (json_array_size(list) == count) {
-            output = json_pack("{s:s, s:s, s:s, s:O, s:s, s:O}", "model", "areal", "product",
-                               command->product, "reference_time", reference, "manifest", manifest,
-                               "manifest_sha256", hash, "results", list);
+    }
+    for (size_t i = 0; list != NULL && i < count; i++) {
+        if (json_array_append_new(list, result_of(&results[i])) != 0) {
+            json_decref(list);
+            list = NULL;
         }
     }
-    json_decref(list);
-    json_decref(manifest);
-    free(text);
     free(results);
-    return output;
-}
-
-static int write_all(int fd, const char *text) {
-    size_t length = strlen(text);
-    while (length > 0) {
-        ssize_t count = write(fd, text, length);
-        if (count < 0 && errno == EINTR) {
-            continue;
-        }
-        if (count <= 0) {
-            return ERR_IO;
-        }
-        text += count;
-        length -= (size_t)count;
-    }
-    return 0;
-}
-
-static int write_file(const char *path, const char *text, struct err *ret_err) {
-    char temporary[4096];
-    int length = snprintf(temporary, sizeof temporary, "%s.tmp-%ld", path, (long)getpid());
-    int fd = length > 0 && (size_t)length < sizeof temporary
-                 ? open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666)
-                 : -1;
-    bool good = fd >= 0 && write_all(fd, text) == 0 && fsync(fd) == 0;
-    int code = errno;
-    if (fd >= 0) {
-        good = close(fd) == 0 && good;
-    }
-    if (!good || rename(temporary, path) != 0) {
-        code = good ? errno : code;
-        if (fd >= 0) {
-            (void)unlink(temporary); /* half a file is worse than none */
-        }
-        return err_set(ret_err, ERR_IO, "%.300s: %s", path, strerror(code));
-    }
-    return 0;
+    return output_object("areal", command->product, command->reference_us, manifest_of(command),
+                         list);
 }
 
 static int write_output(const struct command *command, struct err *ret_err) {
     json_t *output = output_of(command);
-    char *text =
-        output != NULL ? json_dumps(output, JSON_INDENT(1) | JSON_REAL_PRECISION(17)) : NULL;
+    int result = output_write_json(command->out, output, ret_err);
     json_decref(output);
-    if (text == NULL) {
-        return err_set(ret_err, ERR_MEMORY, "no memory for the output");
-    }
-    int result;
-    if (command->out != NULL) {
-        result = write_file(command->out, text, ret_err);
-    } else {
-        result = write_all(STDOUT_FILENO, text);
-        if (result == 0) {
-            result = write_all(STDOUT_FILENO, "\n");
-        }
-        if (result != 0) {
-            err_set(ret_err, result, "standard output: %s", strerror(errno));
-        }
-    }
-    free(text);
     return result;
 }
 
