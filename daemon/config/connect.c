@@ -46,10 +46,15 @@ static bool same_times(const struct modbus_endpoint_config *a,
 
 static void check_overlap(struct loader *loader, const struct modbus_map *maps, size_t count) {
     for (size_t i = 1; i < count; i++) {
-        const struct modbus_map *low = &maps[i - 1];
         const struct modbus_map *high = &maps[i];
-        if (low->table != high->table ||
-            high->address >= low->address + modbus_type_registers(low->type)) {
+        const struct modbus_map *low = NULL;
+        /* Only those whose registers can reach so far: parts of one register are at most 16. */
+        for (size_t j = i; low == NULL && j > 0 && maps[j - 1].table == high->table &&
+                           maps[j - 1].address + MODBUS_TYPE_BYTES_MAX / 2 > high->address;
+             j--) {
+            low = modbus_maps_overlap(&maps[j - 1], high) ? &maps[j - 1] : NULL;
+        }
+        if (low == NULL) {
             continue;
         }
         /* The complaint stands at the point that comes later in the files. */

@@ -335,19 +335,33 @@ static const struct option point_rows[] = {
 const struct option_group group_point = {
     .path = "stations/ID.yaml points[]", .help = "One measured number.", GROUP(point_rows)};
 
-/* In the order of the enums of drivers/modbus/config.h; the table is not from 0, see
- * register_tables in loader.h. */
-static const char *const tables[] = {"holding", "input", NULL};
-static const char *const types[] = {"int16", "uint16", "int32", "uint32", "float32", NULL};
+/* In the order of the enums of drivers/modbus/config.h; tables are from 1 there. */
+static const char *const tables[] = {"coil", "discrete", "holding", "input", NULL};
+static const char *const types[] = {"int16",    "uint16",     "int32",     "uint32",  "float32",
+                                    "int64",    "uint64",     "float16",   "float64", "int8_high",
+                                    "int8_low", "uint8_high", "uint8_low", "bcd16",   "bcd32",
+                                    "bit",      "bits",       NULL};
 static const char *const orders[] = {"ABCD", "CDAB", "BADC", "DCBA", NULL};
 #define R(member) MEMBER(struct modbus_map, member)
 static const struct option register_rows[] = {
-    {"table", OPTION_CHOICE, NULL, .choices = tables, .help = "Which registers.", R(table)},
+    {"table", OPTION_CHOICE, NULL, .choices = tables,
+     .help = "Which of the four tables of the device.", R(table)},
     {"address", OPTION_INT, NULL, .min = 0, .max = 65535,
      .help = "Zero-based, as in the request (register 40001 is 0).", R(address)},
-    {"type", OPTION_CHOICE, NULL, .choices = types, .help = "How the bytes are read.", R(type)},
+    {"type", OPTION_CHOICE, NULL, .choices = types,
+     .help = "How the bytes are read. Coils and discrete inputs are of the type bit.", R(type)},
     {"order", OPTION_CHOICE, "ABCD", .choices = orders,
-     .help = "Of the bytes on the wire, A the most significant.", R(order)},
+     .help = "Of the bytes on the wire, A the most significant: as they are, registers swapped, "
+             "bytes of each register swapped, both.",
+     R(order)},
+    {"bytes", OPTION_TEXT, "",
+     .help = "Instead of order, any other permutation: the letters of the value's bytes as they "
+             "come over the wire, such as EFGHABCD.",
+     R(permutation)},
+    {"bit", OPTION_INT, "0", .flags = OPTION_QUIET, .min = 0, .max = 15,
+     .help = "Of a register, 0 the least significant: the bit, or the first one of bits.", R(bit)},
+    {"bit_count", OPTION_INT, "0", .flags = OPTION_QUIET, .min = 0, .max = 16,
+     .help = "Of the type bits: how many.", R(bit_count)},
     {"scale", OPTION_NUMBER, "1", .min = -1e12, .max = 1e12,
      .help = "value = number * scale + offset; not 0.", R(scale)},
     {"offset", OPTION_NUMBER, "0", .min = -1e12, .max = 1e12, .help = "See scale.", R(offset)},

@@ -22,6 +22,7 @@ const struct quantity quantities[] = {
     {"hcl", "ppm", true, false, "hydrogen chloride, volume fraction"},
     {"hf", "ppm", true, false, "hydrogen fluoride, volume fraction"},
     {"co", "ppm", true, false, "carbon monoxide, volume fraction"},
+    {"state", "1", true, false, "a switch, a contact or a status word of a device"},
     {"voltage", "V", true, false, "supply voltage of the station"},
 };
 

@@ -113,7 +113,7 @@ static void print_products(const struct site *site, FILE *file) {
 static void print_register(const struct modbus_map *map, unsigned indent, FILE *file) {
     struct modbus_map shown = *map;
     /* back from the function code to the row of the choice */
-    shown.table = (enum modbus_table)(map->table == MODBUS_INPUT ? 1 : 0);
+    shown.table = (enum modbus_table)(map->table - MODBUS_COIL);
     print_section("register", &group_register, &shown, NULL, indent, file);
     if (map->sentinel_count > 0) {
         (void)fprintf(file, "%*ssentinels: [", (int)indent + 2, "");

@@ -114,15 +114,46 @@ static void read_sentinels(struct loader *loader, const struct yaml_node *node,
     }
 }
 
+/* The keys that only some types have. */
+static void check_register_parts(struct loader *loader, const struct yaml_node *node,
+                                 const struct modbus_map *map) {
+    struct config_errors *errors = loader->reader.errors;
+    const struct yaml_node *bytes = yaml_member(node, "bytes");
+    const struct yaml_node *bit = yaml_member(node, "bit");
+    const struct yaml_node *bit_count = yaml_member(node, "bit_count");
+    bool coil = modbus_table_is_bits(map->table);
+    if (coil && map->type != MODBUS_BIT && yaml_member(node, "type") != NULL) {
+        yaml_error(errors, yaml_member(node, "type"), "a %s is of the type bit",
+                   modbus_table_name(map->table));
+    }
+    if (bytes != NULL && !modbus_permutation_ok(map->type, map->permutation)) {
+        yaml_error(errors, bytes, "'%.20s' does not have each of the %u bytes of a %s once",
+                   map->permutation, modbus_type_registers(map->type) * 2u,
+                   modbus_type_name(map->type));
+    }
+    if (bytes != NULL && map->order != MODBUS_ABCD) {
+        yaml_error_key(errors, bytes, "order is given too; expected one of them");
+    }
+    if (bit != NULL && (coil || (map->type != MODBUS_BIT && map->type != MODBUS_BITS))) {
+        yaml_error_key(errors, bit, "only the types bit and bits of a register have it");
+    }
+    if ((bit_count != NULL) != (map->type == MODBUS_BITS)) {
+        yaml_error(errors, bit_count != NULL ? bit_count : node,
+                   "bit_count belongs to the type bits, and only to it");
+    } else if (bit_count != NULL && (map->bit_count == 0 || map->bit + map->bit_count > 16)) {
+        yaml_error(errors, bit_count, "%u bits from bit %u on are not within bits 0 to 15",
+                   (unsigned)map->bit_count, (unsigned)map->bit);
+    }
+}
+
 static void read_register(struct loader *loader, const struct yaml_node *map,
                           struct modbus_map *ret_map) {
-    static const enum modbus_table tables[] = {MODBUS_HOLDING, MODBUS_INPUT};
     const struct yaml_node *node =
         loader_section(loader, &group_register, map, "register", ret_map);
     if (node == NULL || node->kind != YAML_MAP) {
         return;
     }
-    ret_map->table = tables[ret_map->table];
+    ret_map->table = (enum modbus_table)(ret_map->table + MODBUS_COIL);
     if (ret_map->scale == 0) {
         yaml_error(loader->reader.errors, yaml_member(node, "scale"),
                    "'0' would make every value the same; expected another number");
@@ -132,6 +163,7 @@ static void read_register(struct loader *loader, const struct yaml_node *map,
                    "a %s at %u reaches beyond register 65535", modbus_type_name(ret_map->type),
                    ret_map->address);
     }
+    check_register_parts(loader, node, ret_map);
     read_sentinels(loader, node, ret_map);
 }
 

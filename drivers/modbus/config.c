@@ -1,19 +1,55 @@
 #include "drivers/modbus/config.h"
 
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
-static const char *const type_names[] = {"int16", "uint16", "int32", "uint32", "float32"};
+static const struct {
+    const char *name;
+    uint16_t registers;
+    double min, max; /* of the whole numbers that it can hold; both 0: floats and bits */
+} types[MODBUS_TYPE_COUNT] = {
+    [MODBUS_INT16] = {"int16", 1, INT16_MIN, INT16_MAX},
+    [MODBUS_UINT16] = {"uint16", 1, 0, UINT16_MAX},
+    [MODBUS_INT32] = {"int32", 2, INT32_MIN, INT32_MAX},
+    [MODBUS_UINT32] = {"uint32", 2, 0, UINT32_MAX},
+    [MODBUS_FLOAT32] = {"float32", 2, 0, 0},
+    [MODBUS_INT64] = {"int64", 4, -0x1.fffffffffffffp52, 0x1.fffffffffffffp52},
+    [MODBUS_UINT64] = {"uint64", 4, 0, 0x1.fffffffffffffp52},
+    [MODBUS_FLOAT16] = {"float16", 1, 0, 0},
+    [MODBUS_FLOAT64] = {"float64", 4, 0, 0},
+    [MODBUS_INT8_HIGH] = {"int8_high", 1, INT8_MIN, INT8_MAX},
+    [MODBUS_INT8_LOW] = {"int8_low", 1, INT8_MIN, INT8_MAX},
+    [MODBUS_UINT8_HIGH] = {"uint8_high", 1, 0, UINT8_MAX},
+    [MODBUS_UINT8_LOW] = {"uint8_low", 1, 0, UINT8_MAX},
+    [MODBUS_BCD16] = {"bcd16", 1, 0, 9999},
+    [MODBUS_BCD32] = {"bcd32", 2, 0, 99999999},
+    [MODBUS_BIT] = {"bit", 1, 0, 1},
+    [MODBUS_BITS] = {"bits", 1, 0, UINT16_MAX},
+};
 static const char *const order_names[] = {"ABCD", "CDAB", "BADC", "DCBA"};
+static const char *const table_names[] = {"coil", "discrete", "holding", "input"};
 
-enum { TYPE_COUNT = 5, ORDER_COUNT = 4, TABLE_REGISTERS = 65536 };
+enum { ORDER_COUNT = 4, TABLE_COUNT = 4, TABLE_REGISTERS = 65536 };
 
 uint16_t modbus_type_registers(enum modbus_type type) {
-    return type == MODBUS_INT16 || type == MODBUS_UINT16 ? 1 : 2;
+    return types[type].registers;
+}
+
+bool modbus_table_is_bits(enum modbus_table table) {
+    return table == MODBUS_COIL || table == MODBUS_DISCRETE;
+}
+
+uint16_t modbus_table_read_max(enum modbus_table table) {
+    return modbus_table_is_bits(table) ? MODBUS_BITS_MAX : MODBUS_REGISTERS_MAX;
+}
+
+static bool is_table(enum modbus_table table) {
+    return table >= MODBUS_COIL && table <= MODBUS_INPUT;
 }
 
 const char *modbus_type_name(enum modbus_type type) {
-    return (unsigned)type < TYPE_COUNT ? type_names[type] : "unknown";
+    return (unsigned)type < MODBUS_TYPE_COUNT ? types[type].name : "unknown";
 }
 
 const char *modbus_order_name(enum modbus_order order) {
@@ -21,7 +57,7 @@ const char *modbus_order_name(enum modbus_order order) {
 }
 
 const char *modbus_table_name(enum modbus_table table) {
-    return table == MODBUS_HOLDING ? "holding" : table == MODBUS_INPUT ? "input" : "unknown";
+    return is_table(table) ? table_names[table - MODBUS_COIL] : "unknown";
 }
 
 static int parse_name(const char *const *names, int count, const char *name, int *ret_index) {
@@ -35,12 +71,13 @@ static int parse_name(const char *const *names, int count, const char *name, int
 }
 
 int modbus_type_parse(const char *name, enum modbus_type *ret_type) {
-    int index = 0;
-    int result = parse_name(type_names, TYPE_COUNT, name, &index);
-    if (result == 0) {
-        *ret_type = (enum modbus_type)index;
+    for (int i = 0; i < MODBUS_TYPE_COUNT; i++) {
+        if (strcmp(types[i].name, name) == 0) {
+            *ret_type = (enum modbus_type)i;
+            return 0;
+        }
     }
-    return result;
+    return ERR_NOT_FOUND;
 }
 
 int modbus_order_parse(const char *name, enum modbus_order *ret_order) {
@@ -53,15 +90,20 @@ int modbus_order_parse(const char *name, enum modbus_order *ret_order) {
 }
 
 int modbus_table_parse(const char *name, enum modbus_table *ret_table) {
-    if (strcmp(name, "holding") == 0) {
-        *ret_table = MODBUS_HOLDING;
-        return 0;
+    int index = 0;
+    int result = parse_name(table_names, TABLE_COUNT, name, &index);
+    if (result == 0) {
+        *ret_table = (enum modbus_table)(MODBUS_COIL + index);
     }
-    if (strcmp(name, "input") == 0) {
-        *ret_table = MODBUS_INPUT;
-        return 0;
-    }
-    return ERR_NOT_FOUND;
+    return result;
+}
+
+/* Exactly a binary16: at most 11 significant bits, none below 2^-24. */
+static bool fits_float16(double number) {
+    int exponent;
+    double significand = ldexp(frexp(number, &exponent), 11);
+    return fabs(number) <= 65504 && trunc(significand) == significand &&
+           trunc(ldexp(number, 24)) == ldexp(number, 24);
 }
 
 bool modbus_sentinel_fits(enum modbus_type type, double number) {
@@ -69,18 +111,70 @@ bool modbus_sentinel_fits(enum modbus_type type, double number) {
         return false;
     }
     switch (type) {
-    case MODBUS_INT16:
-        return number >= INT16_MIN && number <= INT16_MAX && trunc(number) == number;
-    case MODBUS_UINT16:
-        return number >= 0 && number <= UINT16_MAX && trunc(number) == number;
-    case MODBUS_INT32:
-        return number >= INT32_MIN && number <= INT32_MAX && trunc(number) == number;
-    case MODBUS_UINT32:
-        return number >= 0 && number <= UINT32_MAX && trunc(number) == number;
+    case MODBUS_FLOAT16:
+        return fits_float16(number);
     case MODBUS_FLOAT32:
         return isfinite((float)number);
+    case MODBUS_FLOAT64:
+        return true;
+    default:
+        return number >= types[type].min && number <= types[type].max && trunc(number) == number;
     }
-    return false;
+}
+
+bool modbus_permutation_ok(enum modbus_type type, const char *text) {
+    size_t length = (size_t)types[type].registers * 2;
+    unsigned seen = 0;
+    if (strlen(text) != length) {
+        return false;
+    }
+    for (size_t i = 0; i < length; i++) {
+        unsigned letter = (unsigned)(text[i] - 'A');
+        if (letter >= length || (seen >> letter & 1) != 0) {
+            return false;
+        }
+        seen |= 1u << letter;
+    }
+    return true;
+}
+
+/* The bits of its one register that a part of a register takes, as they stand on the wire; all of
+ * them for other types. */
+static unsigned register_mask(const struct modbus_map *map) {
+    unsigned mask = 0xFFFF;
+    switch (map->type) {
+    case MODBUS_INT8_HIGH:
+    case MODBUS_UINT8_HIGH:
+        mask = 0xFF00;
+        break;
+    case MODBUS_INT8_LOW:
+    case MODBUS_UINT8_LOW:
+        mask = 0x00FF;
+        break;
+    case MODBUS_BIT:
+        mask = modbus_table_is_bits(map->table) ? 1u : 1u << map->bit;
+        break;
+    case MODBUS_BITS:
+        mask = ((1u << map->bit_count) - 1) << map->bit;
+        break;
+    default:
+        break;
+    }
+    bool swapped = map->permutation[0] != '\0'
+                       ? map->permutation[0] == 'B'
+                       : map->order == MODBUS_BADC || map->order == MODBUS_DCBA;
+    return swapped && types[map->type].registers == 1 && !modbus_table_is_bits(map->table)
+               ? (mask >> 8 | mask << 8) & 0xFFFF
+               : mask;
+}
+
+bool modbus_maps_overlap(const struct modbus_map *a, const struct modbus_map *b) {
+    if (a->table != b->table || a->address + types[a->type].registers <= b->address ||
+        b->address + types[b->type].registers <= a->address) {
+        return false;
+    }
+    bool parts = types[a->type].registers == 1 && types[b->type].registers == 1;
+    return !parts || (register_mask(a) & register_mask(b)) != 0;
 }
 
 void modbus_endpoint_defaults(struct modbus_endpoint_config *ret_config) {
@@ -96,19 +190,25 @@ void modbus_endpoint_defaults(struct modbus_endpoint_config *ret_config) {
     };
 }
 
-static bool is_table(enum modbus_table table) {
-    return table == MODBUS_HOLDING || table == MODBUS_INPUT;
-}
-
 /* One mapped point by itself. Returns what is wrong, or NULL. */
 static const char *map_fault(const struct modbus_map *map, size_t point_count,
                              size_t station_count) {
     if (map->point >= point_count || map->station >= station_count) {
         return "names a point or station that does not exist";
     }
-    if (!is_table(map->table) || (unsigned)map->type >= TYPE_COUNT ||
+    if (!is_table(map->table) || (unsigned)map->type >= MODBUS_TYPE_COUNT ||
         (unsigned)map->order >= ORDER_COUNT) {
         return "has an unknown table, type or order";
+    }
+    if (modbus_table_is_bits(map->table) && map->type != MODBUS_BIT) {
+        return "must be of the type bit, as all coils and discrete inputs";
+    }
+    if ((map->type == MODBUS_BIT && map->bit > 15) ||
+        (map->type == MODBUS_BITS && (map->bit_count < 1 || map->bit + map->bit_count > 16))) {
+        return "takes bits that a register does not have";
+    }
+    if (map->permutation[0] != '\0' && !modbus_permutation_ok(map->type, map->permutation)) {
+        return "has a byte order that is no permutation of its bytes";
     }
     if (map->address + modbus_type_registers(map->type) > TABLE_REGISTERS) {
         return "reaches beyond register 65535";
@@ -130,24 +230,40 @@ static const char *map_fault(const struct modbus_map *map, size_t point_count,
     return NULL;
 }
 
-/* Marks the registers of a map in the bit set of its table; false when one is taken. */
-static bool take_registers(const struct modbus_map *map, uint8_t taken[2][TABLE_REGISTERS / 8]) {
-    uint8_t *bits = taken[map->table == MODBUS_INPUT];
-    for (uint32_t i = 0; i < modbus_type_registers(map->type); i++) {
-        uint32_t at = map->address + i;
-        uint8_t bit = (uint8_t)(1u << (at % 8));
-        if ((bits[at / 8] & bit) != 0) {
-            return false;
-        }
-        bits[at / 8] |= bit;
+static int compare_maps(const void *left, const void *right) {
+    const struct modbus_map *a = *(const struct modbus_map *const *)left;
+    const struct modbus_map *b = *(const struct modbus_map *const *)right;
+    int order = (int)a->table - (int)b->table;
+    return order != 0 ? order : (int)a->address - (int)b->address;
+}
+
+/* The first map that takes bits of another, or NULL. ERR_MEMORY. */
+static int find_overlap(const struct modbus_unit_config *unit, const struct modbus_map **ret_map) {
+    const struct modbus_map **sorted = calloc(unit->map_count, sizeof(*sorted));
+    if (sorted == NULL) {
+        return ERR_MEMORY;
     }
-    return true;
+    for (size_t i = 0; i < unit->map_count; i++) {
+        sorted[i] = &unit->maps[i];
+    }
+    qsort(sorted, unit->map_count, sizeof(*sorted), compare_maps);
+    *ret_map = NULL;
+    for (size_t i = 0; i < unit->map_count && *ret_map == NULL; i++) {
+        uint32_t end = sorted[i]->address + (uint32_t)types[sorted[i]->type].registers;
+        for (size_t j = i + 1; j < unit->map_count && sorted[j]->table == sorted[i]->table &&
+                               sorted[j]->address < end && *ret_map == NULL;
+             j++) {
+            *ret_map = modbus_maps_overlap(sorted[i], sorted[j]) ? sorted[j] : NULL;
+        }
+    }
+    free(sorted);
+    return 0;
 }
 
 static int check_unit(const struct modbus_endpoint_config *endpoint,
                       const struct modbus_unit_config *unit, size_t point_count,
                       size_t station_count, struct err *ret_err) {
-    uint8_t taken[2][TABLE_REGISTERS / 8] = {{0}};
+    const struct modbus_map *second = NULL;
     if (unit->unit > 247 && unit->unit != 255) {
         return err_set(ret_err, ERR_RANGE, "endpoint %s: unit %u is not 0 to 247 or 255",
                        endpoint->id, unit->unit);
@@ -164,13 +280,14 @@ static int check_unit(const struct modbus_endpoint_config *endpoint,
                            endpoint->id, unit->unit, modbus_table_name(map->table), map->address,
                            fault);
         }
-        if (!take_registers(map, taken)) {
-            return err_set(ret_err, ERR_EXISTS,
-                           "endpoint %s: unit %u: the point at %s %u overlaps another",
-                           endpoint->id, unit->unit, modbus_table_name(map->table), map->address);
-        }
     }
-    return 0;
+    int result = find_overlap(unit, &second);
+    if (result == 0 && second != NULL) {
+        return err_set(ret_err, ERR_EXISTS,
+                       "endpoint %s: unit %u: the point at %s %u overlaps another", endpoint->id,
+                       unit->unit, modbus_table_name(second->table), second->address);
+    }
+    return result;
 }
 
 static bool time_ok(int64_t us) {

@@ -18,10 +18,12 @@ enum {
     MODBUS_HOST_SIZE = 256,
     MODBUS_SENTINELS_MAX = 4,
     MODBUS_REGISTERS_MAX = 125, /* of one read (V1.1b3, 6.3) */
+    MODBUS_BITS_MAX = 2000,     /* coils or discrete inputs of one read (V1.1b3, 6.1) */
+    MODBUS_TYPE_BYTES_MAX = 8,
     MODBUS_PORT_DEFAULT = 502,
     MODBUS_POINTS_MAX = 4096, /* of one unit */
     MODBUS_UNITS_MAX = 248,   /* of one endpoint: every unit id once */
-    MODBUS_POINTS_PER_BLOCK_MAX = MODBUS_REGISTERS_MAX
+    MODBUS_POINTS_PER_BLOCK_MAX = 256
 };
 
 /* Defaults and bounds of the times, for the option table; all of them wire time. */
@@ -36,12 +38,34 @@ enum {
 #define MODBUS_TIME_US_MAX                INT64_C(3600000000)
 
 /* Which table of the device; the value is the function code that reads it. */
-enum modbus_table { MODBUS_HOLDING = 3, MODBUS_INPUT = 4 };
+enum modbus_table { MODBUS_COIL = 1, MODBUS_DISCRETE, MODBUS_HOLDING, MODBUS_INPUT };
 
-enum modbus_type { MODBUS_INT16, MODBUS_UINT16, MODBUS_INT32, MODBUS_UINT32, MODBUS_FLOAT32 };
+/* What a 64-bit integer from +-2^53 on says cannot be told exactly, and is taken for no number; so
+ * is a BCD digit above 9. There is no text type: a text is no reading. */
+enum modbus_type {
+    MODBUS_INT16,
+    MODBUS_UINT16,
+    MODBUS_INT32,
+    MODBUS_UINT32,
+    MODBUS_FLOAT32,
+    MODBUS_INT64,
+    MODBUS_UINT64,
+    MODBUS_FLOAT16, /* IEEE 754 binary16 */
+    MODBUS_FLOAT64,
+    MODBUS_INT8_HIGH, /* the more significant byte of a register */
+    MODBUS_INT8_LOW,
+    MODBUS_UINT8_HIGH,
+    MODBUS_UINT8_LOW,
+    MODBUS_BCD16, /* four decimal digits */
+    MODBUS_BCD32, /* eight */
+    MODBUS_BIT,   /* the only type of coils and discrete inputs; of a register: bit `bit` */
+    MODBUS_BITS,  /* `bit_count` bits of a register from `bit` on, as an unsigned number */
+    MODBUS_TYPE_COUNT
+};
 
-/* Where the bytes of the value (A: most significant) stand on the wire. For the 16-bit types the
- * first two letters count: ABCD and CDAB are AB, BADC and DCBA are BA. */
+/* Where the bytes of the value (A: most significant) stand on the wire. The names say what is
+ * swapped: CDAB the registers, BADC the bytes of each register, DCBA both; so for 8 bytes CDAB is
+ * GHEFCDAB, and for 2 bytes ABCD and CDAB are AB, BADC and DCBA are BA. */
 enum modbus_order { MODBUS_ABCD, MODBUS_CDAB, MODBUS_BADC, MODBUS_DCBA };
 
 /* One point in the device's registers: value = number * scale + offset. */
@@ -52,7 +76,12 @@ struct modbus_map {
     uint16_t address; /* zero-based, as in the request */
     enum modbus_type type;
     enum modbus_order order;
-    double scale; /* finite, not 0 */
+    /* Instead of the order: the letters of the value's bytes as they come over the wire, such as
+     * "EFGHABCD"; empty: not used. See modbus_permutation_ok(). */
+    char permutation[MODBUS_TYPE_BYTES_MAX + 1];
+    uint8_t bit;       /* MODBUS_BIT and MODBUS_BITS of a register: 0 the least significant */
+    uint8_t bit_count; /* MODBUS_BITS: 1 to 16 */
+    double scale;      /* finite, not 0 */
     double offset;
     uint32_t sentinel_count;
     /* Numbers before scale and offset that mean "no value"; must be representable in the type
@@ -64,7 +93,7 @@ struct modbus_map {
 struct modbus_unit_config {
     uint8_t unit; /* 0 to 247, and 255; once per endpoint */
     size_t map_count;
-    const struct modbus_map *maps; /* any order; no two may share a register of a table */
+    const struct modbus_map *maps; /* any order; no two may share a bit of a table */
 };
 
 struct modbus_endpoint_config {
@@ -87,9 +116,13 @@ struct modbus_config {
     const struct modbus_endpoint_config *endpoints;
 };
 
-/* Registers that a value takes: 1 or 2. */
+/* Registers that a value takes: 1, 2 or 4. A coil or discrete input takes one of its own. */
 uint16_t modbus_type_registers(enum modbus_type type);
-/* "int16", ...; "ABCD", ...; "holding", "input": as in the configuration. Never NULL. */
+/* Coils and discrete inputs: one bit each. */
+bool modbus_table_is_bits(enum modbus_table table);
+/* Most that one read of the table may ask for. */
+uint16_t modbus_table_read_max(enum modbus_table table);
+/* "int16", ...; "ABCD", ...; "coil", "holding", ...: as in the configuration. Never NULL. */
 const char *modbus_type_name(enum modbus_type type);
 const char *modbus_order_name(enum modbus_order order);
 const char *modbus_table_name(enum modbus_table table);
@@ -100,6 +133,12 @@ int modbus_table_parse(const char *name, enum modbus_table *ret_table);
 
 /* Whether `number` is a value that the type can hold (a float32 sentinel is rounded to float32). */
 bool modbus_sentinel_fits(enum modbus_type type, double number);
+
+/* Whether `text` has each letter of the type's bytes once: "BA", "CDAB", "HGFEDCBA". */
+bool modbus_permutation_ok(enum modbus_type type, const char *text);
+
+/* Whether two points of one unit share a bit. Two parts of one register do not. */
+bool modbus_maps_overlap(const struct modbus_map *a, const struct modbus_map *b);
 
 /* Fills the defaults of an endpoint: port, times, dead_after; the rest zero. */
 void modbus_endpoint_defaults(struct modbus_endpoint_config *ret_config);

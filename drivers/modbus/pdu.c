@@ -45,6 +45,11 @@ static struct modbus_reply bad(const char *fault) {
     return (struct modbus_reply){.verdict = MODBUS_REPLY_BAD, .fault = fault};
 }
 
+uint16_t modbus_data_size(const struct modbus_request *request) {
+    return (uint16_t)(modbus_table_is_bits(request->table) ? (request->count + 7) / 8
+                                                           : request->count * 2);
+}
+
 struct modbus_reply modbus_reply_parse(const struct modbus_request *request, const uint8_t *frame,
                                        size_t length) {
     /* The caller's frame is whole; a shorter one would be our bug, but costs nothing to refuse. */
@@ -73,14 +78,14 @@ struct modbus_reply modbus_reply_parse(const struct modbus_request *request, con
     if (frame[7] != (uint8_t)request->table) {
         return bad("function code");
     }
-    if (length < MODBUS_MBAP_SIZE + 2 || frame[8] != request->count * 2) {
+    if (length < MODBUS_MBAP_SIZE + 2 || frame[8] != modbus_data_size(request)) {
         return bad("byte count");
     }
     if (length != (size_t)MODBUS_MBAP_SIZE + 2 + frame[8]) {
         return bad("length of the values");
     }
     return (struct modbus_reply){
-        .verdict = MODBUS_REPLY_VALUES, .registers = frame + MODBUS_MBAP_SIZE + 2, .fault = ""};
+        .verdict = MODBUS_REPLY_VALUES, .data = frame + MODBUS_MBAP_SIZE + 2, .fault = ""};
 }
 
 const char *modbus_exception_name(uint8_t exception) {

@@ -1,8 +1,8 @@
 /* Modbus frames of reads, on TCP: building requests, cutting frames out of a byte stream, and
  * judging whether a frame answers a request. Framing knows nothing of meaning, meaning nothing of
- * streams. Only the two read functions exist here: nothing in this program can write a register.
+ * streams. Only the four read functions exist here: nothing in this program can write a register.
  *
- * Sources: MODBUS Application Protocol Specification V1.1b3, 6.3, 6.4 and 7; MODBUS Messaging on
+ * Sources: MODBUS Application Protocol Specification V1.1b3, 6.1 to 6.4 and 7; MODBUS Messaging on
  * TCP/IP Implementation Guide V1.0b, 3.1.3. Thread rule: pure functions. */
 #ifndef CANHBAO_DRIVERS_MODBUS_PDU_H
 #define CANHBAO_DRIVERS_MODBUS_PDU_H
@@ -24,7 +24,7 @@ struct modbus_request {
     uint8_t unit;
     enum modbus_table table;
     uint16_t start;
-    uint16_t count; /* 1 to MODBUS_REGISTERS_MAX */
+    uint16_t count; /* 1 to modbus_table_read_max() */
 };
 
 /* The request as it goes over the wire. */
@@ -37,7 +37,7 @@ void modbus_request_build(const struct modbus_request *request,
 int modbus_frame_length(const uint8_t *bytes, size_t length);
 
 enum modbus_verdict {
-    MODBUS_REPLY_VALUES,    /* the registers that were asked for */
+    MODBUS_REPLY_VALUES,    /* the registers or bits that were asked for */
     MODBUS_REPLY_EXCEPTION, /* an exception code for this request */
     MODBUS_REPLY_FOREIGN,   /* another transaction id: late, or nobody's; drop it and wait on */
     MODBUS_REPLY_BAD        /* this request's id, but not an answer to it */
@@ -45,10 +45,13 @@ enum modbus_verdict {
 
 struct modbus_reply {
     enum modbus_verdict verdict;
-    uint8_t exception;        /* 1 to 255 with MODBUS_REPLY_EXCEPTION */
-    const uint8_t *registers; /* 2 * count bytes in the frame, with MODBUS_REPLY_VALUES */
-    const char *fault;        /* which field is wrong, with MODBUS_REPLY_BAD; else "" */
+    uint8_t exception;   /* 1 to 255 with MODBUS_REPLY_EXCEPTION */
+    const uint8_t *data; /* modbus_data_size() bytes in the frame, with MODBUS_REPLY_VALUES */
+    const char *fault;   /* which field is wrong, with MODBUS_REPLY_BAD; else "" */
 };
+
+/* Bytes that answer a request: two a register, one for eight bits. */
+uint16_t modbus_data_size(const struct modbus_request *request);
 
 /* Judges one whole frame (`length` from modbus_frame_length()). Every field is compared. */
 struct modbus_reply modbus_reply_parse(const struct modbus_request *request, const uint8_t *frame,

@@ -16,9 +16,10 @@ static int compare_maps(const void *left, const void *right) {
 
 static bool joins(const struct modbus_block *block, const struct modbus_map *map) {
     uint32_t end = (uint32_t)block->start + block->count;
+    uint32_t map_end = map->address + (uint32_t)modbus_type_registers(map->type);
     return map->table == block->table && map->period_us == block->period_us &&
-           map->address == end &&
-           block->count + modbus_type_registers(map->type) <= MODBUS_REGISTERS_MAX;
+           map->address <= end && map_end - block->start <= modbus_table_read_max(map->table) &&
+           block->map_count < MODBUS_POINTS_PER_BLOCK_MAX;
 }
 
 static void plan_unit(struct modbus_plan *plan, uint32_t unit, size_t first_map) {
@@ -33,7 +34,9 @@ static void plan_unit(struct modbus_plan *plan, uint32_t unit, size_t first_map)
                                            .period_us = map->period_us,
                                            .first_map = (uint32_t)i};
         }
-        block->count = (uint16_t)(block->count + modbus_type_registers(map->type));
+        uint32_t end = map->address + (uint32_t)modbus_type_registers(map->type) - block->start;
+        /* Parts of one register stand side by side, so that the end may stay where it is. */
+        block->count = end > block->count ? (uint16_t)end : block->count;
         block->map_count++;
     }
 }

@@ -1,5 +1,5 @@
 /* Points of a unit -> requests. Points of one table and one period that stand next to each other
- * in the registers share a request ("block"), up to MODBUS_REGISTERS_MAX registers; a gap starts a
+ * in the registers share a request ("block"), up to modbus_table_read_max() of them; a gap starts a
  * new one. Thread rule: per object. */
 #ifndef CANHBAO_DRIVERS_MODBUS_PLAN_H
 #define CANHBAO_DRIVERS_MODBUS_PLAN_H

@@ -34,7 +34,7 @@ struct modbus_tcp {
     uint32_t block;
     struct modbus_request request;
     struct mono_us sent;
-    const uint8_t *registers; /* of the reply being answered */
+    const uint8_t *data; /* of the reply being answered */
     size_t rx_length;
     uint8_t rx[MODBUS_FRAME_MAX];
 };
@@ -149,9 +149,9 @@ static void take_frame(struct modbus_tcp *tcp, const uint8_t *frame, size_t leng
         loop_timer_stop(&tcp->timer);
         tcp->heard = true;
         tcp->level = 0;
-        tcp->registers = reply.registers;
+        tcp->data = reply.data;
         answer(tcp, READING_OK, 0, true);
-        tcp->registers = NULL;
+        tcp->data = NULL;
         return;
     case MODBUS_REPLY_EXCEPTION:
         loop_timer_stop(&tcp->timer);
@@ -304,9 +304,8 @@ static struct line_point tcp_point(const void *line, uint32_t block, uint32_t in
 static void tcp_decode(const void *line, uint32_t block, uint32_t index,
                        struct reading *ret_reading) {
     const struct modbus_tcp *tcp = line;
-    const struct modbus_map *map = map_of(tcp, block, index);
-    size_t at = 2 * (size_t)(map->address - tcp->plan.blocks[block].start);
-    modbus_decode(map, tcp->registers + at, ret_reading);
+    modbus_decode_from(map_of(tcp, block, index), tcp->plan.blocks[block].start, tcp->data,
+                       ret_reading);
 }
 
 static void tcp_close(void *line) {

@@ -4,6 +4,7 @@
 #include <math.h>
 #include <stdint.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "drivers/modbus/decode.h"
 #include "drivers/modbus/pdu.h"
@@ -20,25 +21,36 @@ static void demand(int condition) {
 
 static void judge_values(const struct modbus_request *request, const uint8_t *frame, size_t length,
                          const struct modbus_reply *reply, uint8_t choice) {
-    demand(length == 9 + 2u * request->count);
+    unsigned bytes =
+        request->table <= MODBUS_DISCRETE ? (request->count + 7u) / 8 : request->count * 2u;
+    demand(length == 9 + bytes);
     demand(frame[0] == request->transaction >> 8 && frame[1] == (request->transaction & 0xFF));
     demand(frame[2] == 0 && frame[3] == 0);
     demand((size_t)frame[4] * 256 + frame[5] + 6 == length);
     demand(frame[6] == request->unit && frame[7] == (uint8_t)request->table);
-    demand(frame[8] == request->count * 2 && reply->registers == frame + 9);
-    struct modbus_map map = {.type = (enum modbus_type)(choice / 4 % 5),
+    demand(frame[8] == bytes && reply->data == frame + 9);
+    struct modbus_map map = {.table = request->table,
+                             .type = (enum modbus_type)(choice / 4 % MODBUS_TYPE_COUNT),
+                             .bit = frame[length - 1] % 8,
+                             .bit_count = 8,
                              .order = (enum modbus_order)(choice % 4),
                              .scale = 0.1,
                              .offset = -40,
                              .sentinel_count = 1,
                              .sentinels = {0}};
+    if (request->table <= MODBUS_DISCRETE) {
+        map.type = MODBUS_BIT;
+    } else if (frame[9] % 2 == 1) {
+        memcpy(map.permutation, "EBGDAFCH", modbus_type_registers(map.type) == 4 ? 8 : 0);
+    }
     uint16_t step = modbus_type_registers(map.type);
     for (unsigned at = 0; at + step <= request->count; at += step) {
         struct reading reading = {0};
-        modbus_decode(&map, reply->registers + (size_t)at * 2, &reading);
+        map.address = (uint16_t)(request->start + at);
+        modbus_decode_from(&map, request->start, reply->data, &reading);
         demand((reading.status == READING_OK) == (isfinite(reading.value) != 0));
         demand(reading.status == READING_OK || isnan(reading.value));
-        demand(reading.raw_len == step * 2);
+        demand(reading.raw_len == (request->table <= MODBUS_DISCRETE ? 1 : step * 2));
     }
 }
 
@@ -46,11 +58,15 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     if (size < HEAD) {
         return 0;
     }
-    struct modbus_request request = {.transaction = (uint16_t)(data[0] << 8 | data[1]),
-                                     .unit = data[2],
-                                     .table = (data[3] & 0x80) != 0 ? MODBUS_INPUT : MODBUS_HOLDING,
-                                     .start = (uint16_t)(data[4] << 8 | data[5]),
-                                     .count = (uint16_t)(1 + data[6] % MODBUS_REGISTERS_MAX)};
+    struct modbus_request request = {
+        .transaction = (uint16_t)(data[0] << 8 | data[1]),
+        .unit = data[2],
+        .table = (enum modbus_table)(MODBUS_COIL + (data[3] >> 7) + 2 * (data[2] & 1)),
+        .start = (uint16_t)(data[4] << 8 | data[5]),
+        .count = (uint16_t)(1 + data[6] % MODBUS_REGISTERS_MAX)};
+    if (request.start + request.count > 65536) {
+        request.start = 0; /* never asked for */
+    }
     const uint8_t *stream = data + HEAD;
     size_t left = size - HEAD;
     while (left > 0) {
@@ -62,7 +78,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
         }
         demand((size_t)length <= left && length <= MODBUS_FRAME_MAX && length >= 8);
         struct modbus_reply reply = modbus_reply_parse(&request, stream, (size_t)length);
-        demand((reply.registers != NULL) == (reply.verdict == MODBUS_REPLY_VALUES));
+        demand((reply.data != NULL) == (reply.verdict == MODBUS_REPLY_VALUES));
         demand((reply.exception != 0) == (reply.verdict == MODBUS_REPLY_EXCEPTION));
         demand((reply.fault[0] != '\0') == (reply.verdict == MODBUS_REPLY_BAD));
         if (reply.verdict == MODBUS_REPLY_VALUES) {

@@ -2,6 +2,7 @@
  * reading, until every point has had ROUNDS readings. For the tests of this folder.
  *   acquire HOST PORT ROUNDS TIMEOUT_MS POINT ...
  * POINT: unit:table:address:type:order:scale:offset[:sentinel]; points are numbered as they stand.
+ * type may be bit@N or bits@N@COUNT; order may be a permutation of the bytes.
  * Exit 0: all there; 1: not within GIVE_UP_US; 2: bad arguments. */
 #include <inttypes.h>
 #include <stdio.h>
@@ -61,6 +62,35 @@ static struct modbus_unit_config *unit_of(struct tool *tool, uint8_t unit) {
     return added;
 }
 
+/* "bits@4@3": bit 4 on, three bits. */
+static int read_type(char *text, struct modbus_map *map) {
+    int64_t bit = 0, count = 1;
+    char *at = strchr(text, '@');
+    if (at != NULL) {
+        *at = '\0';
+        char *second = strchr(at + 1, '@');
+        if (second != NULL) {
+            *second = '\0';
+        }
+        if (text_parse_int(at + 1, 0, 15, &bit) < 0 ||
+            (second != NULL && text_parse_int(second + 1, 1, 16, &count) < 0)) {
+            return ERR_SYNTAX;
+        }
+    }
+    map->bit = (uint8_t)bit;
+    map->bit_count = (uint8_t)count;
+    return modbus_type_parse(text, &map->type);
+}
+
+static int read_order(const char *text, struct modbus_map *map) {
+    if (modbus_order_parse(text, &map->order) == 0) {
+        return 0;
+    }
+    return modbus_permutation_ok(map->type, text)
+               ? text_copy(map->permutation, sizeof(map->permutation), text)
+               : ERR_SYNTAX;
+}
+
 static int add_point(struct tool *tool, char *text) {
     char *fields[FIELDS] = {NULL};
     int64_t unit = 0, address = 0;
@@ -73,9 +103,8 @@ static int add_point(struct tool *tool, char *text) {
     if (count < FIELDS - 1 || tool->point_count == POINTS_MAX ||
         text_parse_int(fields[0], 0, 255, &unit) < 0 ||
         modbus_table_parse(fields[1], &map.table) < 0 ||
-        text_parse_int(fields[2], 0, 65535, &address) < 0 ||
-        modbus_type_parse(fields[3], &map.type) < 0 ||
-        modbus_order_parse(fields[4], &map.order) < 0 ||
+        text_parse_int(fields[2], 0, 65535, &address) < 0 || read_type(fields[3], &map) < 0 ||
+        read_order(fields[4], &map) < 0 ||
         text_parse_double(fields[5], -1e300, 1e300, &map.scale) < 0 ||
         text_parse_double(fields[6], -1e300, 1e300, &map.offset) < 0 ||
         (count == FIELDS && text_parse_double(fields[7], -1e300, 1e300, &map.sentinels[0]) < 0)) {

@@ -8,6 +8,9 @@ import subprocess
 import sys
 import unittest
 
+from pymodbus.constants import Endian
+from pymodbus.payload import BinaryPayloadBuilder
+
 from harness import BINARY, DEADLINE_S, wait_for
 
 ACQUIRE = os.path.join(BINARY, "tests", "integration", "acquire")
@@ -24,7 +27,8 @@ def block(table):
         if name == table:
             values[at] = value
     return ModbusSequentialDataBlock(0, values)
-slave = ModbusSlaveContext(hr=block("holding"), ir=block("input"), zero_mode=True)
+slave = ModbusSlaveContext(co=block("coil"), di=block("discrete"), hr=block("holding"),
+                           ir=block("input"), zero_mode=True)
 context = ModbusServerContext(slaves={unit: slave for unit in units}, single=False)
 StartTcpServer(context=context, address=("127.0.0.1", port), allow_reuse_address=True)
 """
@@ -56,6 +60,11 @@ class Case:
         exact = struct.unpack(FORMATS[kind], struct.pack(FORMATS[kind], number))[0]
         self.values.append((status, exact * scale + offset if status == "ok" else None))
 
+    def words(self, table, at, registers, kind, order, value, status="ok", unit=1):
+        self.registers += [(table, at + i, int(word)) for i, word in enumerate(registers)]
+        self.points.append(f"{unit}:{table}:{at}:{kind}:{order}:1:0")
+        self.values.append((status, value))
+
 
 def everything():
     """Every type in every order, in both tables, gaps between, addresses 0 and 65535 included."""
@@ -81,6 +90,45 @@ def full_block():
     case = Case()
     for i in range(125):
         case.add("holding", 300 + i, "uint16", "ABCD", 1000 + i)
+    return case
+
+
+def every_width():
+    """The other types, as pymodbus's own builder lays them out where it knows them, else as struct
+    does; any permutation; bits and bytes that share a register; coils and discrete inputs."""
+    case = Case()
+    builder = BinaryPayloadBuilder(byteorder=Endian.Big, wordorder=Endian.Big)
+    swapped = BinaryPayloadBuilder(byteorder=Endian.Big, wordorder=Endian.Little)
+    at = 0
+    for kind, number in (("int64", -5_000_000_000), ("uint64", 2**53 - 1), ("float64", -1e-300),
+                         ("float32", 2.5), ("float16", -0.15625)):
+        add = {"int64": "add_64bit_int", "uint64": "add_64bit_uint", "float64": "add_64bit_float",
+               "float32": "add_32bit_float", "float16": "add_16bit_float"}[kind]
+        for order, payload in (("ABCD", builder), ("CDAB", swapped)):
+            payload.reset()
+            getattr(payload, add)(number)
+            case.words("holding", at, payload.to_registers(), kind, order, number)
+            at += 4
+    wire = struct.pack(">d", 1234.5678)
+    letters = "EBGDAFCH"
+    moved = bytes(wire["ABCDEFGH".index(letter)] for letter in letters)
+    case.words("holding", 60, struct.unpack(">4H", moved), "float64", letters, 1234.5678)
+    case.words("holding", 70, struct.unpack(">4H", b"\xff" * 8), "uint64", "ABCD", None,
+               "not_a_number")
+    case.words("input", 0, (0x8A7F,), "int8_high", "ABCD", -118)
+    case.words("input", 0, (0x8A7F,), "int8_low", "ABCD", 127)
+    case.words("input", 1, (0x8A7F,), "uint8_low", "BA", 138)
+    case.words("input", 1, (0x8A7F,), "uint8_high", "BA", 127)
+    case.words("input", 2, (0x9876,), "bcd16", "ABCD", 9876)
+    case.words("input", 3, (0x5432, 0x0091), "bcd32", "CDAB", 915432)
+    case.words("input", 5, (0x98A6,), "bcd16", "ABCD", None, "not_a_number")
+    for bit in range(16):
+        case.words("input", 6, (0xA5C3,), f"bit@{bit}", "ABCD", 0xA5C3 >> bit & 1)
+    case.words("input", 7, (0xA5C3,), "bits@4@9", "ABCD", 0xA5C3 >> 4 & 0x1FF)
+    for i in range(20):
+        case.words("coil", i, (i % 3 == 0,), "bit", "ABCD", int(i % 3 == 0))
+        case.words("discrete", 100 + i, (i % 7 < 2,), "bit", "ABCD", int(i % 7 < 2))
+    case.words("coil", 65535, (1,), "bit", "ABCD", 1)
     return case
 
 
@@ -152,6 +200,11 @@ class Peers(unittest.TestCase):
 
     def test_pymodbus_every_type_and_order(self):
         case = everything()
+        with pymodbus(case) as server:
+            self.judge(case, acquire(server.port, case))
+
+    def test_pymodbus_every_width_bits_and_coils(self):
+        case = every_width()
         with pymodbus(case) as server:
             self.judge(case, acquire(server.port, case))
 

@@ -103,9 +103,20 @@ static const struct bad bads[] = {
     {alpha, "  - id: tips", "  - id: |stage", "has a point 'stage' already, in line 16", NULL},
     {alpha, "table: input\n      address: 0", "table: holding\n      address: |1",
      "holding register 1 is in use already by the point 'stage' of station 'alpha'", NULL},
+    {alpha, "type: float32", "type: float32\n      bytes: |ABCC",
+     "'ABCC' does not have each of the 4 bytes of a float32 once", NULL},
+    {alpha, "type: float32", "type: float32\n      order: CDAB\n      |bytes: ABCD",
+     "order is given too", NULL},
+    {alpha, "type: float32", "type: float32\n      |bit: 1", "only the types bit and bits", NULL},
+    {alpha, "type: float32", "type: bits\n      bit: 14\n      bit_count: |3",
+     "3 bits from bit 14 on are not within bits 0 to 15", NULL},
+    {alpha, "type: float32", "type: float32\n      bit_count: |3", "belongs to the type bits",
+     NULL},
+    {alpha, "table: holding\n      address: 0\n      type: float32",
+     "table: coil\n      address: 0\n      type: |float32", "a coil is of the type bit", NULL},
     {alpha, "address: 0\n      type: uint32", "address: |65535\n      type: uint32",
      "reaches beyond register 65535", NULL},
-    {alpha, "type: float32", "type: |float64", "'float64' is unknown; expected one of: int16",
+    {alpha, "type: float32", "type: |float63", "'float63' is unknown; expected one of: int16",
      NULL},
     {alpha, "type: float32", "type: uint16\n      sentinels: [|65536]", "is no value of uint16",
      NULL},
@@ -640,6 +651,72 @@ static void test_round_trip(void **state) {
     round_trip(binh_dinh, areas, 3);
 }
 
+/* Every way to say where a value is, through load, dump and load again. */
+static void test_registers(void **state) {
+    (void)state;
+    static const char head[] = "id: parts\n"
+                               "name: {vi: Parts, en: Parts}\n"
+                               "kind: stage\n"
+                               "connection: {host: 127.0.0.1, port: 15901}\n"
+                               "points:\n";
+    static const struct {
+        const char *place;
+        struct modbus_map map;
+    } rows[] = {
+        {"table: coil, address: 0, type: bit", {.table = MODBUS_COIL, .type = MODBUS_BIT}},
+        {"table: discrete, address: 65535, type: bit",
+         {.table = MODBUS_DISCRETE, .address = 65535, .type = MODBUS_BIT}},
+        {"table: input, address: 3, type: bit, bit: 15",
+         {.table = MODBUS_INPUT, .address = 3, .type = MODBUS_BIT, .bit = 15}},
+        {"table: input, address: 3, type: bits, bit: 2, bit_count: 13",
+         {.table = MODBUS_INPUT, .address = 3, .type = MODBUS_BITS, .bit = 2, .bit_count = 13}},
+        {"table: holding, address: 9, type: float64, bytes: EFGHABCD",
+         {.table = MODBUS_HOLDING,
+          .address = 9,
+          .type = MODBUS_FLOAT64,
+          .permutation = "EFGHABCD"}},
+        {"table: holding, address: 8, type: int8_low, order: DCBA",
+         {.table = MODBUS_HOLDING, .address = 8, .type = MODBUS_INT8_LOW, .order = MODBUS_DCBA}},
+        {"table: holding, address: 8, type: int8_high, order: DCBA",
+         {.table = MODBUS_HOLDING, .address = 8, .type = MODBUS_INT8_HIGH, .order = MODBUS_DCBA}},
+    };
+    enum { ROWS = sizeof rows / sizeof rows[0] };
+    char dir[64], text[4096];
+    struct config_errors errors;
+    struct site *site = NULL;
+    size_t length = (size_t)snprintf(text, sizeof text, "%s", head);
+    for (size_t i = 0; i < ROWS; i++) {
+        length += (size_t)snprintf(text + length, sizeof text - length,
+                                   "  - {id: p%zu, quantity: state, unit: '1', period: 1 min, "
+                                   "stale_after: 10 min, register: {%s}, "
+                                   "quality: {hard_min: -1e9 1, hard_max: 1e9 1}}\n",
+                                   i, rows[i].place);
+    }
+    copy_minimal(dir);
+    write_whole(dir, "stations/parts.yaml", text, length);
+    if (load(dir, &site, &errors) != 0) {
+        show_errors(&errors);
+        fail();
+    }
+    for (size_t i = 0; i < ROWS; i++) {
+        const struct modbus_map *map = &site->maps[site->point_count - ROWS + i];
+        const struct modbus_map *want = &rows[i].map;
+        assert_int_equal(map->table, want->table);
+        assert_int_equal(map->address, want->address);
+        assert_int_equal(map->type, want->type);
+        assert_int_equal(map->order, want->order);
+        assert_int_equal(map->bit, want->bit);
+        assert_int_equal(map->bit_count, want->bit_count);
+        assert_string_equal(map->permutation, want->permutation);
+    }
+    assert_int_equal(
+        modbus_config_check(&site->modbus, site->point_count, site->station_count, NULL), 0);
+    (void)site_destroy(site);
+    static const char *const minimal_areas[] = {"areas/lv-alpha.geojson"};
+    round_trip(dir, minimal_areas, 1);
+    remove_dir(dir);
+}
+
 static void test_revision_follows_levels(void **state) {
     (void)state;
     char dir[64];
@@ -867,19 +944,13 @@ static int close_units(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_bad_files),
-        cmocka_unit_test(test_explosive_files),
-        cmocka_unit_test(test_strange_files),
-        cmocka_unit_test(test_two_stations),
-        cmocka_unit_test(test_many_errors),
-        cmocka_unit_test(test_round_trip),
-        cmocka_unit_test(test_revision_follows_levels),
-        cmocka_unit_test(test_minimal_values),
-        cmocka_unit_test(test_unset_is_nan),
-        cmocka_unit_test(test_binh_dinh),
-        cmocka_unit_test(test_manual),
-        cmocka_unit_test(test_kafka),
-        cmocka_unit_test(test_pages),
+        cmocka_unit_test(test_bad_files),      cmocka_unit_test(test_explosive_files),
+        cmocka_unit_test(test_strange_files),  cmocka_unit_test(test_two_stations),
+        cmocka_unit_test(test_many_errors),    cmocka_unit_test(test_round_trip),
+        cmocka_unit_test(test_registers),      cmocka_unit_test(test_revision_follows_levels),
+        cmocka_unit_test(test_minimal_values), cmocka_unit_test(test_unset_is_nan),
+        cmocka_unit_test(test_binh_dinh),      cmocka_unit_test(test_manual),
+        cmocka_unit_test(test_kafka),          cmocka_unit_test(test_pages),
     };
     return cmocka_run_group_tests(tests, open_units, close_units);
 }

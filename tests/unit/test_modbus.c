@@ -42,7 +42,7 @@ static void a_good_reply_gives_its_registers(void **state) {
     assert_int_equal(modbus_frame_length(good, sizeof(good)), sizeof(good));
     struct modbus_reply reply = modbus_reply_parse(&request, good, sizeof(good));
     assert_int_equal(reply.verdict, MODBUS_REPLY_VALUES);
-    assert_ptr_equal(reply.registers, good + 9);
+    assert_ptr_equal(reply.data, good + 9);
 }
 
 static void frames_are_cut_at_every_byte(void **state) {
@@ -94,7 +94,7 @@ static void every_wrong_field_is_refused(void **state) {
             print_error("%s: verdict %d, fault '%s'\n", table[i].name, reply.verdict, reply.fault);
             fail();
         }
-        assert_null(reply.registers);
+        assert_null(reply.data);
     }
 }
 
@@ -215,6 +215,185 @@ static void numbers_come_out_in_every_order(void **state) {
     }
 }
 
+struct decoded_wide {
+    struct modbus_map map;
+    uint8_t bytes[8];
+    enum reading_status status;
+    double value;
+};
+
+/* Expected by hand from IEEE 754 (binary16: 1 + 5 + 10 bits) and the letters of the order. */
+static const struct decoded_wide wide[] = {
+    {{.type = MODBUS_INT64}, {0, 0, 0, 0, 0, 0, 1, 2}, READING_OK, 258},
+    {{.type = MODBUS_INT64}, {0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFD}, READING_OK, -3},
+    {{.type = MODBUS_INT64, .order = MODBUS_CDAB},
+     {0, 5, 0, 0, 0, 1, 0, 0},
+     READING_OK,
+     4294967301.0},
+    {{.type = MODBUS_INT64, .order = MODBUS_BADC},
+     {0, 0, 1, 0, 0, 0, 5, 0},
+     READING_OK,
+     4294967301.0},
+    {{.type = MODBUS_INT64, .order = MODBUS_DCBA},
+     {5, 0, 0, 0, 1, 0, 0, 0},
+     READING_OK,
+     4294967301.0},
+    {{.type = MODBUS_INT64, .permutation = "EFGHABCD"},
+     {0, 0, 0, 5, 0, 0, 0, 1},
+     READING_OK,
+     4294967301.0},
+    /* 2^53 - 1 is exact; from 2^53 on a double cannot tell neighbours apart */
+    {{.type = MODBUS_UINT64},
+     {0, 0x1F, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF},
+     READING_OK,
+     9007199254740991.0},
+    {{.type = MODBUS_UINT64}, {0, 0x20, 0, 0, 0, 0, 0, 1}, READING_NOT_A_NUMBER, NAN},
+    {{.type = MODBUS_UINT64},
+     {0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF},
+     READING_NOT_A_NUMBER,
+     NAN},
+    {{.type = MODBUS_INT64}, {0x80, 0, 0, 0, 0, 0, 0, 0}, READING_NOT_A_NUMBER, NAN},
+    /* 1.5 = 0x3FF8 << 48; -2 = 0xC000 << 48 */
+    {{.type = MODBUS_FLOAT64}, {0x3F, 0xF8, 0, 0, 0, 0, 0, 0}, READING_OK, 1.5},
+    {{.type = MODBUS_FLOAT64, .order = MODBUS_DCBA}, {0, 0, 0, 0, 0, 0, 0, 0xC0}, READING_OK, -2},
+    {{.type = MODBUS_FLOAT64}, {0x7F, 0xF8, 0, 0, 0, 0, 0, 0}, READING_NOT_A_NUMBER, NAN},
+    {{.type = MODBUS_FLOAT64}, {0xFF, 0xF0, 0, 0, 0, 0, 0, 0}, READING_NOT_A_NUMBER, NAN},
+    {{.type = MODBUS_FLOAT16}, {0x3C, 0x00}, READING_OK, 1},
+    {{.type = MODBUS_FLOAT16}, {0xC1, 0x00}, READING_OK, -2.5},
+    {{.type = MODBUS_FLOAT16, .order = MODBUS_BADC}, {0xFF, 0x7B}, READING_OK, 65504},
+    {{.type = MODBUS_FLOAT16}, {0x00, 0x01}, READING_OK, 0x1p-24},
+    {{.type = MODBUS_FLOAT16}, {0x04, 0x00}, READING_OK, 0x1p-14},
+    {{.type = MODBUS_FLOAT16}, {0x7C, 0x00}, READING_NOT_A_NUMBER, NAN},
+    {{.type = MODBUS_FLOAT16}, {0xFE, 0x00}, READING_NOT_A_NUMBER, NAN},
+    {{.type = MODBUS_INT8_HIGH}, {0x80, 0x7F}, READING_OK, -128},
+    {{.type = MODBUS_INT8_LOW}, {0x80, 0x7F}, READING_OK, 127},
+    {{.type = MODBUS_INT8_LOW, .order = MODBUS_BADC}, {0x80, 0x7F}, READING_OK, -128},
+    {{.type = MODBUS_UINT8_HIGH}, {0xFE, 0x01}, READING_OK, 254},
+    {{.type = MODBUS_UINT8_LOW}, {0xFE, 0x01}, READING_OK, 1},
+    {{.type = MODBUS_BCD16}, {0x12, 0x34}, READING_OK, 1234},
+    {{.type = MODBUS_BCD16}, {0x12, 0x3A}, READING_NOT_A_NUMBER, NAN},
+    {{.type = MODBUS_BCD32, .order = MODBUS_CDAB}, {0x56, 0x78, 0x12, 0x34}, READING_OK, 12345678},
+    {{.type = MODBUS_BCD32}, {0xF0, 0x00, 0x00, 0x00}, READING_NOT_A_NUMBER, NAN},
+    {{.type = MODBUS_BIT, .bit = 15}, {0x80, 0x00}, READING_OK, 1},
+    {{.type = MODBUS_BIT, .bit = 0}, {0xFF, 0xFE}, READING_OK, 0},
+    {{.type = MODBUS_BIT, .bit = 0, .order = MODBUS_DCBA}, {0x01, 0x00}, READING_OK, 1},
+    {{.type = MODBUS_BITS, .bit = 4, .bit_count = 8}, {0x0A, 0xB0}, READING_OK, 0xAB},
+    {{.type = MODBUS_BITS, .bit = 0, .bit_count = 16}, {0xFF, 0xFF}, READING_OK, 65535},
+    {{.type = MODBUS_UINT32, .permutation = "BDAC"}, {2, 4, 1, 3}, READING_OK, 16909060},
+    {{.type = MODBUS_UINT16, .permutation = "BA"}, {0x34, 0x12}, READING_OK, 4660},
+};
+
+static void wide_and_narrow_numbers_come_out(void **state) {
+    (void)state;
+    for (size_t i = 0; i < sizeof(wide) / sizeof(wide[0]); i++) {
+        struct modbus_map map = wide[i].map;
+        struct reading reading = {.value = 99};
+        map.scale = 1;
+        modbus_decode(&map, wide[i].bytes, &reading);
+        bool same = isnan(wide[i].value) ? isnan(reading.value) : reading.value == wide[i].value;
+        if (reading.status != wide[i].status || !same) {
+            print_error("row %zu: status %d, value %.17g\n", i, reading.status, reading.value);
+            fail();
+        }
+        assert_int_equal(reading.raw_len, modbus_type_registers(map.type) * 2);
+        assert_memory_equal(reading.raw, wide[i].bytes, reading.raw_len);
+    }
+}
+
+static void every_permutation_is_undone(void **state) {
+    (void)state;
+    /* All 24 of four bytes: the value says which byte came from where. */
+    char text[5] = "";
+    int count = 0;
+    for (int code = 0; code < 256; code++) {
+        for (int i = 0; i < 4; i++) {
+            text[i] = (char)('A' + (code >> 2 * i & 3));
+        }
+        if (!modbus_permutation_ok(MODBUS_UINT32, text)) {
+            continue;
+        }
+        struct modbus_map map = {.type = MODBUS_UINT32, .scale = 1};
+        struct reading reading;
+        uint8_t bytes[4];
+        memcpy(map.permutation, text, sizeof(text));
+        for (int i = 0; i < 4; i++) {
+            bytes[i] = (uint8_t)(text[i] - 'A' + 1);
+        }
+        modbus_decode(&map, bytes, &reading);
+        assert_true(reading.value == 0x01020304);
+        count++;
+    }
+    assert_int_equal(count, 24);
+    assert_false(modbus_permutation_ok(MODBUS_UINT32, "ABC"));
+    assert_false(modbus_permutation_ok(MODBUS_UINT32, "ABCC"));
+    assert_false(modbus_permutation_ok(MODBUS_UINT32, "ABCE"));
+    assert_false(modbus_permutation_ok(MODBUS_UINT32, "abcd"));
+    assert_false(modbus_permutation_ok(MODBUS_UINT16, "ABCD"));
+    assert_true(modbus_permutation_ok(MODBUS_FLOAT64, "BADCFEHG"));
+}
+
+static void coils_are_single_bits(void **state) {
+    (void)state;
+    /* V1.1b3, 6.1: coils 20 to 38 (addresses 19 to 37) answer CD 6B 05 */
+    const struct modbus_request coils = {
+        .transaction = 0x1234, .unit = 17, .table = MODBUS_COIL, .start = 19, .count = 19};
+    const uint8_t frame[] = {0x12, 0x34, 0, 0, 0, 6, 0x11, 0x01, 0x03, 0xCD, 0x6B, 0x05};
+    uint8_t request_frame[MODBUS_REQUEST_SIZE];
+    const uint8_t want_request[] = {0x01, 0x00, 0x13, 0x00, 0x13};
+    modbus_request_build(&coils, request_frame);
+    assert_memory_equal(request_frame + 7, want_request, sizeof(want_request));
+    struct modbus_reply reply = modbus_reply_parse(&coils, frame, sizeof(frame));
+    assert_int_equal(reply.verdict, MODBUS_REPLY_VALUES);
+    /* "27 to 20: 1100 1101; 35 to 28: 0110 1011; 38 to 36: 101" */
+    const char states[] = "1011001111010110101";
+    for (uint16_t i = 0; i < 19; i++) {
+        struct modbus_map map = {
+            .table = MODBUS_COIL, .type = MODBUS_BIT, .address = (uint16_t)(19 + i), .scale = 1};
+        struct reading reading;
+        modbus_decode_from(&map, 19, reply.data, &reading);
+        assert_int_equal(reading.status, READING_OK);
+        assert_true(reading.value == states[i] - '0');
+        assert_int_equal(reading.raw_len, 1);
+        assert_int_equal(reading.raw[0], states[i] - '0');
+    }
+    struct modbus_request other = coils;
+    other.count = 16; /* two bytes, not three */
+    assert_string_equal(modbus_reply_parse(&other, frame, sizeof(frame)).fault, "byte count");
+    other.count = 25;
+    assert_string_equal(modbus_reply_parse(&other, frame, sizeof(frame)).fault, "byte count");
+    other.count = 24;
+    assert_int_equal(modbus_reply_parse(&other, frame, sizeof(frame)).verdict, MODBUS_REPLY_VALUES);
+}
+
+static void parts_of_a_register_share_it(void **state) {
+    (void)state;
+    const struct {
+        struct modbus_map a, b;
+        bool overlap;
+    } table[] = {
+        {{.type = MODBUS_INT8_HIGH}, {.type = MODBUS_INT8_LOW}, false},
+        {{.type = MODBUS_INT8_HIGH}, {.type = MODBUS_UINT8_HIGH}, true},
+        {{.type = MODBUS_INT8_HIGH}, {.type = MODBUS_INT8_LOW, .order = MODBUS_BADC}, true},
+        {{.type = MODBUS_INT8_HIGH}, {.type = MODBUS_INT8_LOW, .permutation = "BA"}, true},
+        {{.type = MODBUS_BIT, .bit = 3}, {.type = MODBUS_BIT, .bit = 4}, false},
+        {{.type = MODBUS_BIT, .bit = 3}, {.type = MODBUS_BIT, .bit = 3}, true},
+        {{.type = MODBUS_BIT, .bit = 3}, {.type = MODBUS_BITS, .bit = 0, .bit_count = 3}, false},
+        {{.type = MODBUS_BIT, .bit = 2}, {.type = MODBUS_BITS, .bit = 0, .bit_count = 3}, true},
+        {{.type = MODBUS_BIT, .bit = 2}, {.type = MODBUS_UINT16}, true},
+        {{.type = MODBUS_BIT, .bit = 2, .address = 1}, {.type = MODBUS_FLOAT64}, true},
+        {{.type = MODBUS_BIT, .bit = 2, .address = 4}, {.type = MODBUS_FLOAT64}, false},
+        {{.type = MODBUS_BIT}, {.type = MODBUS_BIT, .address = 1}, false},
+    };
+    for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
+        struct modbus_map a = table[i].a, b = table[i].b;
+        a.table = b.table = MODBUS_HOLDING;
+        assert_int_equal(modbus_maps_overlap(&a, &b), table[i].overlap);
+        assert_int_equal(modbus_maps_overlap(&b, &a), table[i].overlap);
+        b.table = MODBUS_INPUT;
+        assert_false(modbus_maps_overlap(&a, &b));
+    }
+}
+
 static void sentinels_are_no_values(void **state) {
     (void)state;
     const uint8_t bytes[4] = {0xC6, 0x1C, 0x3F, 0x9A}; /* -9999.9 rounded to binary32 */
@@ -242,6 +421,16 @@ static void sentinels_are_no_values(void **state) {
     assert_false(modbus_sentinel_fits(MODBUS_INT32, 1.5));
     assert_false(modbus_sentinel_fits(MODBUS_FLOAT32, 1e39));
     assert_false(modbus_sentinel_fits(MODBUS_FLOAT32, (double)NAN));
+    assert_true(modbus_sentinel_fits(MODBUS_INT8_LOW, -128));
+    assert_false(modbus_sentinel_fits(MODBUS_INT8_LOW, 128));
+    assert_true(modbus_sentinel_fits(MODBUS_BCD16, 9999));
+    assert_false(modbus_sentinel_fits(MODBUS_BCD16, 10000));
+    assert_false(modbus_sentinel_fits(MODBUS_UINT64, 0x1p54));
+    assert_true(modbus_sentinel_fits(MODBUS_FLOAT16, 65504));
+    assert_false(modbus_sentinel_fits(MODBUS_FLOAT16, 65505));
+    assert_false(modbus_sentinel_fits(MODBUS_FLOAT16, 0.1));
+    assert_true(modbus_sentinel_fits(MODBUS_FLOAT16, 0x1p-24));
+    assert_false(modbus_sentinel_fits(MODBUS_FLOAT16, 0x1p-25));
 }
 
 /* Planning */
@@ -340,6 +529,11 @@ static void bad_configurations_are_refused(void **state) {
     REFUSED(maps[1].period_us = 0, maps[1].period_us = 10, ERR_INVALID);
     REFUSED(maps[1].table = (enum modbus_table)6, maps[1].table = MODBUS_HOLDING, ERR_INVALID);
     REFUSED(maps[1].sentinel_count = 5, maps[1].sentinel_count = 0, ERR_INVALID);
+    REFUSED(maps[1].table = MODBUS_COIL, maps[1].table = MODBUS_HOLDING, ERR_INVALID);
+    REFUSED(strcpy(maps[1].permutation, "AB"), maps[1].permutation[0] = '\0', ERR_INVALID);
+    REFUSED(maps[1].type = MODBUS_BITS, maps[1].type = MODBUS_FLOAT32, ERR_INVALID);
+    REFUSED((maps[1].type = MODBUS_BIT, maps[1].bit = 16), maps[1].type = MODBUS_FLOAT32,
+            ERR_INVALID);
     REFUSED(units[1].unit = 1, units[1].unit = 2, ERR_EXISTS);
     REFUSED(units[1].unit = 248, units[1].unit = 2, ERR_RANGE);
     REFUSED(units[1].map_count = 0, units[1].map_count = 1, ERR_RANGE);
@@ -353,7 +547,7 @@ static void bad_configurations_are_refused(void **state) {
 
 static void names_read_back(void **state) {
     (void)state;
-    for (int i = 0; i < 5; i++) {
+    for (int i = 0; i < MODBUS_TYPE_COUNT; i++) {
         enum modbus_type type;
         assert_int_equal(modbus_type_parse(modbus_type_name((enum modbus_type)i), &type), 0);
         assert_int_equal(type, i);
@@ -368,9 +562,13 @@ static void names_read_back(void **state) {
     assert_int_equal(table, MODBUS_HOLDING);
     assert_int_equal(modbus_table_parse("input", &table), 0);
     assert_int_equal(table, MODBUS_INPUT);
-    assert_int_equal(modbus_table_parse("coil", &table), ERR_NOT_FOUND);
+    assert_int_equal(modbus_table_parse("coil", &table), 0);
+    assert_int_equal(table, MODBUS_COIL);
+    assert_int_equal(modbus_table_parse("discrete", &table), 0);
+    assert_int_equal(table, MODBUS_DISCRETE);
+    assert_int_equal(modbus_table_parse("coils", &table), ERR_NOT_FOUND);
     enum modbus_type type;
-    assert_int_equal(modbus_type_parse("float64", &type), ERR_NOT_FOUND);
+    assert_int_equal(modbus_type_parse("float63", &type), ERR_NOT_FOUND);
 }
 
 int main(void) {
@@ -383,6 +581,10 @@ int main(void) {
         cmocka_unit_test(exceptions_carry_their_code),
         cmocka_unit_test(impossible_headers_lose_the_stream),
         cmocka_unit_test(numbers_come_out_in_every_order),
+        cmocka_unit_test(wide_and_narrow_numbers_come_out),
+        cmocka_unit_test(every_permutation_is_undone),
+        cmocka_unit_test(coils_are_single_bits),
+        cmocka_unit_test(parts_of_a_register_share_it),
         cmocka_unit_test(sentinels_are_no_values),
         cmocka_unit_test(neighbours_share_a_request),
         cmocka_unit_test(long_runs_are_cut_at_the_limit),
