@@ -484,8 +484,7 @@ static int check_resolution(const struct ncvar *var, const char *name, size_t co
     return 0;
 }
 
-int ncvar_times(struct ncvar *var, int64_t newest_utc_us, int64_t *ret_utc_us,
-                struct err *ret_err) {
+int ncvar_times_stored(struct ncvar *var, int64_t *ret_utc_us, struct err *ret_err) {
     enum { EXTRA = 3 }; /* 0, 0 and 1 of the unit: reference date and length of the unit */
     char name[NC_MAX_NAME + 1];
     size_t count = ncvar_frame_count(var);
@@ -523,12 +522,25 @@ int ncvar_times(struct ncvar *var, int64_t newest_utc_us, int64_t *ret_utc_us,
         }
     }
     if (result == 0) {
+        memcpy(ret_utc_us, time_us, count * sizeof *time_us);
+    }
+    free(values);
+    free(time_us);
+    return result;
+}
+
+int ncvar_times(struct ncvar *var, int64_t newest_utc_us, int64_t *ret_utc_us,
+                struct err *ret_err) {
+    size_t count = ncvar_frame_count(var);
+    int64_t *time_us = malloc(count * sizeof *time_us);
+    int result = time_us == NULL ? ncpriv_refuse(var, ret_err, ERR_MEMORY, "no memory for times")
+                                 : ncvar_times_stored(var, time_us, ret_err);
+    if (result == 0) {
         result = check_times(var, time_us, count, newest_utc_us, ret_err);
     }
     if (result == 0) {
         memcpy(ret_utc_us, time_us, count * sizeof *time_us);
     }
-    free(values);
     free(time_us);
     return result;
 }

@@ -63,6 +63,9 @@ int ncvar_grid(struct ncvar *var, struct grid **ret_grid, struct err *ret_err);
  * cannot tell seconds apart. */
 int ncvar_times(struct ncvar *var, int64_t newest_utc_us, int64_t *ret_utc_us, struct err *ret_err);
 
+/* The same, but in any order, perhaps repeated and with no latest time: for callers that sort. */
+int ncvar_times_stored(struct ncvar *var, int64_t *ret_utc_us, struct err *ret_err);
+
 /* One frame in the units given to ncvar_open, [rows * columns], NaN where missing. */
 int ncvar_read_f64(struct ncvar *var, size_t frame, double *ret_values, struct err *ret_err);
 int ncvar_read_f32(struct ncvar *var, size_t frame, float *ret_values, struct err *ret_err);

@@ -1,6 +1,7 @@
 #include "models/nowcast/frames.h"
 
 #include <math.h>
+#include <stdbool.h>
 #include <stdlib.h>
 
 #include "daemon/base/text.h"
@@ -74,45 +75,135 @@ static void find_pixel(struct frames *frames) {
     frames->pixel_y_m = dy;
 }
 
-static int open_variable(struct frames *frames, const char *variable, struct err *ret_err) {
+static int open_variable(struct ncfile *file, const char *variable, struct ncvar **ret_var,
+                         struct err *ret_err) {
     if (variable != NULL) {
-        return ncvar_open(frames->file, variable, NULL, "mm h-1", &frames->var, ret_err);
+        return ncvar_open(file, variable, NULL, "mm h-1", ret_var, ret_err);
     }
-    int result = ncvar_open(frames->file, "rainfall_rate", NULL, "mm h-1", &frames->var, ret_err);
+    int result = ncvar_open(file, "rainfall_rate", NULL, "mm h-1", ret_var, ret_err);
     if (result != ERR_NOT_FOUND) {
         return result;
     }
-    return ncvar_open(frames->file, NULL, "rainfall_rate", "mm h-1", &frames->var, ret_err);
+    return ncvar_open(file, NULL, "rainfall_rate", "mm h-1", ret_var, ret_err);
 }
 
-int frames_open(const char *path, const char *variable, int64_t step_s, struct frames *ret_frames,
-                struct err *ret_err) {
+static int check_grid(struct frames *frames, size_t file, const char *path, struct err *ret_err) {
+    struct grid *grid = NULL;
+    int result = ncvar_grid(frames->vars[file], &grid, ret_err);
+    if (result != ERR_OK) {
+        return result;
+    }
+    if (file > 0) {
+        bool same = grid_same(grid, frames->grid);
+        grid_destroy(grid);
+        return same ? ERR_OK
+                    : err_set(ret_err, ERR_INVALID, "%.200s: another grid than %.200s", path,
+                              frames->name);
+    }
+    frames->grid = grid;
+    if (grid->rows < MOTION_SIDE_MIN || grid->columns < MOTION_SIDE_MIN ||
+        grid->rows > MOTION_SIDE_MAX || grid->columns > MOTION_SIDE_MAX) {
+        return err_set(ret_err, ERR_INVALID, "%s: grid of %zu x %zu; expected %d to %d a side",
+                       path, grid->rows, grid->columns, MOTION_SIDE_MIN, MOTION_SIDE_MAX);
+    }
+    return ERR_OK;
+}
+
+struct stamp {
+    int64_t utc_us;
+    struct frames_place place;
+};
+
+static int compare_stamps(const void *left, const void *right) {
+    const struct stamp *a = left;
+    const struct stamp *b = right;
+    return (a->utc_us > b->utc_us) - (a->utc_us < b->utc_us);
+}
+
+/* Adds the frames of a file to the stamps, unsorted. */
+static int add_stamps(struct frames *frames, size_t file, const char *path, struct stamp **stamps,
+                      struct err *ret_err) {
+    size_t more = ncvar_frame_count(frames->vars[file]);
+    int64_t *utc_us = malloc((more + 1) * sizeof *utc_us);
+    struct stamp *grown = realloc(*stamps, (frames->count + more + 1) * sizeof *grown);
+    int result;
+    *stamps = grown != NULL ? grown : *stamps;
+    if (utc_us == NULL || grown == NULL) {
+        result = err_set(ret_err, ERR_MEMORY, "%s: no memory", path);
+    } else if (frames->count + more > frames->env->limits.frames_max) {
+        result = err_set(ret_err, ERR_LIMIT, "%s: more than %zu frames", path,
+                         frames->env->limits.frames_max);
+    } else {
+        result = ncvar_times_stored(frames->vars[file], utc_us, ret_err);
+    }
+    for (size_t i = 0; i < more && result == ERR_OK; i++) {
+        grown[frames->count++] = (struct stamp){utc_us[i], {file, i}};
+    }
+    free(utc_us);
+    return result;
+}
+
+/* Puts the frames in the order of their times. */
+static int take_stamps(struct frames *frames, struct stamp *stamps, struct err *ret_err) {
+    if (frames->count == 0) {
+        return err_set(ret_err, ERR_NOT_FOUND, "%s: no frames", frames->name);
+    }
+    frames->utc_us = malloc(frames->count * sizeof *frames->utc_us);
+    frames->places = malloc(frames->count * sizeof *frames->places);
+    if (frames->utc_us == NULL || frames->places == NULL) {
+        return err_set(ret_err, ERR_MEMORY, "%s: no memory", frames->name);
+    }
+    qsort(stamps, frames->count, sizeof *stamps, compare_stamps);
+    for (size_t i = 0; i < frames->count; i++) {
+        if (i > 0 && stamps[i].utc_us == stamps[i - 1].utc_us) {
+            char text[32];
+            text_format_time(stamps[i].utc_us, text, sizeof text);
+            return err_set(ret_err, ERR_INVALID, "%.200s: time %s is there twice (also in %.200s)",
+                           ncfile_name(frames->files[stamps[i].place.file]), text,
+                           ncfile_name(frames->files[stamps[i - 1].place.file]));
+        }
+        frames->utc_us[i] = stamps[i].utc_us;
+        frames->places[i] = stamps[i].place;
+    }
+    return ERR_OK;
+}
+
+static int open_files(struct frames *frames, const char *const *paths, size_t path_count,
+                      const char *variable, struct err *ret_err) {
+    struct stamp *stamps = NULL;
+    int result = grid_env_create(NULL, &frames->env, ret_err);
+    if (result == ERR_OK && (path_count == 0 || path_count > FRAMES_FILES_MAX)) {
+        result = err_set(ret_err, ERR_LIMIT, "%zu files; 1 to %d expected", path_count,
+                         FRAMES_FILES_MAX);
+    }
+    for (size_t i = 0; i < path_count && result == ERR_OK; i++) {
+        result = ncfile_open(frames->env, paths[i], &frames->files[i], ret_err);
+        if (result != ERR_OK) {
+            break;
+        }
+        frames->file_count = i + 1;
+        frames->name = ncfile_name(frames->files[0]);
+        result = open_variable(frames->files[i], variable, &frames->vars[i], ret_err);
+        if (result == ERR_OK) {
+            result = check_grid(frames, i, paths[i], ret_err);
+        }
+        if (result == ERR_OK) {
+            result = add_stamps(frames, i, paths[i], &stamps, ret_err);
+        }
+    }
+    if (result == ERR_OK) {
+        result = take_stamps(frames, stamps, ret_err);
+    }
+    free(stamps);
+    return result;
+}
+
+int frames_open(const char *const *paths, size_t path_count, const char *variable, int64_t step_s,
+                struct frames *ret_frames, struct err *ret_err) {
     struct frames frames = {0};
-    int result = grid_env_create(NULL, &frames.env, ret_err);
+    int result = open_files(&frames, paths, path_count, variable, ret_err);
     if (result == ERR_OK) {
-        result = ncfile_open(frames.env, path, &frames.file, ret_err);
-    }
-    if (result == ERR_OK) {
-        result = open_variable(&frames, variable, ret_err);
-    }
-    if (result == ERR_OK) {
-        result = ncvar_grid(frames.var, &frames.grid, ret_err);
-    }
-    if (result == ERR_OK &&
-        (frames.grid->rows < MOTION_SIDE_MIN || frames.grid->columns < MOTION_SIDE_MIN ||
-         frames.grid->rows > MOTION_SIDE_MAX || frames.grid->columns > MOTION_SIDE_MAX)) {
-        result =
-            err_set(ret_err, ERR_INVALID, "%s: grid of %zu x %zu; expected %d to %d a side", path,
-                    frames.grid->rows, frames.grid->columns, MOTION_SIDE_MIN, MOTION_SIDE_MAX);
-    }
-    if (result == ERR_OK) {
-        frames.count = ncvar_frame_count(frames.var);
-        frames.utc_us = calloc(frames.count + 1, sizeof *frames.utc_us);
-        result = frames.utc_us == NULL ? err_set(ret_err, ERR_MEMORY, "%s: no memory", path)
-                                       : ncvar_times(frames.var, INT64_MAX, frames.utc_us, ret_err);
-    }
-    if (result == ERR_OK) {
-        result = find_step(&frames, path, step_s, ret_err);
+        result = find_step(&frames, paths[0], step_s, ret_err);
     }
     if (result != ERR_OK) {
         frames_finish(&frames);
@@ -130,10 +221,13 @@ void frames_finish(struct frames *frames) {
         return;
     }
     grid_destroy(frames->grid);
-    ncvar_close(frames->var);
-    ncfile_close(frames->file);
+    for (size_t i = 0; i < frames->file_count; i++) {
+        ncvar_close(frames->vars[i]);
+        ncfile_close(frames->files[i]);
+    }
     grid_env_destroy(frames->env);
     free(frames->utc_us);
+    free(frames->places);
     *frames = (struct frames){0};
 }
 
@@ -149,13 +243,13 @@ int frames_newest(const struct frames *frames, int64_t at_utc_us, size_t *ret_in
     if (next == 0) {
         text_format_time(frames->utc_us[0], other, sizeof other);
         return err_set(ret_err, ERR_NOT_FOUND, "%s: no frame at or before %s; the first is of %s",
-                       ncfile_name(frames->file), at, other);
+                       frames->name, at, other);
     }
     if (at_utc_us - frames->utc_us[next - 1] > FRAMES_GAP_STEPS_MAX * frames->step_us) {
         text_format_time(frames->utc_us[next - 1], other, sizeof other);
         return err_set(ret_err, ERR_NOT_FOUND,
-                       "%s: no frame within %d steps before %s; the newest is of %s",
-                       ncfile_name(frames->file), FRAMES_GAP_STEPS_MAX, at, other);
+                       "%s: no frame within %d steps before %s; the newest is of %s", frames->name,
+                       FRAMES_GAP_STEPS_MAX, at, other);
     }
     *ret_index = next - 1;
     return ERR_OK;
@@ -163,7 +257,8 @@ int frames_newest(const struct frames *frames, int64_t at_utc_us, size_t *ret_in
 
 int frames_read(struct frames *frames, size_t index, float *ret_rate, size_t *ret_valid,
                 struct err *ret_err) {
-    int result = ncvar_read_f32(frames->var, index, ret_rate, ret_err);
+    struct frames_place place = frames->places[index];
+    int result = ncvar_read_f32(frames->vars[place.file], place.index, ret_rate, ret_err);
     if (result != ERR_OK) {
         return result;
     }

@@ -1,4 +1,4 @@
-/* A sequence of radar frames in a CF NetCDF file, as a nowcast needs it.
+/* A sequence of radar frames in CF NetCDF files, as a nowcast needs it.
  *
  * Rates in mm/h, NaN = missing; a negative rate is missing. Thread rule: one thread per sequence
  * (see models/grid/ncfile.h). */
@@ -15,12 +15,20 @@
 
 enum { FRAMES_PICK_MAX = 6, FRAMES_GAP_STEPS_MAX = 4, FRAMES_SPACING_MIN = 5 };
 
+enum { FRAMES_FILES_MAX = 256 };
+
 struct frames {
     struct grid_env *env;
-    struct ncfile *file;
-    struct ncvar *var;
+    size_t file_count;
+    struct ncfile *files[FRAMES_FILES_MAX];
+    struct ncvar *vars[FRAMES_FILES_MAX]; /* one of each file */
     struct grid *grid;
+    const char *name; /* of the first file, for messages */
     size_t count;
+    struct frames_place { /* where each frame is */
+        size_t file;
+        size_t index;
+    } * places;       /* [count] */
     int64_t *utc_us;  /* [count], rising */
     int64_t step_us;  /* nominal: the median interval, whole seconds */
     int nx;           /* columns */
@@ -29,11 +37,12 @@ struct frames {
     double pixel_y_m;
 };
 
-/* Opens `path`. variable NULL: `rainfall_rate`, else the only variable of that standard name.
- * step_s 0: from the time axis. Errors as ncvar_open; ERR_INVALID: too small or too large a grid,
- * or a single frame without a step. */
-int frames_open(const char *path, const char *variable, int64_t step_s, struct frames *ret_frames,
-                struct err *ret_err);
+/* Opens up to FRAMES_FILES_MAX files of the same grid; their frames may be in any order. variable
+ * NULL: `rainfall_rate`, else the only variable of that standard name. step_s 0: from the times.
+ * Errors as ncvar_open; ERR_INVALID: different grids, a time that is there twice, too small or too
+ * large a grid, or a single frame without a step. */
+int frames_open(const char *const *paths, size_t path_count, const char *variable, int64_t step_s,
+                struct frames *ret_frames, struct err *ret_err);
 void frames_finish(struct frames *frames);
 
 /* The newest frame not later than `at`. ERR_NOT_FOUND when there is none, or when it is more than

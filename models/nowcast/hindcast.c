@@ -38,7 +38,7 @@ static const char *const system_name[SYSTEMS] = {"persistence", "extrapolation",
                                                  "ensemble"};
 
 struct hindcast {
-    const char *in;
+    struct args_list in;
     const char *out;
     const char *variable;
     const char *first;
@@ -241,11 +241,13 @@ static int find_range(const struct hindcast *run, size_t *ret_first, size_t *ret
         }
         *places[k] = frame_of(&run->frames, utc_us);
         if (*places[k] == run->frames.count) {
-            return err_set(ret_err, ERR_NOT_FOUND, "%s: no frame of %s", run->in, texts[k]);
+            return err_set(ret_err, ERR_NOT_FOUND, "%s: no frame of %s", run->frames.name,
+                           texts[k]);
         }
     }
     if (first > last) {
-        return err_set(ret_err, ERR_INVALID, "%s: the first start lies after the last", run->in);
+        return err_set(ret_err, ERR_INVALID, "%s: the first start lies after the last",
+                       run->frames.name);
     }
     *ret_first = first;
     *ret_last = last;
@@ -358,7 +360,8 @@ static void tell_progress(size_t done, size_t total) {
 static int score_sequence(struct hindcast *run, struct err *ret_err) {
     size_t first = 0;
     size_t last = 0;
-    int result = frames_open(run->in, run->variable, run->step_s, &run->frames, ret_err);
+    int result = frames_open(run->in.words, run->in.count, run->variable, run->step_s, &run->frames,
+                             ret_err);
     if (result == ERR_OK) {
         result = find_range(run, &first, &last, ret_err);
     }
@@ -375,7 +378,8 @@ static int score_sequence(struct hindcast *run, struct err *ret_err) {
         tell_progress(i + 1, total);
     }
     if (result != ERR_OK && ret_err->code == ERR_OK) {
-        (void)err_set(ret_err, result, "%s: cannot make a forecast: %s", run->in, err_name(result));
+        (void)err_set(ret_err, result, "%s: cannot make a forecast: %s", run->frames.name,
+                      err_name(result));
     }
     return result;
 }
@@ -383,7 +387,8 @@ static int score_sequence(struct hindcast *run, struct err *ret_err) {
 static int run_hindcast(int argc, char **argv) {
     struct hindcast run = {.leads = 18, .every = 1, .seed = 1, .threads = 1};
     const struct args_option options[] = {
-        {"in", ARGS_TEXT, &run.in, true, 0, 0, "FRAMES.nc", "radar frames"},
+        {"in", ARGS_LIST, &run.in, true, 0, 0, "FRAMES.nc ...",
+         "radar frames, in one or more files of the same grid, in any order"},
         {"out", ARGS_TEXT, &run.out, true, 0, 0, "SCORES.csv", "the table; - for stdout"},
         {"leads", ARGS_INT, &run.leads, false, 1, LEADS_MAX, "N", "time steps ahead; default 18"},
         {"first", ARGS_TEXT, &run.first, false, 0, 0, "TIME",

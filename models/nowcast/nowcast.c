@@ -28,7 +28,7 @@ static const char about[] =
     "gives the same ensemble.\n";
 
 struct request {
-    const char *in;
+    struct args_list in;
     const char *variable;
     const char *at;
     const char *out;
@@ -47,6 +47,7 @@ struct nowcast {
     struct refresh refresh; /* which blocks the mosaic will repeat */
     struct motion motion;
     int64_t reference_us;
+    bool nothing;     /* not a single valid pixel in the newest frames */
     double age_steps; /* of the newest frame at the reference time */
     char source[512];
 };
@@ -84,7 +85,7 @@ static int find_motion(struct nowcast *run, struct err *ret_err) {
     struct motion_input input = motion_input_of(run);
     int result = motion_estimate(&input, &run->motion);
     if (result != ERR_OK) {
-        return err_set(ret_err, result, "%s: cannot estimate the motion", run->request.in);
+        return err_set(ret_err, result, "%s: cannot estimate the motion", run->frames.name);
     }
     if (run->motion.source != MOTION_TRACKED) {
         fprintf(stderr,
@@ -190,6 +191,23 @@ static int take_and_tell(void *context, int member, int lead, const float *rate)
     return members_take(progress->members, member, lead, rate);
 }
 
+/* All members of a forecast from nothing: missing. */
+static int take_nothing(const struct nowcast *run, struct members *members) {
+    size_t pixels = (size_t)run->frames.nx * (size_t)run->frames.ny;
+    float *field = malloc(pixels * sizeof *field);
+    int result = field == NULL ? ERR_MEMORY : ERR_OK;
+    for (size_t i = 0; i < pixels && field != NULL; i++) {
+        field[i] = NAN;
+    }
+    for (int member = 0; member < run->request.members; member++) {
+        for (int lead = 0; lead < run->request.leads && result == ERR_OK; lead++) {
+            result = members_take(members, member, lead, field);
+        }
+    }
+    free(field);
+    return result;
+}
+
 static int write_members(struct nowcast *run, struct ncwriter *writer, struct err *ret_err) {
     struct motion_input input = motion_input_of(run);
     struct ensemble_input about_rain = {&input, &run->motion, frames_pixel_km(&run->frames),
@@ -198,13 +216,15 @@ static int write_members(struct nowcast *run, struct ncwriter *writer, struct er
     struct members members = {0};
     size_t leads = (size_t)run->request.leads;
     size_t pixels = (size_t)run->frames.nx * (size_t)run->frames.ny;
-    int result = ensemble_create(&about_rain, &ensemble);
+    int result = run->nothing ? ERR_OK : ensemble_create(&about_rain, &ensemble);
     if (result == ERR_OK) {
         frames_pick_finish(&run->pick); /* the ensemble has what it needs */
         result = members_init(writer, pixels, leads, &members);
     }
     struct progress progress = {&members, (int)run->request.members * (int)leads, 0};
-    if (result == ERR_OK) {
+    if (result == ERR_OK && run->nothing) {
+        result = take_nothing(run, &members);
+    } else if (result == ERR_OK) {
         struct ensemble_run about_members = {(int)run->request.members,
                                              (int)leads,
                                              (int)run->request.threads,
@@ -278,11 +298,44 @@ static int write_forecast(struct nowcast *run, struct err *ret_err) {
     return ncwriter_finish(writer, ret_err);
 }
 
+static bool is_all_missing(const struct frames *frames, const float *rate) {
+    size_t pixels = (size_t)frames->nx * (size_t)frames->ny;
+    size_t i = 0;
+    while (i < pixels && isnan(rate[i])) {
+        i++;
+    }
+    return i == pixels;
+}
+
+/* Picks the frames to work with. A frame without a single value is no frame: the one before it is
+ * taken as the newest, as long as frames_newest would have taken it. */
+static int pick_frames(struct nowcast *run, size_t *newest, struct err *ret_err) {
+    struct frames *frames = &run->frames;
+    size_t last = *newest;
+    bool nothing;
+    int result = frames_pick(frames, last, MOTION_FRAMES, &run->pick, ret_err);
+    int64_t oldest_us = run->reference_us - FRAMES_GAP_STEPS_MAX * frames->step_us;
+    while (result == ERR_OK && last > 0 && frames->utc_us[last - 1] >= oldest_us &&
+           is_all_missing(frames, run->pick.rate[run->pick.count - 1])) {
+        frames_pick_finish(&run->pick);
+        result = frames_pick(frames, --last, MOTION_FRAMES, &run->pick, ret_err);
+    }
+    nothing = result == ERR_OK && is_all_missing(frames, run->pick.rate[run->pick.count - 1]);
+    if (!nothing) {
+        *newest = last;
+    } else {
+        run->nothing = true;
+        fprintf(stderr, "canhbao-model nowcast: warning: no valid pixel in the newest frames; the "
+                        "whole forecast is missing\n");
+    }
+    return result;
+}
+
 static int read_frames(struct nowcast *run, struct err *ret_err) {
     struct frames *frames = &run->frames;
     size_t newest;
-    int result =
-        frames_open(run->request.in, run->request.variable, run->request.step_s, frames, ret_err);
+    int result = frames_open(run->request.in.words, run->request.in.count, run->request.variable,
+                             run->request.step_s, frames, ret_err);
     if (result != ERR_OK) {
         return result;
     }
@@ -294,6 +347,9 @@ static int read_frames(struct nowcast *run, struct err *ret_err) {
                        run->request.at);
     }
     result = frames_newest(frames, run->reference_us, &newest, ret_err);
+    if (result == ERR_OK) {
+        result = pick_frames(run, &newest, ret_err);
+    }
     if (result != ERR_OK) {
         return result;
     }
@@ -302,8 +358,7 @@ static int read_frames(struct nowcast *run, struct err *ret_err) {
         fprintf(stderr, "canhbao-model nowcast: warning: the newest frame is %.1f min old\n",
                 run->age_steps * (double)frames->step_us / US_PER_S / 60.0);
     }
-    result = frames_pick(frames, newest, MOTION_FRAMES, &run->pick, ret_err);
-    if (result == ERR_OK && run->age_steps <= 0.0 && run->request.members == 0) {
+    if (run->age_steps <= 0.0 && run->request.members == 0) {
         result = refresh_read(frames, newest, run->pick.rate[run->pick.count - 1], &run->refresh,
                               ret_err);
     }
@@ -314,7 +369,8 @@ static int run_nowcast(int argc, char **argv) {
     struct nowcast run = {.request = {.leads = 12, .seed = 1, .threads = 1}};
     struct request *request = &run.request;
     const struct args_option options[] = {
-        {"in", ARGS_TEXT, &request->in, true, 0, 0, "FRAMES.nc", "radar frames"},
+        {"in", ARGS_LIST, &request->in, true, 0, 0, "FRAMES.nc ...",
+         "radar frames, in one or more files of the same grid, in any order"},
         {"at", ARGS_TEXT, &request->at, false, 0, 0, "TIME",
          "reference time, UTC; frames after it are not read; default: the newest frame"},
         {"leads", ARGS_INT, &request->leads, false, 1, LEADS_MAX, "N",

@@ -20,7 +20,16 @@ static void print_help(const char *model, const struct args_option *options, con
 static int set_value(const struct args_option *option, const char *text, const char *model) {
     int64_t integer = 0;
     double number = 0;
+    struct args_list *list = option->value;
     switch (option->kind) {
+    case ARGS_LIST:
+        if (text[0] == '\0' || list->count == ARGS_LIST_MAX) {
+            fprintf(stderr, "canhbao-model %s: --%s: expected 1 to %d times %s\n", model,
+                    option->name, ARGS_LIST_MAX, option->placeholder);
+            return MODEL_USAGE;
+        }
+        list->words[list->count++] = text;
+        return MODEL_DONE;
     case ARGS_TEXT:
         if (text[0] == '\0') {
             fprintf(stderr, "canhbao-model %s: --%s: expected %s, got nothing\n", model,
@@ -91,6 +100,10 @@ int args_parse(int argc, char **argv, const struct args_option *options, const c
             return MODEL_USAGE;
         }
         int rc = set_value(&options[k], equals != NULL ? equals + 1 : argv[++i], argv[0]);
+        while (rc == MODEL_DONE && options[k].kind == ARGS_LIST && i + 1 < argc &&
+               strncmp(argv[i + 1], "--", 2) != 0) {
+            rc = set_value(&options[k], argv[++i], argv[0]);
+        }
         if (rc != MODEL_DONE) {
             return rc;
         }

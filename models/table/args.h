@@ -4,16 +4,24 @@
 #define CANHBAO_MODELS_TABLE_ARGS_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "daemon/base/err.h"
 
-enum args_kind { ARGS_TEXT, ARGS_NUMBER, ARGS_INT, ARGS_SWITCH };
+enum args_kind { ARGS_TEXT, ARGS_NUMBER, ARGS_INT, ARGS_SWITCH, ARGS_LIST };
+
+/* One or more words: "--in A.nc B.nc", up to the next word that begins with "--". */
+enum { ARGS_LIST_MAX = 256 };
+struct args_list {
+    const char *words[ARGS_LIST_MAX];
+    size_t count;
+};
 
 struct args_option {
     const char *name; /* without the dashes; a NULL name ends the table */
     enum args_kind kind;
-    void *value; /* const char *, double, int64_t or bool; holds the default before */
+    void *value; /* const char *, double, int64_t, bool or struct args_list; holds the default */
     bool required;
     double min;
     double max;
