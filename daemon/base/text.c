@@ -1,6 +1,7 @@
 #include "daemon/base/text.h"
 
 #include <errno.h>
+#include <float.h>
 #include <inttypes.h>
 #include <locale.h>
 #include <math.h>
@@ -287,20 +288,39 @@ void text_format_local(int64_t utc_us, int offset_min, char *ret_text, size_t si
                    month, year);
 }
 
+/* How many significant digits it takes for a decimal to read back as this value. Uses the text as
+ * its scratch. A decimal comma would be a locale leaking in; the daemon never calls setlocale(). */
+static int shortest_digits(double value, char *text, size_t size) {
+    int digits = 1;
+    if (fabs(value) >= DBL_MIN) {
+        /* Decimals of up to DBL_DIG digits survive the way into a normal double and back. So if one
+         * of them reads back as the value, it stands here now, with zeros behind it. */
+        (void)snprintf(text, size, "%.*e", DBL_DIG - 1, value);
+        const char *end = strchr(text, 'e');
+        if (end != NULL && strtod(text, NULL) == value) {
+            for (digits = DBL_DIG; digits > 1 && *--end == '0'; digits--) {
+            }
+            return digits;
+        }
+        digits = DBL_DIG + 1;
+    }
+    for (; digits < DBL_DECIMAL_DIG; digits++) {
+        (void)snprintf(text, size, "%.*e", digits - 1, value);
+        if (strtod(text, NULL) == value) {
+            break;
+        }
+    }
+    return digits;
+}
+
 size_t text_format_double(double value, char *ret_text, size_t size) {
     int length = 0;
     if (!isfinite(value)) {
         length = snprintf(ret_text, size, "null");
         return length < 0 ? 0 : (size_t)length;
     }
-    int digits = 1;
-    /* A decimal comma would be a locale leaking in; the daemon never calls setlocale(). */
-    for (; digits <= 17; digits++) {
-        length = snprintf(ret_text, size, "%.*e", digits - 1, value);
-        if (strtod(ret_text, NULL) == value) {
-            break;
-        }
-    }
+    int digits = shortest_digits(value, ret_text, size);
+    length = snprintf(ret_text, size, "%.*e", digits - 1, value);
     const char *exponent_at = strchr(ret_text, 'e');
     long exponent = exponent_at != NULL ? strtol(exponent_at + 1, NULL, 10) : 0;
     if (exponent >= -5 && exponent <= 15) { /* people read 60, not 6e+01 */

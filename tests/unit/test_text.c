@@ -3,6 +3,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -184,6 +185,60 @@ static void numbers_print_short_and_exact(void **state) {
     }
 }
 
+/* The definition of shortest, tried digit by digit. */
+static int fewest_digits(double value) {
+    char text[40];
+    int digits = 0;
+    do {
+        digits++;
+        (void)snprintf(text, sizeof text, "%.*e", digits - 1, value);
+    } while (strtod(text, NULL) != value);
+    return digits;
+}
+
+static int significant_digits(const char *text) {
+    int digits = 0, zeros = 0;
+    for (; *text != '\0' && *text != 'e'; text++) {
+        if (*text >= '1' && *text <= '9') {
+            digits += zeros + 1;
+            zeros = 0;
+        } else if (*text == '0') {
+            zeros += digits > 0;
+        }
+    }
+    return digits > 0 ? digits : 1; /* 0 is one digit */
+}
+
+static void no_shorter_decimal_reads_back(void **state) {
+    (void)state;
+    char text[32];
+    uint64_t seed = 11;
+    for (int i = 0; i < 20000; i++) {
+        double value;
+        seed = seed * 6364136223846793005U + 1442695040888963407U;
+        memcpy(&value, &seed, sizeof value);
+        switch (i % 5) {
+        case 0: /* where the gaps to both sides differ */
+            value = ldexp(1, (int)(seed >> 53) - 1024);
+            break;
+        case 1:
+            value = (double)(int64_t)(seed >> 24) / 1e5;
+            break;
+        case 2: /* fewer bits than a normal number has */
+            value = ldexp((double)(seed >> 44), -1074);
+            break;
+        default:
+            break;
+        }
+        if (!isfinite(value)) {
+            continue;
+        }
+        (void)text_format_double(value, text, sizeof text);
+        assert_int_equal(significant_digits(text), fewest_digits(value));
+        assert_true(strtod(text, NULL) == value);
+    }
+}
+
 static void ids_and_lines(void **state) {
     (void)state;
     static const char *const good[] = {"a", "thanh-hoa", "rain.24h", "mua_1", "0"};
@@ -211,9 +266,13 @@ static void ids_and_lines(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(integers_are_strict),   cmocka_unit_test(numbers_are_strict),
-        cmocka_unit_test(durations_need_a_unit), cmocka_unit_test(times_follow_the_calendar),
-        cmocka_unit_test(times_read_back),       cmocka_unit_test(numbers_print_short_and_exact),
+        cmocka_unit_test(integers_are_strict),
+        cmocka_unit_test(numbers_are_strict),
+        cmocka_unit_test(durations_need_a_unit),
+        cmocka_unit_test(times_follow_the_calendar),
+        cmocka_unit_test(times_read_back),
+        cmocka_unit_test(numbers_print_short_and_exact),
+        cmocka_unit_test(no_shorter_decimal_reads_back),
         cmocka_unit_test(ids_and_lines),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
