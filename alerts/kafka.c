@@ -233,6 +233,12 @@ static void *undertaker(void *user) {
     return NULL;
 }
 
+static void note_error(struct kafka *kafka, const char *text) {
+    kafka->status.errors++;
+    (void)snprintf(kafka->status.last_error, sizeof kafka->status.last_error, "%.255s",
+                   text ? text : "unknown");
+}
+
 int kafka_rebuild(struct kafka *kafka, struct err *ret_err) {
     if (kafka->undertaker_joinable) {
         if (!atomic_load(&kafka->undertaker_done))
@@ -250,9 +256,14 @@ int kafka_rebuild(struct kafka *kafka, struct err *ret_err) {
         else
             bury(kafka->buried); /* no thread to be had: this may take a moment */
     }
-    int result = build(kafka, ret_err);
-    if (result != 0)
+    struct err err = {0};
+    int result = build(kafka, &err);
+    if (result != 0) {
         kafka->broken = true;
+        kafka->status.connected = false;
+        note_error(kafka, err.text);
+        (void)err_set(ret_err, result, "%s", err.text);
+    }
     return result;
 }
 
@@ -409,12 +420,6 @@ int kafka_send_ephemeral(struct kafka *kafka, const struct kafka_message *messag
         kafka->status.ephemeral_lost++;
     }
     return result;
-}
-
-static void note_error(struct kafka *kafka, const char *text) {
-    kafka->status.errors++;
-    (void)snprintf(kafka->status.last_error, sizeof kafka->status.last_error, "%s",
-                   text ? text : "unknown"); /* cut when longer */
 }
 
 /* Which failures say that the message or topic is refused, and which that the producer (or its

@@ -26,7 +26,7 @@ const struct jobs_product jobs_product_default = {
     .min_coverage = 0.8,
     .deadline_us = 60000000,
     .stale_after_us = INT64_C(1200000000),
-    .future_tolerance_us = 300000000,
+    .future_tolerance_us = 60000000, /* the engine believes no more either */
     .memory_mb = 2048,
     .file_bytes_max = 256 << 20,
     .waiting_max = 16,
@@ -42,7 +42,7 @@ struct job {
     struct loop_watch *watch;
     struct loop_timer rescan;
     struct loop_timer deadline;
-    struct mono_us good_since; /* last good file, or the start */
+    struct mono_us good_since; /* reference time of the newest good file, or the start */
     unsigned rescans;
     bool stuck; /* a file could not be moved: nothing before the next rescan */
     struct jobs_counters counters;
@@ -100,6 +100,18 @@ static void reject(struct job *job, const char *name, enum condition_class class
     raise_condition(job, class, text);
 }
 
+/* A good file with old data is a good file, but no fresh one: what counts is the time it speaks of.
+ */
+static void note_good(struct job *job, struct utc_us reference_time) {
+    struct moment now = clock_now(clock_of(job));
+    int64_t age_us = now.utc.us - reference_time.us;
+    int64_t since_us = now.mono.us - (age_us > 0 ? age_us : 0);
+    job->good_since.us = since_us > job->good_since.us ? since_us : job->good_since.us;
+    if (now.mono.us - job->good_since.us <= job->product->stale_after_us) {
+        clear_condition(job, CONDITION_GRID_STALE);
+    }
+}
+
 static void accept(struct job *job) {
     struct model_result *results = NULL;
     size_t count = 0;
@@ -117,10 +129,9 @@ static void accept(struct job *job) {
         return;
     }
     job->counters.done++;
-    job->good_since = clock_now(clock_of(job)).mono;
+    note_good(job, results[0].reference_time); /* there is one at least, and all have the same */
     clear_condition(job, CONDITION_GRID_REJECTED);
     clear_condition(job, CONDITION_WORKER_FAILED);
-    clear_condition(job, CONDITION_GRID_STALE);
     job->jobs->options.on_results(job->jobs->options.ctx, results, count);
     free(results);
 }

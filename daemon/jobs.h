@@ -7,8 +7,9 @@
  * waiting_max files wait, the oldest go to done/ without a run of their own and are counted.
  *
  * Conditions (health.h), subject = product: GRID_REJECTED and WORKER_FAILED clear with the next
- * good file, JOBS_BEHIND when the inbox is empty, GRID_STALE when a good file arrives.
- * Deadlines are real time, staleness is scenario time. Thread rule: loop thread only. */
+ * good file, JOBS_BEHIND when the inbox is empty, GRID_STALE when a good file with data young
+ * enough arrives. Deadlines are real time, staleness is scenario time. Thread rule: loop thread
+ * only. */
 #ifndef CANHBAO_DAEMON_JOBS_H
 #define CANHBAO_DAEMON_JOBS_H
 
@@ -31,7 +32,7 @@ struct jobs_product {
     const char *areas;            /* GeoJSON file */
     double min_coverage;          /* 0 to 1 */
     int64_t deadline_us;          /* of one run */
-    int64_t stale_after_us;       /* no good file for that long: GRID_STALE */
+    int64_t stale_after_us;       /* no good file with younger data: GRID_STALE */
     int64_t future_tolerance_us;  /* frames may be that much later than the clock */
     size_t memory_mb;             /* of the worker */
     size_t file_bytes_max;
@@ -41,7 +42,7 @@ struct jobs_product {
     int64_t keep_age_s;
 };
 
-/* 60 s deadline, stale after 20 min, 5 min tolerance, 2048 MiB, 256 MiB files, 16 waiting, 400 of
+/* 60 s deadline, stale after 20 min, 1 min tolerance, 2048 MiB, 256 MiB files, 16 waiting, 400 of
  * history, 1000 kept for 7 days, coverage 0.8. */
 extern const struct jobs_product jobs_product_default;
 

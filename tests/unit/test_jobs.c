@@ -319,6 +319,35 @@ static void hanging_and_lying_workers_are_ended(void **state) {
     }
 }
 
+static void old_data_in_a_good_file_does_not_end_staleness(void **state) {
+    (void)state;
+    struct fixture *fixture = fixture_create();
+    double time_s, values[ROWS * COLUMNS];
+    fixture->product.stale_after_us = 3000000;
+    fixture_start(fixture);
+    for (int64_t end_s = (int64_t)time(NULL) + 60;
+         !fixture->standing[CONDITION_GRID_STALE] && (int64_t)time(NULL) < end_s;) {
+        assert_int_equal(loop_run_for(fixture->loop, 50000), 0);
+    }
+    assert_true(fixture->standing[CONDITION_GRID_STALE]);
+    struct gridfile file = frame(fixture, &time_s, values, 6.0, 10);
+    drop(fixture, &file, "old.nc");
+    wait_for(fixture, 1);
+    assert_int_equal(fixture->batches, 1);
+    assert_true(fixture->standing[CONDITION_GRID_STALE]); /* 50 min old */
+    file = frame(fixture, &time_s, values, 6.0, 0);
+    time_s = (double)time(NULL) + 120; /* more than a wrong clock of the sender's may be off */
+    drop(fixture, &file, "ahead.nc");
+    wait_for(fixture, 2);
+    assert_true(exists(fixture, "quarantine/ahead.nc"));
+    time_s = (double)time(NULL) + 20;
+    drop(fixture, &file, "new.nc");
+    wait_for(fixture, 3);
+    assert_int_equal(fixture->batches, 2);
+    assert_false(fixture->standing[CONDITION_GRID_STALE]);
+    fixture_destroy(fixture);
+}
+
 static void a_full_inbox_runs_the_newest_and_counts_the_rest(void **state) {
     (void)state;
     struct fixture *fixture = fixture_create();
@@ -468,6 +497,7 @@ int main(void) {
         cmocka_unit_test(good_frames_become_results_and_history),
         cmocka_unit_test(bad_files_are_quarantined_by_name_and_a_good_one_clears),
         cmocka_unit_test(hanging_and_lying_workers_are_ended),
+        cmocka_unit_test(old_data_in_a_good_file_does_not_end_staleness),
         cmocka_unit_test(a_full_inbox_runs_the_newest_and_counts_the_rest),
         cmocka_unit_test(retention_deletes_the_oldest),
         cmocka_unit_test(outputs_of_workers_are_not_believed),

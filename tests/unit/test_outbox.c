@@ -491,8 +491,19 @@ static void test_bad_settings_are_refused(void **state) {
         rd_kafka_conf_get(rd_kafka_conf(kafka_test_handle(kafka)), "sasl.password", value, &size),
         RD_KAFKA_CONF_OK);
     assert_string_equal(value, "open sesame"); /* without the line break */
+    /* a credential that is gone when the producer is made anew: told, and tried again later */
+    struct kafka_status status;
+    assert_int_equal(unlink(path), 0);
+    assert_int_equal(kafka_rebuild(kafka, NULL), ERR_IO);
+    assert_true(kafka_is_broken(kafka));
+    kafka_status(kafka, &status);
+    assert_non_null(strstr(status.last_error, path));
+    assert_false(status.connected);
     kafka_destroy(kafka, 0);
     kafka = NULL;
+    file = fopen(path, "w");
+    fputs("open sesame\n", file);
+    fclose(file);
     config.sasl_mechanism = "SMILE";
     assert_int_equal(kafka_create(&config, on_wake, f, &kafka, &f->err), ERR_INVALID);
     assert_null(strstr(f->err.text, "sesame"));
