@@ -274,6 +274,13 @@ static int create_pipeline(struct parts *parts, struct err *ret_err) {
     return result;
 }
 
+static void on_refused(void *ctx, const char *endpoint, const char *advice) {
+    struct parts *parts = ctx;
+    /* The advice is the key: two of one endpoint are no repetition. */
+    log_event(parts->log, LOG_LEVEL_WARNING, "request_refused", advice,
+              log_text("endpoint", endpoint));
+}
+
 static int create_acquisition(struct parts *parts, struct err *ret_err) {
     struct acquisition_options options = {
         .loop = parts->loop,
@@ -282,6 +289,8 @@ static int create_acquisition(struct parts *parts, struct err *ret_err) {
         .last_seqs = pipeline_last_seqs(parts->pipeline),
         .on_readings = pipeline_readings,
         .ctx = parts->pipeline,
+        .on_refused = on_refused,
+        .refused_ctx = parts,
     };
     return acquisition_create(&options, &parts->acquisition, ret_err);
 }

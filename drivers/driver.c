@@ -9,6 +9,17 @@
 
 static const uint32_t no_block = UINT32_MAX;
 
+enum {
+    EXCEPTION_REFUSED_MIN = 1, /* illegal function, address or value: */
+    EXCEPTION_REFUSED_MAX = 3, /* this request will never do */
+    EXCEPTION_ACKNOWLEDGE = 5, /* not now: */
+    EXCEPTION_BUSY = 6,        /* the same request will do later */
+    RETRIES_MAX = 3            /* of a busy device in one slot */
+};
+
+static const int64_t retry_pause_us = 200000;
+static const int64_t rejoin_after_us = INT64_C(900) * 1000000;
+
 /* Phases are spread over the period, but over no more than this: after a start every station is
  * heard within a minute, however long its period. */
 static const int64_t spread_us_max = INT64_C(60) * 1000000;
@@ -25,6 +36,8 @@ struct block {
     int64_t next_us;    /* scenario time of the next slot */
     int64_t pending_us; /* slot that waits for the line; valid with `pending` */
     bool pending;
+    uint32_t retries;      /* in this slot */
+    int64_t not_before_us; /* wire time: a busy device is not asked before */
 };
 
 struct endpoint {
@@ -37,6 +50,10 @@ struct endpoint {
     uint32_t open_block; /* no_block: none */
     uint64_t random;
     struct loop_timer slot_timer;
+    struct loop_timer retry_timer;
+    uint32_t planned_count; /* blocks before any cut */
+    int64_t rejoin_us;      /* wire time from which cuts are taken back; with block_count above
+                               planned_count */
     struct endpoint_stats stats;
 };
 
@@ -44,12 +61,18 @@ struct acquisition {
     struct loop *loop;
     void (*on_readings)(void *ctx, const struct reading *readings, size_t count);
     void *ctx;
+    void (*on_refused)(void *ctx, const char *endpoint, const char *advice);
+    void *refused_ctx;
     size_t station_count;
     uint64_t *seqs; /* per station, the last one given */
     size_t endpoint_count;
     struct endpoint *endpoints;
     struct reading readings[MODBUS_POINTS_PER_BLOCK_MAX];
 };
+
+static int64_t wire_us(const struct endpoint *endpoint) {
+    return clock_wire(loop_clock(endpoint->acquisition->loop)).us;
+}
 
 int64_t line_backoff_us(int64_t min_us, int64_t max_us, uint32_t level, uint64_t *random) {
     int64_t pause = min_us;
@@ -95,6 +118,11 @@ static void emit_without_request(struct endpoint *endpoint, uint32_t index,
     emit(endpoint, index, &answer);
 }
 
+static void skip(struct endpoint *endpoint, uint32_t index) {
+    endpoint->stats.skipped++;
+    emit_without_request(endpoint, index, READING_SKIPPED);
+}
+
 static void count_round_trip(struct endpoint_stats *stats, int64_t us) {
     double bound = 100;
     uint32_t bucket = 0;
@@ -121,9 +149,71 @@ static void judge_unit(struct endpoint *endpoint, struct unit *unit, bool alive)
         unit->dead = true;
         endpoint->stats.dead_units++;
     }
-    unit->probe_us = clock_wire(loop_clock(endpoint->acquisition->loop)).us +
-                     line_backoff_us(endpoint->policy.probe_min_us, endpoint->policy.probe_max_us,
-                                     unit->level, &endpoint->random);
+    unit->probe_us = wire_us(endpoint) + line_backoff_us(endpoint->policy.probe_min_us,
+                                                         endpoint->policy.probe_max_us, unit->level,
+                                                         &endpoint->random);
+}
+
+/* Cuts a refused block; its parts wait for the line in the same slot. */
+static bool cut_block(struct endpoint *endpoint, uint32_t index, uint8_t exception) {
+    char advice[LINE_ADVICE_SIZE] = "";
+    bool is_cut = endpoint->driver->cut(endpoint->line, index, exception, advice);
+    if (is_cut) {
+        uint32_t added = endpoint->policy.block_count++;
+        if (added == endpoint->planned_count) {
+            endpoint->rejoin_us = wire_us(endpoint) + rejoin_after_us;
+        }
+        endpoint->blocks[index].about = endpoint->driver->block(endpoint->line, index);
+        endpoint->blocks[index].pending = true;
+        endpoint->blocks[added] = endpoint->blocks[index];
+        endpoint->blocks[added].about = endpoint->driver->block(endpoint->line, added);
+    }
+    if (advice[0] != '\0' && endpoint->acquisition->on_refused != NULL) {
+        endpoint->acquisition->on_refused(endpoint->acquisition->refused_ctx, endpoint->policy.id,
+                                          advice);
+    }
+    return is_cut;
+}
+
+/* Lets a busy device be asked again, while there is time in the slot. */
+static bool retry_block(struct endpoint *endpoint, uint32_t index) {
+    struct block *block = &endpoint->blocks[index];
+    int64_t now_us = clock_now(loop_clock(endpoint->acquisition->loop)).mono.us;
+    if (block->retries == RETRIES_MAX || now_us + retry_pause_us >= block->next_us) {
+        return false;
+    }
+    block->retries++;
+    block->pending = true;
+    block->not_before_us = wire_us(endpoint) + retry_pause_us;
+    loop_timer_start_in(&endpoint->retry_timer, retry_pause_us);
+    return true;
+}
+
+/* What refuses may have been a moment's matter: the requests are as planned again. With requests
+ * waiting it is put off, but not for ever: cuts may be why they wait. */
+static void rejoin_blocks(struct endpoint *endpoint) {
+    if (endpoint->policy.block_count == endpoint->planned_count ||
+        wire_us(endpoint) < endpoint->rejoin_us) {
+        return;
+    }
+    bool waiting = false;
+    for (uint32_t i = 0; i < endpoint->policy.block_count; i++) {
+        waiting = waiting || endpoint->blocks[i].pending;
+    }
+    if (waiting && wire_us(endpoint) < endpoint->rejoin_us + rejoin_after_us) {
+        return;
+    }
+    for (uint32_t i = 0; i < endpoint->policy.block_count; i++) {
+        if (endpoint->blocks[i].pending) {
+            endpoint->blocks[i].pending = false;
+            skip(endpoint, i);
+        }
+    }
+    endpoint->driver->rejoin(endpoint->line);
+    endpoint->policy.block_count = endpoint->planned_count;
+    for (uint32_t i = 0; i < endpoint->planned_count; i++) {
+        endpoint->blocks[i].about = endpoint->driver->block(endpoint->line, i);
+    }
 }
 
 void endpoint_answer(struct endpoint *endpoint, const struct line_answer *answer) {
@@ -149,25 +239,31 @@ void endpoint_answer(struct endpoint *endpoint, const struct line_answer *answer
         break;
     }
     judge_unit(endpoint, &endpoint->units[endpoint->blocks[index].about.unit], answer->unit_alive);
-    emit(endpoint, index, answer);
-}
-
-static void skip(struct endpoint *endpoint, uint32_t index) {
-    endpoint->stats.skipped++;
-    emit_without_request(endpoint, index, READING_SKIPPED);
+    bool again = false;
+    if (answer->exception >= EXCEPTION_REFUSED_MIN && answer->exception <= EXCEPTION_REFUSED_MAX) {
+        again = cut_block(endpoint, index, answer->exception);
+    } else if (answer->exception == EXCEPTION_ACKNOWLEDGE || answer->exception == EXCEPTION_BUSY) {
+        again = retry_block(endpoint, index);
+    }
+    if (!again) {
+        emit(endpoint, index, answer);
+    }
+    rejoin_blocks(endpoint);
 }
 
 static bool unit_waits(const struct endpoint *endpoint, uint32_t index) {
     const struct unit *unit = &endpoint->units[endpoint->blocks[index].about.unit];
-    return unit->dead && clock_wire(loop_clock(endpoint->acquisition->loop)).us < unit->probe_us;
+    return unit->dead && wire_us(endpoint) < unit->probe_us;
 }
 
-/* The pending block whose slot is the oldest, or no_block. */
+/* The pending block whose slot is the oldest, or no_block; those that wait for a busy device are
+ * left to the timer. */
 static uint32_t oldest_pending(const struct endpoint *endpoint) {
     uint32_t oldest = no_block;
+    int64_t now_us = wire_us(endpoint);
     for (uint32_t i = 0; i < endpoint->policy.block_count; i++) {
         const struct block *block = &endpoint->blocks[i];
-        if (block->pending &&
+        if (block->pending && block->not_before_us <= now_us &&
             (oldest == no_block || block->pending_us < endpoint->blocks[oldest].pending_us)) {
             oldest = i;
         }
@@ -195,6 +291,22 @@ void endpoint_ready(struct endpoint *endpoint) {
     }
 }
 
+static void on_retry(void *ctx) {
+    struct endpoint *endpoint = ctx;
+    int64_t now_us = wire_us(endpoint);
+    int64_t next_us = INT64_MAX;
+    for (uint32_t i = 0; i < endpoint->policy.block_count; i++) {
+        const struct block *block = &endpoint->blocks[i];
+        if (block->pending && block->not_before_us > now_us && block->not_before_us < next_us) {
+            next_us = block->not_before_us;
+        }
+    }
+    if (next_us < INT64_MAX) {
+        loop_timer_start_at(&endpoint->retry_timer, (struct mono_us){next_us});
+    }
+    endpoint_ready(endpoint);
+}
+
 /* Takes the slots of one block that have passed. */
 static void take_slots(struct endpoint *endpoint, uint32_t index, int64_t now_us) {
     struct block *block = &endpoint->blocks[index];
@@ -209,6 +321,8 @@ static void take_slots(struct endpoint *endpoint, uint32_t index, int64_t now_us
     }
     block->pending = !unit_waits(endpoint, index);
     block->pending_us = slot_us;
+    block->retries = 0;
+    block->not_before_us = 0;
     if (!block->pending) {
         skip(endpoint, index);
     }
@@ -243,15 +357,19 @@ static int open_endpoint(struct acquisition *acquisition, const struct driver *d
     }
     endpoint->random = hash_spread(endpoint->policy.id) | 1;
     endpoint->units = calloc(endpoint->policy.unit_count, sizeof(*endpoint->units));
-    endpoint->blocks = calloc(endpoint->policy.block_count, sizeof(*endpoint->blocks));
+    endpoint->blocks = calloc(endpoint->policy.block_max, sizeof(*endpoint->blocks));
+    endpoint->planned_count = endpoint->policy.block_count;
     if (endpoint->units == NULL || endpoint->blocks == NULL) {
         return ERR_MEMORY;
     }
     for (uint32_t i = 0; i < endpoint->policy.block_count; i++) {
         endpoint->blocks[i].about = driver->block(endpoint->line, i);
     }
-    return loop_timer_init(acquisition->loop, LOOP_SCENARIO, on_slot, endpoint,
-                           &endpoint->slot_timer);
+    result =
+        loop_timer_init(acquisition->loop, LOOP_WIRE, on_retry, endpoint, &endpoint->retry_timer);
+    return result < 0 ? result
+                      : loop_timer_init(acquisition->loop, LOOP_SCENARIO, on_slot, endpoint,
+                                        &endpoint->slot_timer);
 }
 
 int acquisition_create(const struct acquisition_options *options,
@@ -263,6 +381,8 @@ int acquisition_create(const struct acquisition_options *options,
     }
     acquisition->loop = options->loop;
     acquisition->on_readings = options->on_readings;
+    acquisition->on_refused = options->on_refused;
+    acquisition->refused_ctx = options->refused_ctx;
     acquisition->ctx = options->ctx;
     acquisition->station_count = options->station_count;
     acquisition->seqs = calloc(options->station_count + 1, sizeof(*acquisition->seqs));
@@ -314,6 +434,7 @@ struct acquisition *acquisition_destroy(struct acquisition *acquisition) {
     for (size_t i = 0; i < acquisition->endpoint_count; i++) {
         struct endpoint *endpoint = &acquisition->endpoints[i];
         loop_timer_finish(&endpoint->slot_timer);
+        loop_timer_finish(&endpoint->retry_timer);
         endpoint->driver->close(endpoint->line);
         free(endpoint->units);
         free(endpoint->blocks);

@@ -14,6 +14,12 @@
  * a pause that doubles up to a bound, with jitter, so that the living units of the endpoint keep
  * their cadence. Pauses are wire time.
  *
+ * A request that the device refuses (exceptions 1 to 3) is cut in two and asked again within the
+ * slot, down to the point, so that one bad register costs no other point its value. The cuts are
+ * kept, but taken back after a quarter of an hour: what refused everything for a moment must not
+ * cost more requests for ever. A device that is busy (exceptions 5 and 6) is asked again within the
+ * slot.
+ *
  * Thread rule: all on the loop's thread. After acquisition_start() nothing is allocated except by
  * the system for new connections. */
 #ifndef CANHBAO_DRIVERS_DRIVER_H
@@ -41,6 +47,11 @@ struct acquisition_options {
      * back into the acquisition except for reading status. */
     void (*on_readings)(void *ctx, const struct reading *readings, size_t count);
     void *ctx;
+    /* A request was refused and the requests have changed, or a point is refused by itself: a
+     * sentence with the configuration line that avoids it. Once for each place. May be NULL; the
+     * same rule. */
+    void (*on_refused)(void *ctx, const char *endpoint, const char *advice);
+    void *refused_ctx;
 };
 
 /* ERR_MEMORY, ERR_LIMIT. Nothing is sent before acquisition_start(). */

@@ -8,12 +8,15 @@
 
 #include "drivers/driver.h"
 
+enum { LINE_ADVICE_SIZE = 320 };
+
 struct endpoint; /* the scheduler's side of a line */
 
 /* What the scheduler has to know of a line. */
 struct line_policy {
     const char *id; /* stays valid while the line does */
     uint32_t unit_count, block_count;
+    uint32_t block_max; /* with all that cut() may make */
     uint32_t dead_after;
     int64_t probe_min_us, probe_max_us;
 };
@@ -43,6 +46,12 @@ struct driver {
     /* Value of one point of the block just answered with READING_OK; only from inside
      * endpoint_answer(). Fills status, raw, raw_len and value. */
     void (*decode)(const void *line, uint32_t block, uint32_t index, struct reading *ret_reading);
+    /* Cuts a block that the device refuses in two: `block` keeps the front, the rest becomes block
+     * number block_count. False: it cannot be cut. ret_advice: a sentence for a person, with the
+     * configuration line that would avoid it; "" when it was told before. */
+    bool (*cut)(void *line, uint32_t block, uint8_t exception, char ret_advice[LINE_ADVICE_SIZE]);
+    /* Takes all cuts back: blocks are as after open(). Not called while a request is open. */
+    void (*rejoin)(void *line);
     void (*close)(void *line); /* NULL is fine */
 };
 

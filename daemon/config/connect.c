@@ -112,8 +112,17 @@ static void group_links(struct loader *loader, const uint32_t *order) {
         }
         if (unit == NULL || unit->unit != link->unit) {
             unit = &site->units[units++];
-            *unit = (struct modbus_unit_config){.unit = link->unit, .maps = site->unit_maps + used};
+            *unit = (struct modbus_unit_config){.unit = link->unit,
+                                                .gap_registers = link->gap_registers,
+                                                .registers_max = link->registers_max,
+                                                .maps = site->unit_maps + used};
             endpoint->unit_count++;
+        } else if (unit->gap_registers != link->gap_registers ||
+                   unit->registers_max != link->registers_max) {
+            yaml_error(loader->reader.errors,
+                       yaml_member(loader->station_nodes[order[i]], "connection"),
+                       "gap_registers or registers_max differ from those of another station with "
+                       "the same host, port and unit");
         }
         size_t before = used;
         take_maps(site, &site->stations[order[i]], &used);

@@ -296,6 +296,12 @@ static const struct option connection_rows[] = {
      L(endpoint.probe_max_us)},
     {"dead_after", OPTION_INT, "3", .min = 1, .max = 1000,
      .help = "Timeouts in a row until a unit counts as dead.", L(endpoint.dead_after)},
+    {"gap_registers", OPTION_INT, "8", .min = 0, .max = 125,
+     .help = "Registers that no point wants but that are read along to save a request: at most so "
+             "many in a row. 16 coils count as one.",
+     L(gap_registers)},
+    {"registers_max", OPTION_INT, "125", .min = 4, .max = 125, .help = "Of one request.",
+     L(registers_max)},
 };
 #undef L
 const struct option_group group_connection = {
@@ -365,6 +371,8 @@ static const struct option register_rows[] = {
     {"scale", OPTION_NUMBER, "1", .min = -1e12, .max = 1e12,
      .help = "value = number * scale + offset; not 0.", R(scale)},
     {"offset", OPTION_NUMBER, "0", .min = -1e12, .max = 1e12, .help = "See scale.", R(offset)},
+    {"alone", OPTION_BOOL, "false",
+     .help = "In a request of its own, for devices that refuse it together with others.", R(alone)},
     SECTION("sentinels", "",
             "List of up to four numbers before scale and offset that mean: no value."),
 };

@@ -82,6 +82,7 @@ struct site_settings {
 struct site_link {
     struct modbus_endpoint_config endpoint; /* id, units: not used here */
     uint8_t unit;
+    uint16_t gap_registers, registers_max; /* see struct modbus_unit_config */
 };
 
 /* A model that runs on every file of an inbox folder. */

@@ -272,6 +272,11 @@ static int check_unit(const struct modbus_endpoint_config *endpoint,
         return err_set(ret_err, ERR_RANGE, "endpoint %s: unit %u has %zu points, not 1 to %d",
                        endpoint->id, unit->unit, unit->map_count, MODBUS_POINTS_MAX);
     }
+    if (unit->gap_registers > MODBUS_REGISTERS_MAX || unit->registers_max > MODBUS_REGISTERS_MAX) {
+        return err_set(ret_err, ERR_RANGE,
+                       "endpoint %s: unit %u: gap_registers or registers_max is above %d",
+                       endpoint->id, unit->unit, MODBUS_REGISTERS_MAX);
+    }
     for (size_t i = 0; i < unit->map_count; i++) {
         const struct modbus_map *map = &unit->maps[i];
         const char *fault = map_fault(map, point_count, station_count);

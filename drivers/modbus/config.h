@@ -34,6 +34,7 @@ enum {
 #define MODBUS_PROBE_MIN_US_DEFAULT       INT64_C(2000000)
 #define MODBUS_PROBE_MAX_US_DEFAULT       INT64_C(60000000)
 #define MODBUS_DEAD_AFTER_DEFAULT         3
+#define MODBUS_GAP_REGISTERS_TCP_DEFAULT  8
 #define MODBUS_TIME_US_MIN                INT64_C(10000)
 #define MODBUS_TIME_US_MAX                INT64_C(3600000000)
 
@@ -88,10 +89,15 @@ struct modbus_map {
      * (modbus_sentinel_fits()). NaN and infinities never need one: they are no number anyway. */
     double sentinels[MODBUS_SENTINELS_MAX];
     int64_t period_us; /* of its request, scenario time, > 0 */
+    bool alone;        /* shares no request, for devices that refuse it together with others */
 };
 
 struct modbus_unit_config {
     uint8_t unit; /* 0 to 247, and 255; once per endpoint */
+    /* Registers that nobody wants but that may be read along to save a request: at most so many in
+     * a row. 16 coils count as one register here and in registers_max. */
+    uint16_t gap_registers;
+    uint16_t registers_max; /* of one request; 0: what the standard allows */
     size_t map_count;
     const struct modbus_map *maps; /* any order; no two may share a bit of a table */
 };

@@ -16,7 +16,7 @@
 #include "drivers/modbus/pdu.h"
 #include "drivers/modbus/plan.h"
 
-enum { EXCEPTION_NO_PATH = 10, EXCEPTION_NO_TARGET = 11 };
+enum { EXCEPTION_FAILURE = 4, EXCEPTION_NO_PATH = 10, EXCEPTION_NO_TARGET = 11 };
 
 struct modbus_tcp {
     struct loop *loop;
@@ -24,6 +24,7 @@ struct modbus_tcp {
     struct endpoint_stats *stats;
     const struct modbus_endpoint_config *config;
     struct modbus_plan plan;
+    bool *told; /* per map of the plan: its refusal, or a cut behind it, was told */
     struct loop_stream *stream;
     struct loop_timer timer; /* of the state: connect deadline, request deadline, end of pause */
     bool open;               /* a request is taken and not answered */
@@ -159,7 +160,8 @@ static void take_frame(struct modbus_tcp *tcp, const uint8_t *frame, size_t leng
         tcp->level = 0;
         say_why(tcp, "exception", modbus_exception_name(reply.exception));
         answer(tcp, READING_EXCEPTION, reply.exception,
-               reply.exception != EXCEPTION_NO_PATH && reply.exception != EXCEPTION_NO_TARGET);
+               reply.exception != EXCEPTION_FAILURE && reply.exception != EXCEPTION_NO_PATH &&
+                   reply.exception != EXCEPTION_NO_TARGET);
         return;
     case MODBUS_REPLY_BAD:
         tcp->stats->bad_replies++;
@@ -308,12 +310,58 @@ static void tcp_decode(const void *line, uint32_t block, uint32_t index,
                        ret_reading);
 }
 
+static bool tcp_cut(void *line, uint32_t block, uint8_t exception,
+                    char ret_advice[LINE_ADVICE_SIZE]) {
+    struct modbus_tcp *tcp = line;
+    struct modbus_block refused = tcp->plan.blocks[block];
+    const char *table = modbus_table_name(refused.table);
+    unsigned unit = tcp->config->units[refused.unit].unit;
+    uint16_t gap = 0;
+    bool is_cut = modbus_plan_cut(&tcp->plan, block, &gap);
+    uint32_t place = refused.first_map + tcp->plan.blocks[block].map_count - 1;
+    ret_advice[0] = '\0';
+    if (tcp->told[place]) {
+        return is_cut;
+    }
+    if (!is_cut) {
+        (void)snprintf(
+            ret_advice, LINE_ADVICE_SIZE,
+            "unit %u: %s %u is refused by itself (%s): correct register.address, or keep it "
+            "out of other requests with 'alone: true' at its register",
+            unit, table, refused.start, modbus_exception_name(exception));
+    } else if (gap > 0) {
+        (void)snprintf(
+            ret_advice, LINE_ADVICE_SIZE,
+            "unit %u: %s %u to %u are refused in one request (%s) and asked in parts from "
+            "now on; 'gap_registers: %u' in its connection avoids reading the gap of %u",
+            unit, table, refused.start, refused.start + refused.count - 1u,
+            modbus_exception_name(exception),
+            modbus_table_is_bits(refused.table) ? (gap - 1u) / 16 : gap - 1u, gap);
+    } else {
+        (void)snprintf(
+            ret_advice, LINE_ADVICE_SIZE,
+            "unit %u: %s %u to %u are refused in one request (%s) and asked in parts from "
+            "now on; unless one of them is refused by itself, the device wants shorter "
+            "requests: 'registers_max' in its connection",
+            unit, table, refused.start, refused.start + refused.count - 1u,
+            modbus_exception_name(exception));
+    }
+    tcp->told[place] = true;
+    return is_cut;
+}
+
+static void tcp_rejoin(void *line) {
+    struct modbus_tcp *tcp = line;
+    modbus_plan_rejoin(&tcp->plan);
+}
+
 static void tcp_close(void *line) {
     struct modbus_tcp *tcp = line;
     if (tcp != NULL) {
         (void)loop_stream_close(tcp->stream);
         loop_timer_finish(&tcp->timer);
         modbus_plan_finish(&tcp->plan);
+        free(tcp->told);
         free(tcp);
     }
 }
@@ -334,6 +382,10 @@ static int tcp_open(struct loop *loop, const void *config, struct endpoint *endp
     tcp->request.transaction = (uint16_t)(tcp->random >> 16);
     int result = modbus_plan_init(tcp->config, &tcp->plan);
     if (result == 0) {
+        tcp->told = calloc(tcp->plan.map_count, sizeof(*tcp->told));
+        result = tcp->told == NULL ? ERR_MEMORY : 0;
+    }
+    if (result == 0) {
         result = loop_timer_init(loop, LOOP_WIRE, on_timer, tcp, &tcp->timer);
     }
     if (result < 0) {
@@ -343,6 +395,7 @@ static int tcp_open(struct loop *loop, const void *config, struct endpoint *endp
     *ret_policy = (struct line_policy){.id = tcp->config->id,
                                        .unit_count = (uint32_t)tcp->config->unit_count,
                                        .block_count = (uint32_t)tcp->plan.block_count,
+                                       .block_max = (uint32_t)tcp->plan.map_count,
                                        .dead_after = tcp->config->dead_after,
                                        .probe_min_us = tcp->config->probe_min_us,
                                        .probe_max_us = tcp->config->probe_max_us};
@@ -357,5 +410,7 @@ const struct driver modbus_tcp_driver = {
     .point = tcp_point,
     .request = tcp_request,
     .decode = tcp_decode,
+    .cut = tcp_cut,
+    .rejoin = tcp_rejoin,
     .close = tcp_close,
 };
