@@ -18,6 +18,7 @@ static const struct model *const table[] = {
     &model_rating,
     &model_update,
     &model_ffg,
+    &model_forecast,
     &model_calibrate,
     &model_terrain,
     &model_landslide,

@@ -6,6 +6,7 @@
 
 #include "daemon/base/text.h"
 #include "models/hydrology/hydrology.h"
+#include "models/hydrology/residual.h"
 #include "models/hydrology/series.h"
 #include "models/hydrology/skill.h"
 #include "models/hydrology/update.h"
@@ -18,7 +19,9 @@ static const char about[] =
     "All series: CSV with time (fixed step), Qobs, Qsim in the same unit (m3/s or mm per step),\n"
     "empty = missing.\n"
     "--fit FILE.csv --leads N --out MODEL.json\n"
-    "    fits the errors of past years for leads of 1 to N steps (at most 96)\n"
+    "    fits the errors of past years for leads of 1 to N steps (at most 96), and what is left "
+    "of\n"
+    "    them after updating, from which forecast takes its bands\n"
     "--model MODEL.json --series FILE.csv --now TIME --out FILE.csv\n"
     "    the forecast made at TIME (a row of the file); Qsim of later rows is the open loop,\n"
     "    whatever rain it was made with; their Qobs is not looked at\n"
@@ -56,6 +59,16 @@ static int fit(struct run *run, struct err *ret_err) {
                               run->series.count, (int)run->leads, (double)run->series.step_us / 1e6,
                               &model, ret_err);
     rc = rc != 0 ? rc : update_save(run->out, &model, ret_err);
+    struct residual *residual = rc == 0 ? calloc(1, sizeof *residual) : NULL;
+    if (rc == 0 && residual == NULL) {
+        rc = err_set(ret_err, ERR_MEMORY, "no memory for the residuals");
+    }
+    rc = rc != 0
+             ? rc
+             : residual_fit(&model, series_column(&run->series, 0), series_column(&run->series, 1),
+                            run->series.count, residual, ret_err);
+    rc = rc != 0 ? rc : residual_append(run->out, residual, ret_err);
+    free(residual);
     if (rc == 0) {
         printf("phi1 %.6f, phi2 %.6f, rho %.6f; gain at 1 and %d steps: %.3f %.3f\n", model.phi1,
                model.phi2, model.rho, model.leads, model.gain[1], model.gain[model.leads]);

@@ -12,6 +12,7 @@ extern const struct model model_hbv;
 extern const struct model model_rating;
 extern const struct model model_update;
 extern const struct model model_ffg;
+extern const struct model model_forecast;
 extern const struct model model_calibrate;
 extern const struct model model_terrain;
 

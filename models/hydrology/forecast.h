@@ -1,0 +1,97 @@
+/* Stage and discharge of one gauge, hours ahead.
+ *
+ * Each rain member runs through a copy of the GR4H state, is updated from the gauge (update.h), and
+ * is spread by the RESIDUAL_QUANTILES errors that such forecasts had in past years (residual.h).
+ * One quantile is kept through all leads, so member and quantile make one path; bands,
+ * probabilities, peaks and first crossings are counted over all paths. Rain and model error are
+ * taken as independent. Stage comes from the discharge of a path by the rating curve; the error of
+ * the curve is left out, because the gauge's discharge comes from its stage by the same curve.
+ *
+ * The zero-rain and the persistence member are run too and shown beside the bands, undressed; they
+ * are no part of them.
+ *
+ * Unknown stays unknown: from the first step that a member has no rain for, bands and probabilities
+ * are unknown, whatever the others say. While the state recovers from a gap in the rain, the paths
+ * run from the dry and from the wet state (gr_series.h): the lower quantiles are those of the dry,
+ * the upper those of the wet, median and probabilities are unknown unless both agree within 5 %.
+ *
+ * Thread rule: pure function. */
+#ifndef CANHBAO_MODELS_HYDROLOGY_FORECAST_H
+#define CANHBAO_MODELS_HYDROLOGY_FORECAST_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "models/hydrology/gr_series.h"
+#include "models/hydrology/rating.h"
+#include "models/hydrology/residual.h"
+#include "models/hydrology/update.h"
+
+enum {
+    FORECAST_LEADS_MAX = 72,
+    FORECAST_MEMBERS_MAX = 200,
+    FORECAST_LEVELS_MAX = 3,
+    FORECAST_QUANTILES = 5,
+    FORECAST_CAUSE_SIZE = 96,
+};
+extern const double forecast_quantiles[FORECAST_QUANTILES]; /* 0.05 0.25 0.5 0.75 0.95 */
+
+struct forecast_input {
+    const struct gr *gr;           /* hourly */
+    const struct gr_series *state; /* after the newest step of the past */
+    double m3_s_per_mm;            /* area_km2 / 3.6 */
+    size_t past_count;
+    const double *observed_m3_s;  /* [past_count], newest last; NaN missing */
+    const double *simulated_m3_s; /* [past_count] */
+    int leads;                    /* hours */
+    size_t member_count;          /* 0: no rain forecast */
+    const double *rain_mm;        /* [member_count][leads] */
+    double rain_now_mm;           /* of the newest step, for persistence; may be NaN */
+    const double *evaporation_mm; /* [leads] */
+    const struct update_model *update;
+    const struct residual *residual;
+    const struct rating *rating; /* NULL: no stage */
+    size_t level_count;
+    double levels[FORECAST_LEVELS_MAX]; /* rising; m with a rating, else m3/s */
+};
+
+struct forecast_lead {
+    double flow_m3_s[FORECAST_QUANTILES];
+    double stage_m[FORECAST_QUANTILES];  /* NaN under the lowest gauging too */
+    bool extrapolated;                   /* some of it above the highest gauging */
+    double above[FORECAST_LEVELS_MAX];   /* probability of each level at this lead */
+    double reached[FORECAST_LEVELS_MAX]; /* and at this lead or before */
+    double zero_m3_s, persistence_m3_s;
+    double zero_m, persistence_m;
+    char cause[FORECAST_CAUSE_SIZE]; /* why something of the bands is unknown; "" */
+};
+
+struct forecast_level {
+    bool now;                         /* the newest observation is at or above it */
+    double probability;               /* of reaching it within the horizon; NaN unknown */
+    double hours[FORECAST_QUANTILES]; /* to the first crossing, of the paths that cross; NaN none */
+};
+
+struct forecast {
+    enum update_mark mark; /* of lead 1 */
+    int age_h;             /* of the observation used for updating; -1: none */
+    int horizon;           /* leads that all members have rain for */
+    bool recovering;       /* from a gap in the rain */
+    size_t path_count;
+    struct forecast_lead lead[FORECAST_LEADS_MAX];
+    struct forecast_level level[FORECAST_LEVELS_MAX];
+    double peak_m3_s[FORECAST_QUANTILES]; /* within the horizon; NaN without one */
+    double peak_h[FORECAST_QUANTILES];
+    double peak_at_end;  /* share of paths still highest at the end of the horizon */
+    double *member_m3_s; /* [member_count + 2][leads], updated, undressed; zero rain and persistence
+                            last; while recovering from the dry state */
+};
+
+/* ERR_RANGE: leads, members, a level below the lowest gauging or not rising; ERR_UNSUPPORTED: a
+ * daily model; ERR_MEMORY. */
+int forecast_run(const struct forecast_input *input, struct forecast **ret_forecast,
+                 struct err *ret_err);
+/* Takes NULL. Returns NULL. */
+struct forecast *forecast_destroy(struct forecast *forecast);
+
+#endif
