@@ -1,6 +1,7 @@
 #include "drivers/driver.h"
 
 #include <math.h>
+#include <stdalign.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -40,21 +41,22 @@ struct block {
     int64_t not_before_us; /* wire time: a busy device is not asked before */
 };
 
+/* What every poll needs stands first: with thousands of endpoints each cache line counts. */
 struct endpoint {
     struct acquisition *acquisition;
     const struct driver *driver;
     void *line;
-    struct line_policy policy;
     struct unit *units;
-    struct block *blocks;
-    uint32_t open_block; /* no_block: none */
-    uint64_t random;
+    struct block *blocks; /* behind the units, in the same memory */
+    uint32_t open_block;  /* no_block: none */
+    struct line_policy policy;
+    struct endpoint_stats stats;
     struct loop_timer slot_timer;
     struct loop_timer retry_timer;
+    uint64_t random;
     uint32_t planned_count; /* blocks before any cut */
     int64_t rejoin_us;      /* wire time from which cuts are taken back; with block_count above
                                planned_count */
-    struct endpoint_stats stats;
 };
 
 struct acquisition {
@@ -356,12 +358,15 @@ static int open_endpoint(struct acquisition *acquisition, const struct driver *d
         return result;
     }
     endpoint->random = hash_spread(endpoint->policy.id) | 1;
-    endpoint->units = calloc(endpoint->policy.unit_count, sizeof(*endpoint->units));
-    endpoint->blocks = calloc(endpoint->policy.block_max, sizeof(*endpoint->blocks));
     endpoint->planned_count = endpoint->policy.block_count;
-    if (endpoint->units == NULL || endpoint->blocks == NULL) {
+    size_t units_size = endpoint->policy.unit_count * sizeof(*endpoint->units);
+    size_t blocks_size = endpoint->policy.block_max * sizeof(*endpoint->blocks);
+    _Static_assert(alignof(struct unit) >= alignof(struct block), "blocks can follow units");
+    endpoint->units = calloc(1, units_size + blocks_size);
+    if (endpoint->units == NULL) {
         return ERR_MEMORY;
     }
+    endpoint->blocks = (struct block *)(endpoint->units + endpoint->policy.unit_count);
     for (uint32_t i = 0; i < endpoint->policy.block_count; i++) {
         endpoint->blocks[i].about = driver->block(endpoint->line, i);
     }
@@ -436,8 +441,7 @@ struct acquisition *acquisition_destroy(struct acquisition *acquisition) {
         loop_timer_finish(&endpoint->slot_timer);
         loop_timer_finish(&endpoint->retry_timer);
         endpoint->driver->close(endpoint->line);
-        free(endpoint->units);
-        free(endpoint->blocks);
+        free(endpoint->units); /* and the blocks */
     }
     free(acquisition->endpoints);
     free(acquisition->seqs);

@@ -73,10 +73,16 @@ enum { ROUND_TRIP_BUCKETS = 48, ENDPOINT_WHY_SIZE = 96 };
 /* Counters since the start; for status and metrics. */
 struct endpoint_stats {
     enum endpoint_state state;
+    bool has_success;
+    uint64_t polls;             /* requests sent */
+    uint64_t replies;           /* answered with values */
+    struct moment last_success; /* scenario time of the last good reply; see has_success */
+    char
+        why[ENDPOINT_WHY_SIZE]; /* the last trouble, for a person; "" none since the last success */
+    /* Replies by round trip: bucket i counts those up to 100 us * 2^(i/2). */
+    uint32_t round_trips[ROUND_TRIP_BUCKETS];
     uint64_t connects;         /* established connections */
     uint64_t connect_failures; /* tries that failed */
-    uint64_t polls;            /* requests sent */
-    uint64_t replies;          /* answered with values */
     uint64_t timeouts;
     uint64_t bad_replies;     /* frames that break the protocol */
     uint64_t foreign_replies; /* well-formed frames that answer no open request: dropped */
@@ -84,13 +90,7 @@ struct endpoint_stats {
     uint64_t lost;       /* the connection ended while a request was open */
     uint64_t skipped;    /* slots without a request */
     uint32_t dead_units; /* now */
-    bool has_success;
-    struct moment last_success; /* scenario time of the last good reply; see has_success */
-    struct moment since;        /* of the state */
-    char
-        why[ENDPOINT_WHY_SIZE]; /* the last trouble, for a person; "" none since the last success */
-    /* Replies by round trip: bucket i counts those up to 100 us * 2^(i/2). */
-    uint32_t round_trips[ROUND_TRIP_BUCKETS];
+    struct moment since; /* of the state */
 };
 
 size_t acquisition_endpoint_count(const struct acquisition *acquisition);
