@@ -51,7 +51,11 @@ static const char *const required[] = {
     "evidence.threshold",
     "evidence.none",
     "value.latest",
-    "value.rise",
+    "value.rise_up",
+    "value.rise_down",
+    "brief.rise_up",
+    "brief.rise_down",
+    "brief.other",
     "value.accumulation",
     "value.mean",
     "value.model",
@@ -77,6 +81,8 @@ static const char *const required[] = {
     "sms.2",
     "sms.3",
     "sms.4",
+    "sms.5",
+    "sms.6",
     "instruct.other.watch",
     "instruct.other.act",
     "instruct.clear",
@@ -88,9 +94,10 @@ static const char *const required[] = {
 };
 
 static const char *const names[] = {
-    "status", "event", "level",    "previous", "place", "rule",      "value", "number", "trend",
-    "time",   "do",    "quantity", "window",   "lead",  "threshold", "name",  "scale",  "lowest",
-    "zone",   "hour",  "minute",   "day",      "month", "monthname", "year",  "n",      "space",
+    "status", "event",  "level", "previous", "place",  "rule", "value",     "number",
+    "trend",  "time",   "do",    "quantity", "window", "lead", "threshold", "name",
+    "scale",  "lowest", "zone",  "hour",     "minute", "day",  "month",     "monthname",
+    "year",   "n",      "space", "brief",    "short",
 };
 
 static bool names_are_known(const char *text) {

@@ -37,16 +37,16 @@ enum severity severity_of_level(const struct rule *rule, uint32_t level) {
     if (level == 0) {
         return SEVERITY_MINOR;
     }
-    if (count <= 1) {
-        return SEVERITY_MODERATE;
+    if (count < 3) {
+        return level >= count ? SEVERITY_MODERATE : SEVERITY_MINOR;
     }
     if (level >= count) {
         return deadly ? SEVERITY_EXTREME : SEVERITY_SEVERE;
     }
-    if (level + 1 == count) {
-        return deadly ? SEVERITY_SEVERE : SEVERITY_MODERATE;
+    if (level + 1 == count && deadly) {
+        return SEVERITY_SEVERE;
     }
-    return SEVERITY_MINOR;
+    return 2 * level >= count ? SEVERITY_MODERATE : SEVERITY_MINOR;
 }
 
 const char *severity_name(enum severity severity) {

@@ -3,13 +3,11 @@
  * severity, from the level on its scale (worse counts; level 0 is Minor):
  *   flood alarm          I Moderate, II Severe, III Extreme
  *   risk                 1 Minor, 2 Moderate, 3 Severe, 4 and 5 Extreme
- *   own scales           highest level Severe (Extreme for chemical and radiation, whose top is
- *                        danger to life), one below it Moderate (Severe there), lower ones Minor;
- *                        a scale of a single level: Moderate
- * urgency, from the lead time of the evidence that has the least:
- *   none (observed)      Immediate from Severe on, else Expected
- *   up to 1 h            Expected;   more: Future
- *   level 0              Past;       expired without new data: Unknown
+ *   own, 3 to 5 levels   highest Severe, from half way up Moderate, lower ones Minor; for chemical
+ * and radiation, whose top is danger to life: highest Extreme, the one below it Severe own, 1 or 2
+ * levels   (a watch) highest Moderate, the other Minor urgency, from the lead time of the evidence
+ * that has the least: none (observed)      Immediate from Severe on, else Expected up to 1 h
+ * Expected;   more: Future level 0              Past;       expired without new data: Unknown
  * certainty, from the knowledge:
  *   fresh measurement    Observed;   doubtful one: Possible
  *   fresh model          Likely when it is an analysis, or its probability is 0.5 or more; else

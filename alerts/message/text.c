@@ -10,12 +10,20 @@
 #include "alerts/message/sms.h"
 #include "daemon/base/text.h"
 
-enum { VALUE_SIZE = 256, LEVEL_SIZE = 320, CLIP_MIN = 6, CLIP_MAX = 60, CLIP_STEP = 6 };
+enum {
+    VALUE_SIZE = 256,
+    LEVEL_SIZE = 320,
+    CLIP_MIN = 6,
+    CLIP_MAX = 60,
+    CLIP_STEP = 2,
+    SMS_FORMS = 6
+};
 
 /* What the {names} of one sentence stand for; NULL: not in this sentence. */
 struct words {
     const char *status, *event, *level, *previous, *place, *rule, *value, *number, *trend, *time,
-        *instruction, *quantity, *window, *lead, *threshold, *name, *scale, *lowest, *zone, *space;
+        *instruction, *quantity, *window, *lead, *threshold, *name, *scale, *lowest, *zone, *brief,
+        *brief_level;
     const char *hour, *minute, *day, *month, *monthname, *year, *n;
 };
 
@@ -28,7 +36,9 @@ struct telling {
     enum bulletin bulletin;
     char level[LEVEL_SIZE], previous[LEVEL_SIZE];
     char status[64];
-    char number[VALUE_SIZE], value[VALUE_SIZE], time_long[96], time_short[96];
+    char value[VALUE_SIZE], brief[VALUE_SIZE];
+    char brief_level[LEVEL_SIZE]; /* in words only; an own scale is told by the hazard */
+    char time_long[96], time_short[96];
 };
 
 static const char *phrase(const struct phrases *phrases, const char *key) {
@@ -81,6 +91,8 @@ static const char *word_of(const struct words *words, const char *name, size_t l
         {"year", words->year},
         {"n", words->n},
         {"space", " "},
+        {"brief", words->brief},
+        {"short", words->brief_level},
     };
     for (size_t i = 0; i < sizeof known / sizeof known[0]; i++) {
         if (strlen(known[i].name) == length && strncmp(known[i].name, name, length) == 0) {
@@ -209,22 +221,25 @@ static const char *place_name(const struct telling *telling) {
     return vietnamese ? place->name_vi : place->name_en;
 }
 
-static void put_positive_level(const struct telling *telling, uint32_t level, char *ret_text,
-                               size_t size) {
+/* `brief`: the words of an own scale alone. */
+static void put_positive_level(const struct telling *telling, uint32_t level, bool brief,
+                               char *ret_text, size_t size) {
     const struct scale *scale = &telling->event->view.rule->scale;
     bool vietnamese = phrases_language(telling->phrases) == LANGUAGE_VI;
     struct words words = {
         .name = vietnamese ? scale_level_name_vi(scale, level) : scale_level_name_en(scale, level),
         .scale = vietnamese ? scale->name_vi : scale->name_en,
     };
-    const char *key = scale->kind == SCALE_FLOOD_ALARM ? "level.flood_alarm"
-                      : scale->kind == SCALE_RISK      ? "level.risk"
-                                                       : "level.own";
-    (void)fill(phrase(telling->phrases, key), &words, ret_text, size); /* names are bounded */
+    const char *sentence = scale->kind == SCALE_FLOOD_ALARM
+                               ? phrase(telling->phrases, "level.flood_alarm")
+                           : scale->kind == SCALE_RISK ? phrase(telling->phrases, "level.risk")
+                           : brief                     ? "{name}"
+                                                       : phrase(telling->phrases, "level.own");
+    (void)fill(sentence, &words, ret_text, size); /* names are bounded */
 }
 
-static void put_level(const struct telling *telling, bool assessed, uint32_t level, char *ret_text,
-                      size_t size) {
+static void put_level(const struct telling *telling, bool assessed, uint32_t level, bool brief,
+                      char *ret_text, size_t size) {
     const struct alarm_view *view = &telling->event->view;
     char lowest[LEVEL_SIZE];
     if (!assessed) {
@@ -232,7 +247,7 @@ static void put_level(const struct telling *telling, bool assessed, uint32_t lev
         return;
     }
     if (level > 0) {
-        put_positive_level(telling, level, ret_text, size);
+        put_positive_level(telling, level, brief, ret_text, size);
         return;
     }
     /* A place may lack the threshold of level 1: then it is only known to be below the next. */
@@ -241,7 +256,7 @@ static void put_level(const struct telling *telling, bool assessed, uint32_t lev
            (view->alarm->defined_mask & (1U << first)) == 0) {
         first++;
     }
-    put_positive_level(telling, view->rule->levels[first].level, lowest, sizeof lowest);
+    put_positive_level(telling, view->rule->levels[first].level, brief, lowest, sizeof lowest);
     struct words words = {.lowest = lowest};
     (void)fill(phrase(telling->phrases, "level.zero"), &words, ret_text, size);
 }
@@ -260,29 +275,43 @@ static const char *unit_of(const struct telling *telling, uint32_t index) {
     return strcmp(unit, "1") == 0 ? "" : unit;
 }
 
-/* "lượng mưa 120 mm trong 24 giờ" */
-static void put_value(const struct telling *telling, uint32_t index, const char *number,
-                      char *ret_text, size_t size) {
-    static const char *const keys[INDICATOR_KIND_COUNT] = {
-        [INDICATOR_LATEST] = "value.latest",
-        [INDICATOR_RISE] = "value.rise",
-        [INDICATOR_ACCUMULATION] = "value.accumulation",
-        [INDICATOR_MEAN] = "value.mean",
-        [INDICATOR_MODEL] = "value.model",
+/* "lượng mưa 120 mm trong 24 giờ", and briefly for an SMS: "120 mm"; only for a known value. */
+static void put_value(const struct telling *telling, uint32_t index, char *ret_text, size_t size,
+                      char *ret_brief, size_t brief_size) {
+    static const char *const endings[INDICATOR_KIND_COUNT] = {
+        [INDICATOR_LATEST] = "latest",
+        [INDICATOR_ACCUMULATION] = "accumulation",
+        [INDICATOR_MEAN] = "mean",
+        [INDICATOR_MODEL] = "model",
     };
     const struct indicator_spec *spec = &telling->event->view.rule->indicators[index];
-    char window[48], lead[48], key[48];
+    const struct indicator *indicator = &telling->event->view.indicators[index];
+    const struct phrases *phrases = telling->phrases;
+    char number[VALUE_SIZE], window[48], lead[48], key[48];
+    bool model = spec->kind == INDICATOR_MODEL;
+    bool rise = spec->kind == INDICATOR_RISE;
+    bool falls = indicator->value < 0;
+    put_number(telling, rise ? fabs(indicator->value) : indicator->value, unit_of(telling, index),
+               indicator->lower_bound && !(rise && falls), number, sizeof number);
     put_duration(telling, spec->window_us, window, sizeof window);
     put_duration(telling, spec->lead_us, lead, sizeof lead);
-    bool model = spec->kind == INDICATOR_MODEL;
-    (void)snprintf(key, sizeof key, "%s%s%s", keys[spec->kind],
-                   model && spec->window_us > 0 ? "_window" : "",
-                   model && spec->lead_us > 0 ? "_lead" : "");
     struct words words = {.quantity = quantity_name(telling, index),
                           .number = number,
                           .window = window,
                           .lead = lead};
-    (void)fill(phrase(telling->phrases, key), &words, ret_text, size); /* bounded words */
+    if (rise) {
+        (void)fill(phrase(phrases, falls ? "brief.rise_down" : "brief.rise_up"), &words, ret_brief,
+                   brief_size); /* bounded words, here and below */
+        (void)fill(phrase(phrases, falls ? "value.rise_down" : "value.rise_up"), &words, ret_text,
+                   size);
+        return;
+    }
+    (void)fill(phrase_of(phrases, "brief", model ? spec->variable : indicator->point->quantity, ""),
+               &words, ret_brief, brief_size);
+    (void)snprintf(key, sizeof key, "value.%s%s%s", endings[spec->kind],
+                   model && spec->window_us > 0 ? "_window" : "",
+                   model && spec->lead_us > 0 ? "_lead" : "");
+    (void)fill(phrase(phrases, key), &words, ret_text, size);
 }
 
 static const char *trend_words(const struct telling *telling) {
@@ -313,9 +342,11 @@ static void prepare(struct telling *telling) {
     struct utc_us at =
         known && indicator->observed.utc.us != 0 ? indicator->observed.utc : event->at.utc;
     enum message_status status = telling->context->status;
-    struct words none = {.space = " "};
-    put_level(telling, alarm->assessed, alarm->level, telling->level, sizeof telling->level);
-    put_level(telling, event->change.previous_assessed, event->change.previous_level,
+    struct words none = {.status = NULL};
+    put_level(telling, alarm->assessed, alarm->level, false, telling->level, sizeof telling->level);
+    put_level(telling, alarm->assessed, alarm->level, true, telling->brief_level,
+              sizeof telling->brief_level);
+    put_level(telling, event->change.previous_assessed, event->change.previous_level, false,
               telling->previous, sizeof telling->previous);
     if (status == MESSAGE_EXERCISE) {
         (void)fill(phrase(telling->phrases, "status.exercise"), &none, telling->status,
@@ -325,13 +356,12 @@ static void prepare(struct telling *telling) {
                    sizeof telling->status);
     }
     if (known) {
-        put_number(telling, indicator->value, unit_of(telling, index), indicator->lower_bound,
-                   telling->number, sizeof telling->number);
-        put_value(telling, index, telling->number, telling->value, sizeof telling->value);
+        put_value(telling, index, telling->value, sizeof telling->value, telling->brief,
+                  sizeof telling->brief);
     } else {
-        (void)snprintf(telling->number, sizeof telling->number, "%s",
+        (void)snprintf(telling->value, sizeof telling->value, "%s",
                        phrase(telling->phrases, "value.unknown"));
-        (void)snprintf(telling->value, sizeof telling->value, "%s", telling->number);
+        (void)snprintf(telling->brief, sizeof telling->brief, "%s", telling->value);
     }
     put_time(telling, "time.long", at, telling->time_long, sizeof telling->time_long);
     put_time(telling, "time.short", at, telling->time_short, sizeof telling->time_short);
@@ -365,7 +395,7 @@ static int add(char *text, size_t size, const char *sentence, const struct words
 
 static int add_evidence(const struct telling *telling, uint32_t index, char *text, size_t size) {
     const struct indicator *indicator = &telling->event->view.indicators[index];
-    char number[VALUE_SIZE], value[VALUE_SIZE], threshold[VALUE_SIZE], time[96];
+    char value[VALUE_SIZE], brief[VALUE_SIZE], threshold[VALUE_SIZE], time[96];
     uint32_t level = telling->event->view.alarm->level;
     struct words words = {.quantity = quantity_name(telling, index),
                           .value = value,
@@ -374,9 +404,7 @@ static int add_evidence(const struct telling *telling, uint32_t index, char *tex
     if (!isfinite(indicator->value)) {
         return add(text, size, phrase(telling->phrases, "evidence.none"), &words);
     }
-    put_number(telling, indicator->value, unit_of(telling, index), indicator->lower_bound, number,
-               sizeof number);
-    put_value(telling, index, number, value, sizeof value);
+    put_value(telling, index, value, sizeof value, brief, sizeof brief);
     put_time(telling, "time.long", indicator->observed.utc, time, sizeof time);
     double bound = event_threshold(telling->event, level, index);
     if (isfinite(bound)) {
@@ -440,26 +468,28 @@ static const char *advice(const struct telling *telling, const char *group) {
 /* The first form that fits two parts; the plain form is made of the same words. */
 static int put_sms(const struct telling *telling, const char *event_name, bool plain,
                    char *ret_text, size_t size) {
-    char place[2 * STATION_NAME_SIZE], level[LEVEL_SIZE], text[TEXT_SMS_SIZE];
+    char place[4 * CLIP_MAX + 8], level[4 * CLIP_MAX + 8], text[TEXT_SMS_SIZE];
     struct words words = {.status = telling->status,
                           .event = event_name,
                           .level = telling->level,
+                          .brief_level = telling->brief_level,
                           .place = place_name(telling),
                           .value = telling->value,
-                          .number = telling->number,
+                          .brief = telling->brief,
                           .trend = trend_words(telling),
                           .time = telling->time_short,
                           .instruction = advice(telling, "do")};
-    for (int form = 1, clip = CLIP_MAX; form <= 4 || clip >= CLIP_MIN; form++) {
+    int clip = CLIP_MAX;
+    for (int form = 1; clip >= CLIP_MIN; form++) {
         char key[8];
-        if (form > 4) { /* only names can still give way */
+        if (form > SMS_FORMS) { /* only names can still give way */
             sms_clip(place_name(telling), (size_t)clip, place, sizeof place);
-            sms_clip(telling->level, (size_t)clip, level, sizeof level);
+            sms_clip(telling->brief_level, (size_t)clip, level, sizeof level);
             words.place = place;
-            words.level = level;
+            words.brief_level = level;
             clip -= CLIP_STEP;
         }
-        (void)snprintf(key, sizeof key, "sms.%d", form <= 4 ? form : 4);
+        (void)snprintf(key, sizeof key, "sms.%d", form <= SMS_FORMS ? form : SMS_FORMS);
         int result = fill(phrase(telling->phrases, key), &words, text, sizeof text);
         capitalise(text);
         if (result == 0 && plain) {

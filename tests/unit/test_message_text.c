@@ -148,7 +148,7 @@ static void test_a_flood_in_words(void **state) {
     assert_string_equal(text.headline, "Lũ trên sông: báo động II tại Thủy văn Thạnh Hòa");
     assert_string_equal(
         text.description,
-        "Mực nước sông đạt mức báo động lũ (Thủy văn Thạnh Hòa). Mức hiện tại: báo động II; trước "
+        "Thủy văn Thạnh Hòa - Mực nước sông đạt mức báo động lũ. Mức hiện tại: báo động II; trước "
         "đó: báo động I. Mực nước 7,32 m, ngưỡng 7,00 m, lúc 13:00 giờ VN ngày 19/11/2025. Xu thế: "
         "đang lên. Ngưỡng hoặc vị trí trạm là tạm thời, chưa đối chiếu với văn bản chính thức.");
     assert_string_equal(text.sms, "Lũ trên sông: báo động II tại Thủy văn Thạnh Hòa, mực nước 7,32 "
@@ -173,7 +173,7 @@ static void test_a_flood_in_words(void **state) {
     random.event.change.previous_level = 2;
     assert_int_equal(message_text(vi, &random.event, &random.context, 420, &text), 0);
     assert_string_equal(text.headline,
-                        "Tin cuối. Lũ trên sông tại Thủy văn Thạnh Hòa: dưới báo động II");
+                        "Tin cuối. Lũ trên sông tại Thủy văn Thạnh Hòa: dưới mức báo động II");
 
     /* Expiry is not an all-clear, and no number is invented. */
     random.event.kind = EVENT_EXPIRED;
