@@ -1,5 +1,6 @@
 #include "alerts/rule.h"
 
+#include <float.h>
 #include <math.h>
 #include <string.h>
 
@@ -127,17 +128,21 @@ bool rule_level_defined(const struct rule *rule, uint32_t level_index,
     return true;
 }
 
+/* A gauge that says "3.30 m" in an IEEE 754 binary32 register says 3.2999999523, and 100 tips of
+ * 0.2 mm may add up to 19.99999999: both have reached their threshold. So "at least" and "at most"
+ * give way by the rounding of binary32, far below what any instrument resolves. */
 static bool compare(const struct rule_node *node, bool held, double value, double threshold) {
-    double slack = held ? node->hysteresis : 0;
+    double slack = (held ? node->hysteresis : 0) + fabs(threshold) * (double)FLT_EPSILON;
+    double strict_slack = held ? node->hysteresis : 0;
     switch (node->comparison) {
     case COMPARE_AT_LEAST:
         return value >= threshold - slack;
     case COMPARE_ABOVE:
-        return value > threshold - slack;
+        return value > threshold - strict_slack;
     case COMPARE_AT_MOST:
         return value <= threshold + slack;
     case COMPARE_BELOW:
-        return value < threshold + slack;
+        return value < threshold + strict_slack;
     }
     return false;
 }

@@ -80,6 +80,7 @@ struct indicator_spec {
 
 enum node_kind { NODE_ALL, NODE_ANY, NODE_COMPARE };
 
+/* AT_LEAST and AT_MOST take a value that differs by the rounding of a binary32 number for equal. */
 enum comparison { COMPARE_AT_LEAST, COMPARE_ABOVE, COMPARE_AT_MOST, COMPARE_BELOW };
 
 struct rule_node {

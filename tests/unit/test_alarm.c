@@ -153,15 +153,24 @@ static void test_comparisons_at_their_bounds(void **state) {
         double value;
         enum tristate want;
     } rows[] = {
-        {COMPARE_AT_LEAST, false, 10, TRI_TRUE},       {COMPARE_AT_LEAST, false, 9.999, TRI_FALSE},
-        {COMPARE_AT_LEAST, true, 8, TRI_TRUE},         {COMPARE_AT_LEAST, true, 7.999, TRI_FALSE},
-        {COMPARE_ABOVE, false, 10, TRI_FALSE},         {COMPARE_ABOVE, false, 10.001, TRI_TRUE},
-        {COMPARE_ABOVE, true, 8, TRI_FALSE},           {COMPARE_ABOVE, true, 8.001, TRI_TRUE},
-        {COMPARE_AT_MOST, false, 10, TRI_TRUE},        {COMPARE_AT_MOST, false, 10.001, TRI_FALSE},
-        {COMPARE_AT_MOST, true, 12, TRI_TRUE},         {COMPARE_AT_MOST, true, 12.001, TRI_FALSE},
-        {COMPARE_BELOW, false, 10, TRI_FALSE},         {COMPARE_BELOW, false, 9.999, TRI_TRUE},
-        {COMPARE_BELOW, true, 12, TRI_FALSE},          {COMPARE_BELOW, true, 11.999, TRI_TRUE},
+        {COMPARE_AT_LEAST, false, 10, TRI_TRUE},
+        {COMPARE_AT_LEAST, false, 9.999, TRI_FALSE},
+        {COMPARE_AT_LEAST, true, 8, TRI_TRUE},
+        {COMPARE_AT_LEAST, true, 7.999, TRI_FALSE},
+        {COMPARE_ABOVE, false, 10, TRI_FALSE},
+        {COMPARE_ABOVE, false, 10.001, TRI_TRUE},
+        {COMPARE_ABOVE, true, 8, TRI_FALSE},
+        {COMPARE_ABOVE, true, 8.001, TRI_TRUE},
+        {COMPARE_AT_MOST, false, 10, TRI_TRUE},
+        {COMPARE_AT_MOST, false, 10.001, TRI_FALSE},
+        {COMPARE_AT_MOST, true, 12, TRI_TRUE},
+        {COMPARE_AT_MOST, true, 12.001, TRI_FALSE},
+        {COMPARE_BELOW, false, 10, TRI_FALSE},
+        {COMPARE_BELOW, false, 9.999, TRI_TRUE},
+        {COMPARE_BELOW, true, 12, TRI_FALSE},
+        {COMPARE_BELOW, true, 11.999, TRI_TRUE},
         {COMPARE_AT_LEAST, false, INFINITY, TRI_TRUE},
+        {COMPARE_AT_LEAST, false, 9.99999, TRI_FALSE},
     };
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         rule.nodes[0].comparison = rows[i].comparison;
@@ -169,6 +178,29 @@ static void test_comparisons_at_their_bounds(void **state) {
         assert_int_equal(rule_evaluate(&rule, 0, rows[i].held, NULL, indicators).value,
                          rows[i].want);
     }
+}
+
+/* 3.3 and 24.7 have no exact binary32; it lies below the decimal one, and above for 0.1. */
+static void test_a_level_reached_in_a_float32_register_is_reached(void **state) {
+    (void)state;
+    static const double levels[] = {3.3, 24.7, 0.1, 6.6, -3.3, 0};
+    for (size_t i = 0; i < sizeof levels / sizeof levels[0]; i++) {
+        rule.nodes[0] = fixture_compare(0, levels[i], 0);
+        set(0, (double)(float)levels[i], KNOWLEDGE_FRESH, 1);
+        assert_int_equal(rule_evaluate(&rule, 0, false, NULL, indicators).value, TRI_TRUE);
+        rule.nodes[0].comparison = COMPARE_AT_MOST;
+        assert_int_equal(rule_evaluate(&rule, 0, false, NULL, indicators).value, TRI_TRUE);
+        /* one millimetre is a difference */
+        set(0, levels[i] + 0.001, KNOWLEDGE_FRESH, 1);
+        assert_int_equal(rule_evaluate(&rule, 0, false, NULL, indicators).value, TRI_FALSE);
+    }
+    double rain_mm = 0;
+    for (int i = 0; i < 200; i++) {
+        rain_mm += 0.1;
+    }
+    rule.nodes[0] = fixture_compare(0, 20, 0);
+    set(0, rain_mm, KNOWLEDGE_FRESH, 1);
+    assert_int_equal(rule_evaluate(&rule, 0, false, NULL, indicators).value, TRI_TRUE);
 }
 
 static void test_a_lower_bound_may_raise_and_never_lowers(void **state) {
@@ -600,6 +632,7 @@ int main(void) {
         TEST(test_knowledge_of_what_decided),
         TEST(test_nan_is_never_a_number),
         TEST(test_comparisons_at_their_bounds),
+        TEST(test_a_level_reached_in_a_float32_register_is_reached),
         TEST(test_a_lower_bound_may_raise_and_never_lowers),
         TEST(test_probability_of_a_forecast),
         TEST(test_bad_rules_are_refused),
