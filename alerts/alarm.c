@@ -62,6 +62,11 @@ static void change_finish(struct alarm *alarm, struct moment now, struct alarm_c
     if (change->what == 0) {
         return;
     }
+    change->unannounced = !alarm->assessed && change->what == CHANGE_KNOWLEDGE;
+    if (change->unannounced) {
+        alarm->revision++;
+        return;
+    }
     if (alarm->episode_start.us == 0) {
         alarm->episode_start = now.utc; /* events before the first episode */
     }
@@ -331,11 +336,12 @@ void alarm_evaluate(struct alarm *alarm, const struct rule *rule,
     *ret_change = change;
 }
 
-int64_t alarm_due_us(const struct alarm *alarm, const struct rule *rule) {
+int64_t alarm_due_us(const struct alarm *alarm, const struct rule *rule, struct moment now) {
     int64_t due_us = INT64_MAX;
     for (uint32_t i = 0; i < rule->level_count; i++) {
         int64_t at_us = alarm->on_since[i].us + rule->levels[i].on_delay_us;
-        if ((alarm->on_pending_mask & (1U << i)) != 0 && at_us < due_us) {
+        /* A delay that is over without a raise waits for evidence, not for time. */
+        if ((alarm->on_pending_mask & (1U << i)) != 0 && at_us > now.mono.us && at_us < due_us) {
             due_us = at_us;
         }
     }

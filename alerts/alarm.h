@@ -67,7 +67,8 @@ struct trend_sample {
 /* [i] of the delay arrays belongs to rule.levels[i]; mono.us 0 is a valid time, so each has a flag.
  */
 struct alarm {
-    uint64_t revision;     /* counts events; commands may name the one that they saw */
+    uint64_t revision;     /* counts events and unannounced changes; commands may name the one that
+                              they saw */
     uint8_t defined_mask;  /* bit i: rule.levels[i] has its thresholds at this place */
     bool assessed;         /* a level was determined at least once; false: `level` means nothing */
     uint8_t level;         /* 0: below all levels of the scale */
@@ -113,6 +114,10 @@ enum alarm_change_bit {
 
 struct alarm_change {
     uint32_t what; /* 0: nothing happened, no event */
+    /* Only how well nothing is known changed, of an alarm whose level was never determined: its
+     * record changes, but it is no event. After a fresh start every place would announce several.
+     */
+    bool unannounced;
     bool previous_assessed;
     uint8_t previous_level;
     enum knowledge previous_knowledge;
@@ -138,9 +143,9 @@ void alarm_evaluate(struct alarm *alarm, const struct rule *rule,
 int alarm_command(struct alarm *alarm, const struct command *command, struct moment now,
                   struct alarm_change *ret_change, struct err *ret_err);
 
-/* Monotonic microseconds at which time alone may change the alarm (delay, override or validity
- * running out); INT64_MAX: never. The staleness of indicators comes on top. */
-int64_t alarm_due_us(const struct alarm *alarm, const struct rule *rule);
+/* Monotonic microseconds at which time alone may change the alarm after a look at `now` (delay,
+ * override or validity running out); INT64_MAX: never. The staleness of indicators comes on top. */
+int64_t alarm_due_us(const struct alarm *alarm, const struct rule *rule, struct moment now);
 
 /* The active override of the highest precedence. */
 enum override_kind alarm_override_shown(const struct alarm *alarm);

@@ -32,9 +32,9 @@ struct alarm_view {
 /* The headline of an event; `change.what` has every axis that moved. */
 enum event_kind {
     EVENT_RAISED,
-    EVENT_LOWERED,  /* the new level may be 0: an all-clear is only this */
-    EVENT_ASSESSED, /* first determined to be below all levels */
-    EVENT_KNOWLEDGE,
+    EVENT_LOWERED,   /* the new level may be 0: an all-clear is only this */
+    EVENT_ASSESSED,  /* first determined to be below all levels */
+    EVENT_KNOWLEDGE, /* of a level that was determined before */
     EVENT_ACKNOWLEDGED,
     EVENT_SHELVED,
     EVENT_UNSHELVED,

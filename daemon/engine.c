@@ -67,13 +67,18 @@ static void evaluate(struct engine *engine, struct engine_alarm *entry,
     int64_t fresh_until_us = engine_refresh(engine, entry, engine->now);
     alarm_evaluate(&entry->alarm, entry->rule, entry->levels,
                    &engine->indicators[entry->first_source], engine->now, &change);
-    int64_t due_us = alarm_due_us(&entry->alarm, entry->rule);
+    int64_t due_us = alarm_due_us(&entry->alarm, entry->rule, engine->now);
     if (fresh_until_us != INT64_MAX && fresh_until_us + 1 < due_us) {
         due_us = fresh_until_us + 1;
     }
     entry->due_us = due_us;
     engine->next_due_us = due_us < engine->next_due_us ? due_us : engine->next_due_us;
-    if (change.what != 0) {
+    if (change.unannounced) {
+        if (sink->on_record != NULL) {
+            struct alarm_view view = view_of(engine, entry);
+            sink->on_record(sink->context, &view);
+        }
+    } else if (change.what != 0) {
         emit(engine, entry, &change, NULL, sink);
     }
 }

@@ -77,6 +77,8 @@ struct engine_sink {
      * successor is known. */
     void (*on_requalified)(void *context, const struct reading *reading);
     void (*on_event)(void *context, const struct event *event);
+    /* The record of an alarm changed without an event (alarm_change.unannounced). */
+    void (*on_record)(void *context, const struct alarm_view *view);
     /* Exactly one for every command. With an accepted COMMAND_RESEND_STATE the caller publishes
      * what engine_visit_alarms() gives. */
     void (*on_reply)(void *context, const struct engine_reply *reply);

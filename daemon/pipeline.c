@@ -144,7 +144,7 @@ static void on_commit_due(void *ctx) {
 
 /* Why an alarm's record is written. */
 enum state_reason {
-    STATE_CHANGED, /* an event: publish */
+    STATE_CHANGED, /* an event, or a change that is none: publish */
     STATE_RESENT,  /* asked for, or the configuration changed: publish again */
     STATE_REPLAYED /* published by the run before */
 };
@@ -224,6 +224,14 @@ static void sink_event(void *ctx, const struct event *event) {
 
 static void replay_event(void *ctx, const struct event *event) {
     take_event(ctx, event, true);
+}
+
+static void sink_record(void *ctx, const struct alarm_view *view) {
+    put_state(ctx, view, STATE_CHANGED);
+}
+
+static void replay_record(void *ctx, const struct alarm_view *view) {
+    put_state(ctx, view, STATE_REPLAYED);
 }
 
 static void publish_observations(struct pipeline *pipeline, const struct reading *readings,
@@ -312,6 +320,7 @@ static const struct engine_sink live_sink = {
     .on_reading = sink_reading,
     .on_requalified = sink_requalified,
     .on_event = sink_event,
+    .on_record = sink_record,
     .on_reply = sink_reply,
 };
 
@@ -534,7 +543,10 @@ static int restore(struct pipeline *pipeline, struct err *ret_err) {
         .store = pipeline->options.store,
         .site = pipeline->options.site,
         .now = clock_now(pipeline->clock),
-        .sink = {.context = pipeline, .on_reading = replay_reading, .on_event = replay_event},
+        .sink = {.context = pipeline,
+                 .on_reading = replay_reading,
+                 .on_event = replay_event,
+                 .on_record = replay_record},
         .on_vanished = on_vanished,
         .ctx = pipeline,
     };

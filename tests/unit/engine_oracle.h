@@ -36,6 +36,7 @@ struct seen {
     int event_count;
     struct seen_event events[EVENTS_MAX];
     struct seen_alarm alarms[ALARMS];
+    uint64_t records[ALARMS]; /* changes without an event */
     int replies, reply_code;
 };
 
@@ -533,11 +534,17 @@ static inline const char *judge_events(struct oracle *oracle, const struct seen 
             now->knowledge != last->knowledge || now->annunciation != last->annunciation ||
             now->shelved != last->shelved || now->out_of_service != last->out_of_service ||
             (now->publication == PUBLICATION_EXPIRED) != (last->publication == PUBLICATION_EXPIRED);
-        if (moved && events_of[i] == 0) {
-            return "something moved without an event";
+        if (seen->records[i] > 0 && (last->assessed || now->level != last->level)) {
+            return "an alarm with a level changed without an event";
         }
-        if (now->revision != last->revision + events_of[i]) {
-            return "revision does not count the events";
+        if (moved && events_of[i] + seen->records[i] == 0) {
+            return "something moved and nobody was told";
+        }
+        if (events_of[i] == 0 && now->assessed != last->assessed) {
+            return "a level was determined without an event";
+        }
+        if (now->revision != last->revision + events_of[i] + seen->records[i]) {
+            return "revision does not count the changes";
         }
     }
     return NULL;

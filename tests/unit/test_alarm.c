@@ -381,12 +381,43 @@ static void test_at_least_a_level_is_doubtful_not_unknown(void **state) {
     assert_int_equal(alarm.knowledge, KNOWLEDGE_STALE);
 }
 
+static void test_how_well_nothing_is_known_is_no_event(void **state) {
+    (void)state;
+    set(0, 1, KNOWLEDGE_DOUBTFUL, 1);
+    set(1, 1, KNOWLEDGE_DOUBTFUL, 1);
+    assert_int_equal(look(1), CHANGE_KNOWLEDGE);
+    assert_true(change.unannounced);
+    assert_int_equal(alarm.revision, 1); /* the record has changed ... */
+    assert_int_equal(alarm.transition, 0);
+    assert_int_equal(see(2, 1, 1), CHANGE_LEVEL | CHANGE_KNOWLEDGE);
+    assert_false(change.unannounced); /* ... and the first level is an event */
+    assert_int_equal(alarm.transition, 1);
+    set(0, 1, KNOWLEDGE_STALE, 2);
+    look(HOUR);
+    assert_int_equal(change.what, CHANGE_KNOWLEDGE);
+    assert_false(change.unannounced); /* from then on, losing sight of it is one too */
+    assert_int_equal(alarm.transition, 2);
+}
+
+static void test_a_delay_that_waits_for_evidence_is_not_due(void **state) {
+    (void)state;
+    rule.levels[0].on_delay_us = 60 * SEC;
+    see(0, 10, 1);
+    set(0, 10, KNOWLEDGE_STALE, 0);
+    set(1, 1, KNOWLEDGE_FRESH, 60 * SEC);
+    look(60 * SEC);
+    assert_int_equal(alarm.level, 0);
+    assert_int_equal(alarm_due_us(&alarm, &rule, fixture_at(clock_us)), INT64_MAX);
+    see(61 * SEC, 10, 1);
+    assert_int_equal(alarm.level, 1);
+}
+
 static void test_delays(void **state) {
     (void)state;
     rule.levels[0].on_delay_us = 60 * SEC;
     rule.levels[0].off_delay_us = 90 * SEC;
     see(0, 10, 1);
-    assert_int_equal(alarm_due_us(&alarm, &rule), 60 * SEC);
+    assert_int_equal(alarm_due_us(&alarm, &rule, fixture_at(clock_us)), 60 * SEC);
     see(30 * SEC, 10, 1);
     assert_int_equal(alarm.level, 0);
     set(0, 10, KNOWLEDGE_STALE, 30 * SEC); /* unknown neither resets nor completes */
@@ -504,7 +535,7 @@ static void test_shelving(void **state) {
     assert_int_equal(order(COMMAND_SHELVE, "noise", HOUR), 0);
     assert_int_equal(change.what, CHANGE_OVERRIDE);
     assert_int_equal(alarm_override_shown(&alarm), OVERRIDE_SHELVED);
-    assert_int_equal(alarm_due_us(&alarm, &rule), HOUR);
+    assert_int_equal(alarm_due_us(&alarm, &rule, fixture_at(clock_us)), HOUR);
     assert_true((see(2, 10, 1) & CHANGE_LEVEL) != 0); /* recorded all the same */
     assert_int_equal(alarm.level, 1);
     look(HOUR - 1);
@@ -556,12 +587,12 @@ static void test_expiry_is_no_all_clear(void **state) {
     look(HOUR);
     assert_int_equal(alarm.expires.mono.us, 6 * HOUR); /* losing evidence does not prolong it */
     assert_int_equal(look(6 * HOUR - 1), 0);
-    assert_int_equal(alarm_due_us(&alarm, &rule), 6 * HOUR);
+    assert_int_equal(alarm_due_us(&alarm, &rule, fixture_at(clock_us)), 6 * HOUR);
     assert_int_equal(look(6 * HOUR), CHANGE_PUBLICATION);
     assert_int_equal(alarm.publication, PUBLICATION_EXPIRED);
     assert_int_equal(alarm.level, 1);
     assert_int_equal(alarm.knowledge, KNOWLEDGE_STALE);
-    assert_int_equal(alarm_due_us(&alarm, &rule), INT64_MAX);
+    assert_int_equal(alarm_due_us(&alarm, &rule, fixture_at(clock_us)), INT64_MAX);
     see(7 * HOUR, 10, 1); /* evidence again: valid again */
     assert_int_equal(alarm.publication, PUBLICATION_ISSUED);
     assert_int_equal(alarm.expires.mono.us, 13 * HOUR);
@@ -642,6 +673,8 @@ int main(void) {
         TEST(test_nothing_but_fresh_evidence_lowers),
         TEST(test_what_is_below_a_true_level_does_not_blur_it),
         TEST(test_at_least_a_level_is_doubtful_not_unknown),
+        TEST(test_how_well_nothing_is_known_is_no_event),
+        TEST(test_a_delay_that_waits_for_evidence_is_not_due),
         TEST(test_delays),
         TEST(test_an_unknown_look_starts_the_off_delay_again),
         TEST(test_required_knowledge),

@@ -81,6 +81,18 @@ static void record_event(void *context, const struct event *event) {
     }
 }
 
+static void record_record(void *context, const struct alarm_view *view) {
+    struct recorder *recorder = context;
+    recorder->seen.records[alarm_index(view->rule)]++;
+    if (recorder->messages != NULL) {
+        static char text[MESSAGE_SIZE_MAX];
+        const struct message_context message = {.status = MESSAGE_TEST};
+        size_t length;
+        assert_int_equal(message_alert_state(view, &message, text, sizeof text, &length), 0);
+        bytes_put(recorder->messages, text, length);
+    }
+}
+
 static void record_reply(void *context, const struct engine_reply *reply) {
     struct recorder *recorder = context;
     recorder->seen.replies++;
@@ -135,6 +147,7 @@ static void run_step(struct engine *engine, const struct engine_input *input,
     const struct engine_sink sink = {.context = recorder,
                                      .on_reading = record_reading,
                                      .on_event = record_event,
+                                     .on_record = record_record,
                                      .on_reply = record_reply};
     struct bytes *messages = recorder->messages;
     memset(&recorder->seen, 0, sizeof recorder->seen);
