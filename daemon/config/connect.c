@@ -110,6 +110,13 @@ static void group_links(struct loader *loader, const uint32_t *order) {
                        "port",
                        site->stations[first].id);
         }
+        if (endpoint->framing != link->endpoint.framing) {
+            yaml_error(loader->reader.errors,
+                       yaml_member(loader->station_nodes[order[i]], "connection"),
+                       "the framing differs from that of station '%s', which has the same host and "
+                       "port",
+                       site->stations[first].id);
+        }
         if (unit == NULL || unit->unit != link->unit) {
             unit = &site->units[units++];
             *unit = (struct modbus_unit_config){.unit = link->unit,

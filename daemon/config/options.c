@@ -276,11 +276,16 @@ const struct option_group group_alarm_levels = {.path = "stations/ID.yaml alarm_
                                                 .help = "Legal alarm levels of the place.",
                                                 GROUP(alarm_level_rows)};
 
+static const char *const framings[] = {"tcp", "rtu", NULL};
 #define L(member) MEMBER(struct site_link, member)
 static const struct option connection_rows[] = {
     {"host", OPTION_TEXT, NULL, .help = "Numeric address or name of a Modbus TCP server.",
      L(endpoint.host)},
     {"port", OPTION_INT, "502", .min = 1, .max = 65535, .help = "TCP port.", L(endpoint.port)},
+    {"framing", OPTION_CHOICE, "tcp", .choices = framings,
+     .help = "tcp: Modbus TCP. rtu: the frames of a serial line over TCP, for gateways that only "
+             "pass bytes on.",
+     L(endpoint.framing)},
     {"unit", OPTION_INT, "1", .min = 0, .max = 255, .help = "Unit id: 0 to 247, or 255.", L(unit)},
     {"request_timeout", OPTION_DURATION, "1 s", .min = 0.01, .max = 3600,
      .help = "From the request to the last byte of its reply.", L(endpoint.request_timeout_us)},
@@ -306,8 +311,9 @@ static const struct option connection_rows[] = {
 #undef L
 const struct option_group group_connection = {
     .path = "stations/ID.yaml connection",
-    .help = "Modbus TCP. Stations with the same host and port share one connection and must agree "
-            "on its times.",
+    .help =
+        "Modbus over TCP. Stations with the same host and port share one connection and must agree "
+        "on its times.",
     GROUP(connection_rows)};
 
 static const char *const point_kinds[] = {"instant", "counter", "amount", NULL};

@@ -102,10 +102,15 @@ struct modbus_unit_config {
     const struct modbus_map *maps; /* any order; no two may share a bit of a table */
 };
 
+/* How frames travel on the connection: with the MBAP header of Modbus TCP, or as on a serial line
+ * (gateways that only pass bytes on). */
+enum modbus_framing { MODBUS_FRAMING_TCP, MODBUS_FRAMING_RTU };
+
 struct modbus_endpoint_config {
     char id[STATION_ID_SIZE];    /* unique; spreads the phase and the jitter */
     char host[MODBUS_HOST_SIZE]; /* numeric address or name */
     uint16_t port;
+    enum modbus_framing framing;
     int64_t request_timeout_us; /* from the send to the last byte of the reply */
     int64_t connect_timeout_us; /* name resolution included */
     int64_t reconnect_min_us;   /* first pause after a failure; doubles, with jitter ... */

@@ -50,6 +50,30 @@ uint16_t modbus_data_size(const struct modbus_request *request) {
                                                            : request->count * 2);
 }
 
+struct modbus_reply modbus_pdu_judge(const struct modbus_request *request, const uint8_t *pdu,
+                                     size_t length) {
+    if (pdu[0] == ((uint8_t)request->table | EXCEPTION_BIT)) {
+        if (length != 2) {
+            return bad("length of an exception");
+        }
+        if (pdu[1] == 0) {
+            return bad("exception code 0");
+        }
+        return (struct modbus_reply){
+            .verdict = MODBUS_REPLY_EXCEPTION, .exception = pdu[1], .fault = ""};
+    }
+    if (pdu[0] != (uint8_t)request->table) {
+        return bad("function code");
+    }
+    if (length < 2 || pdu[1] != modbus_data_size(request)) {
+        return bad("byte count");
+    }
+    if (length != (size_t)2 + pdu[1]) {
+        return bad("length of the values");
+    }
+    return (struct modbus_reply){.verdict = MODBUS_REPLY_VALUES, .data = pdu + 2, .fault = ""};
+}
+
 struct modbus_reply modbus_reply_parse(const struct modbus_request *request, const uint8_t *frame,
                                        size_t length) {
     /* The caller's frame is whole; a shorter one would be our bug, but costs nothing to refuse. */
@@ -65,27 +89,7 @@ struct modbus_reply modbus_reply_parse(const struct modbus_request *request, con
     if (frame[6] != request->unit) {
         return bad("unit id");
     }
-    if (frame[7] == ((uint8_t)request->table | EXCEPTION_BIT)) {
-        if (length != MODBUS_MBAP_SIZE + 2) {
-            return bad("length of an exception");
-        }
-        if (frame[8] == 0) {
-            return bad("exception code 0");
-        }
-        return (struct modbus_reply){
-            .verdict = MODBUS_REPLY_EXCEPTION, .exception = frame[8], .fault = ""};
-    }
-    if (frame[7] != (uint8_t)request->table) {
-        return bad("function code");
-    }
-    if (length < MODBUS_MBAP_SIZE + 2 || frame[8] != modbus_data_size(request)) {
-        return bad("byte count");
-    }
-    if (length != (size_t)MODBUS_MBAP_SIZE + 2 + frame[8]) {
-        return bad("length of the values");
-    }
-    return (struct modbus_reply){
-        .verdict = MODBUS_REPLY_VALUES, .data = frame + MODBUS_MBAP_SIZE + 2, .fault = ""};
+    return modbus_pdu_judge(request, frame + MODBUS_MBAP_SIZE, length - MODBUS_MBAP_SIZE);
 }
 
 const char *modbus_exception_name(uint8_t exception) {

@@ -57,6 +57,10 @@ uint16_t modbus_data_size(const struct modbus_request *request);
 struct modbus_reply modbus_reply_parse(const struct modbus_request *request, const uint8_t *frame,
                                        size_t length);
 
+/* The part that all framings share: function, byte count, values. `length` at least 1. */
+struct modbus_reply modbus_pdu_judge(const struct modbus_request *request, const uint8_t *pdu,
+                                     size_t length);
+
 /* "illegal data address", ...; "unknown exception" for codes that no standard names. */
 const char *modbus_exception_name(uint8_t exception);
 

@@ -1,4 +1,4 @@
-/* Modbus TCP: one connection, one request in flight.
+/* Modbus over TCP, in either framing: one connection, one request in flight.
  *
  * Every request has one hard deadline, counted from its send. After a timeout, and after anything
  * that breaks the protocol, the connection is closed, so that nothing late can ever be taken for
@@ -15,6 +15,7 @@
 #include "drivers/modbus/decode.h"
 #include "drivers/modbus/pdu.h"
 #include "drivers/modbus/plan.h"
+#include "drivers/modbus/rtu.h"
 
 enum { EXCEPTION_FAILURE = 4, EXCEPTION_NO_PATH = 10, EXCEPTION_NO_TARGET = 11 };
 
@@ -81,18 +82,27 @@ static void answer(struct modbus_tcp *tcp, enum reading_status status, uint8_t e
     endpoint_answer(tcp->endpoint, &line_answer);
 }
 
+static bool is_rtu(const struct modbus_tcp *tcp) {
+    return tcp->config->framing == MODBUS_FRAMING_RTU;
+}
+
 static int send_request(struct modbus_tcp *tcp) {
     const struct modbus_block *block = &tcp->plan.blocks[tcp->block];
     uint8_t frame[MODBUS_REQUEST_SIZE];
+    size_t size = is_rtu(tcp) ? MODBUS_RTU_REQUEST_SIZE : MODBUS_REQUEST_SIZE;
     tcp->request = (struct modbus_request){.transaction = (uint16_t)(tcp->request.transaction + 1),
                                            .unit = tcp->config->units[block->unit].unit,
                                            .table = block->table,
                                            .start = block->start,
                                            .count = block->count};
-    modbus_request_build(&tcp->request, frame);
+    if (is_rtu(tcp)) {
+        modbus_rtu_request_build(&tcp->request, frame);
+    } else {
+        modbus_request_build(&tcp->request, frame);
+    }
     tcp->foreign = false;
     tcp->sent = clock_wire(loop_clock(tcp->loop));
-    int result = loop_stream_write(tcp->stream, frame, sizeof(frame));
+    int result = loop_stream_write(tcp->stream, frame, size);
     if (result < 0) {
         return result;
     }
@@ -138,9 +148,15 @@ static void on_connect(void *ctx, int result) {
 static void take_frame(struct modbus_tcp *tcp, const uint8_t *frame, size_t length) {
     if (!tcp->open) {
         tcp->stats->foreign_replies++;
+        if (is_rtu(tcp)) {
+            /* The next one of these could be taken for an answer: nothing in it tells. */
+            say_why(tcp, "bad reply", "a frame without a request");
+            drop(tcp, false);
+        }
         return;
     }
-    struct modbus_reply reply = modbus_reply_parse(&tcp->request, frame, length);
+    struct modbus_reply reply = is_rtu(tcp) ? modbus_rtu_reply_parse(&tcp->request, frame, length)
+                                            : modbus_reply_parse(&tcp->request, frame, length);
     switch (reply.verdict) {
     case MODBUS_REPLY_FOREIGN:
         tcp->stats->foreign_replies++;
@@ -180,13 +196,14 @@ static void on_read(void *ctx, size_t length) {
     /* All frames that are here are judged before the next request goes out: what came before a
      * request cannot be its answer. */
     while (tcp->stream != NULL && at < tcp->rx_length) {
-        int frame_length = modbus_frame_length(tcp->rx + at, tcp->rx_length - at);
+        int frame_length = is_rtu(tcp) ? modbus_rtu_frame_length(tcp->rx + at, tcp->rx_length - at)
+                                       : modbus_frame_length(tcp->rx + at, tcp->rx_length - at);
         if (frame_length == 0) {
             break;
         }
         if (frame_length < 0) {
             tcp->stats->bad_replies++;
-            say_why(tcp, "bad reply", "no Modbus TCP frame");
+            say_why(tcp, "bad reply", is_rtu(tcp) ? "no RTU frame" : "no Modbus TCP frame");
             drop(tcp, false);
             if (tcp->open) {
                 answer(tcp, READING_BAD_REPLY, 0, false);

@@ -8,6 +8,7 @@
 
 #include "drivers/modbus/decode.h"
 #include "drivers/modbus/pdu.h"
+#include "drivers/modbus/rtu.h"
 
 enum { HEAD = 7 };
 
@@ -54,6 +55,34 @@ static void judge_values(const struct modbus_request *request, const uint8_t *fr
     }
 }
 
+/* The same bytes as an RTU stream, and once more with a CRC made right, so that what is behind the
+ * CRC is reached as well. */
+static void judge_rtu(const struct modbus_request *request, const uint8_t *bytes, size_t size) {
+    int length = modbus_rtu_frame_length(bytes, size);
+    if (length <= 0) {
+        demand(length == 0 || length == ERR_CORRUPT);
+        demand(length != 0 || size < MODBUS_RTU_FRAME_MAX);
+        return;
+    }
+    uint8_t frame[MODBUS_RTU_FRAME_MAX];
+    demand((size_t)length <= size && length >= 5 && length <= MODBUS_RTU_FRAME_MAX);
+    memcpy(frame, bytes, (size_t)length);
+    for (int turn = 0; turn < 2; turn++) {
+        struct modbus_reply reply = modbus_rtu_reply_parse(request, frame, (size_t)length);
+        demand(reply.verdict != MODBUS_REPLY_FOREIGN);
+        if (reply.verdict != MODBUS_REPLY_BAD) {
+            demand(modbus_crc(frame, (size_t)length) == 0 && frame[0] == request->unit);
+            demand((frame[1] & 0x7F) == (uint8_t)request->table);
+        }
+        if (reply.verdict == MODBUS_REPLY_VALUES) {
+            demand(frame[2] == modbus_data_size(request) && length == frame[2] + 5);
+        }
+        uint16_t crc = modbus_crc(frame, (size_t)length - 2);
+        frame[length - 2] = (uint8_t)crc;
+        frame[length - 1] = (uint8_t)(crc >> 8);
+    }
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     if (size < HEAD) {
         return 0;
@@ -67,6 +96,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     if (request.start + request.count > 65536) {
         request.start = 0; /* never asked for */
     }
+    judge_rtu(&request, data + HEAD, size - HEAD);
     const uint8_t *stream = data + HEAD;
     size_t left = size - HEAD;
     while (left > 0) {

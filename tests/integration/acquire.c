@@ -1,6 +1,6 @@
 /* Runs the real acquisition against one Modbus TCP server and prints what comes, one JSON object a
  * reading, until every point has had ROUNDS readings. For the tests of this folder.
- *   acquire HOST PORT ROUNDS TIMEOUT_MS POINT ...
+ *   acquire [rtu] HOST PORT ROUNDS TIMEOUT_MS POINT ...
  * POINT: unit:table:address:type:order:scale:offset[:sentinel]; points are numbered as they stand.
  * type may be bit@N or bits@N@COUNT; order may be a permutation of the bytes.
  * Exit 0: all there; 1: not within GIVE_UP_US; 2: bad arguments. */
@@ -155,11 +155,16 @@ int main(int argc, char **argv) {
     struct modbus_endpoint_config endpoint;
     int64_t port = 0, timeout_ms = 0;
     modbus_endpoint_defaults(&endpoint);
+    if (argc > 1 && strcmp(argv[1], "rtu") == 0) {
+        endpoint.framing = MODBUS_FRAMING_RTU;
+        argc--;
+        argv++;
+    }
     if (argc < 6 || text_parse_int(argv[2], 1, 65535, &port) < 0 ||
         text_parse_int(argv[3], 1, 1000000, &tool.rounds) < 0 ||
         text_parse_int(argv[4], 10, 60000, &timeout_ms) < 0 ||
         text_copy(endpoint.host, sizeof(endpoint.host), argv[1]) < 0) {
-        (void)fprintf(stderr, "usage: acquire HOST PORT ROUNDS TIMEOUT_MS POINT ...\n");
+        (void)fprintf(stderr, "usage: acquire [rtu] HOST PORT ROUNDS TIMEOUT_MS POINT ...\n");
         return 2;
     }
     for (int i = 5; i < argc; i++) {

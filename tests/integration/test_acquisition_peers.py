@@ -20,6 +20,7 @@ PYMODBUS_SERVER = """
 import json, sys
 from pymodbus.datastore import ModbusSequentialDataBlock, ModbusServerContext, ModbusSlaveContext
 from pymodbus.server import StartTcpServer
+from pymodbus.transaction import ModbusRtuFramer, ModbusSocketFramer
 port, registers, units = int(sys.argv[1]), json.loads(sys.argv[2]), json.loads(sys.argv[3])
 def block(table):
     values = [0] * 65536
@@ -30,7 +31,8 @@ def block(table):
 slave = ModbusSlaveContext(co=block("coil"), di=block("discrete"), hr=block("holding"),
                            ir=block("input"), zero_mode=True)
 context = ModbusServerContext(slaves={unit: slave for unit in units}, single=False)
-StartTcpServer(context=context, address=("127.0.0.1", port), allow_reuse_address=True)
+framer = {"rtu": ModbusRtuFramer, "tcp": ModbusSocketFramer}[sys.argv[4]]
+StartTcpServer(context=context, address=("127.0.0.1", port), framer=framer, allow_reuse_address=True)
 """
 
 ORDERS = {"ABCD": (0, 1, 2, 3), "CDAB": (2, 3, 0, 1), "BADC": (1, 0, 3, 2), "DCBA": (3, 2, 1, 0)}
@@ -160,17 +162,18 @@ def libmodbus(case):
     return Server([LIBMODBUS_SERVER] + [f"{t}:{a}:{v}" for t, a, v in case.registers])
 
 
-def pymodbus(case, units=(1,), port=None):
+def pymodbus(case, units=(1,), port=None, framing="tcp"):
     if port is None:
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             port = free.getsockname()[1]
     return Server([sys.executable, "-c", PYMODBUS_SERVER, str(port), json.dumps(case.registers),
-                   json.dumps(list(units))], port)
+                   json.dumps(list(units)), framing], port)
 
 
-def acquire(port, case, rounds=3, timeout_ms=2000):
-    done = subprocess.run([ACQUIRE, "127.0.0.1", str(port), str(rounds), str(timeout_ms)] +
+def acquire(port, case, rounds=3, timeout_ms=2000, framing="tcp"):
+    done = subprocess.run([ACQUIRE] + ["rtu"] * (framing == "rtu") +
+                          ["127.0.0.1", str(port), str(rounds), str(timeout_ms)] +
                           case.points, capture_output=True, text=True, timeout=2 * DEADLINE_S + 30,
                           check=False)
     readings = [json.loads(line) for line in done.stdout.splitlines()]
@@ -207,6 +210,11 @@ class Peers(unittest.TestCase):
         case = every_width()
         with pymodbus(case) as server:
             self.judge(case, acquire(server.port, case))
+
+    def test_pymodbus_rtu_over_tcp(self):
+        case = every_width()
+        with pymodbus(case, framing="rtu") as server:
+            self.judge(case, acquire(server.port, case, framing="rtu"))
 
     def test_125_registers_in_one_request(self):
         case = full_block()

@@ -517,6 +517,8 @@ static void test_two_stations(void **state) {
          "holding register 0 is in use already by the point 'stage' of station 'alpha'"},
         {"unit: 2", "unit: 2, request_timeout: 5 s", "stations/beta.yaml:4:13",
          "the times differ from those of station 'alpha'"},
+        {"unit: 2", "unit: 2, framing: rtu", "stations/beta.yaml:4:13",
+         "the framing differs from that of station 'alpha'"},
         {"unit: cm", "unit: m", NULL, NULL},
     };
     static const char beta[] = "id: beta\n"

@@ -12,6 +12,7 @@
 #include "drivers/modbus/decode.h"
 #include "drivers/modbus/pdu.h"
 #include "drivers/modbus/plan.h"
+#include "drivers/modbus/rtu.h"
 
 static const struct modbus_request request = {
     .transaction = 0x1234, .unit = 17, .table = MODBUS_HOLDING, .start = 107, .count = 3};
@@ -143,6 +144,74 @@ static void impossible_headers_lose_the_stream(void **state) {
         int want = length >= 2 && length <= 254 ? 0 : ERR_CORRUPT;
         assert_int_equal(modbus_frame_length(header, sizeof(header)), want);
     }
+}
+
+/* RTU */
+
+static void crcs_are_those_of_the_standard(void **state) {
+    (void)state;
+    /* Serial Line V1.02, 6.2.2: 02 07 has the CRC 0x1241; 01 03 00 00 00 0A C5 CD is the frame that
+     * every vendor's manual shows. */
+    assert_int_equal(modbus_crc((const uint8_t[]){0x02, 0x07}, 2), 0x1241);
+    const uint8_t want[] = {0x01, 0x03, 0x00, 0x00, 0x00, 0x0A, 0xC5, 0xCD};
+    const struct modbus_request ten = {.unit = 1, .table = MODBUS_HOLDING, .count = 10};
+    uint8_t frame[MODBUS_RTU_REQUEST_SIZE];
+    modbus_rtu_request_build(&ten, frame);
+    assert_memory_equal(frame, want, sizeof(want));
+    assert_int_equal(modbus_crc(want, sizeof(want)), 0); /* with its own CRC behind */
+}
+
+static void rtu_frames_are_cut_and_judged(void **state) {
+    (void)state;
+    uint8_t frame[] = {0x11, 0x03, 0x06, 0x02, 0x2B, 0x00, 0x00, 0x00, 0x64, 0, 0};
+    uint16_t crc = modbus_crc(frame, 9); /* shown right above */
+    frame[9] = (uint8_t)crc;
+    frame[10] = (uint8_t)(crc >> 8);
+    for (size_t length = 0; length < sizeof(frame); length++) {
+        assert_int_equal(modbus_rtu_frame_length(frame, length), 0);
+    }
+    assert_int_equal(modbus_rtu_frame_length(frame, sizeof(frame)), sizeof(frame));
+    struct modbus_reply reply = modbus_rtu_reply_parse(&request, frame, sizeof(frame));
+    assert_int_equal(reply.verdict, MODBUS_REPLY_VALUES);
+    assert_ptr_equal(reply.data, frame + 3);
+    /* A CRC-16 finds every error of one or two bits. */
+    for (size_t i = 0; i < sizeof(frame) * 8; i++) {
+        for (size_t j = i; j < sizeof(frame) * 8; j++) {
+            uint8_t broken[sizeof(frame)];
+            memcpy(broken, frame, sizeof(frame));
+            broken[i / 8] ^= (uint8_t)(1 << i % 8);
+            broken[j / 8] ^= (uint8_t)(i == j ? 0 : 1 << j % 8);
+            reply = modbus_rtu_reply_parse(&request, broken, sizeof(broken));
+            assert_int_equal(reply.verdict, MODBUS_REPLY_BAD);
+            assert_string_equal(reply.fault, "CRC");
+        }
+    }
+    struct modbus_request other = request;
+    other.unit = 18;
+    assert_string_equal(modbus_rtu_reply_parse(&other, frame, sizeof(frame)).fault, "unit id");
+    other.unit = 17;
+    other.count = 4;
+    assert_string_equal(modbus_rtu_reply_parse(&other, frame, sizeof(frame)).fault, "byte count");
+    other.count = 3;
+    other.table = MODBUS_INPUT;
+    assert_string_equal(modbus_rtu_reply_parse(&other, frame, sizeof(frame)).fault,
+                        "function code");
+    uint8_t refusal[] = {0x11, 0x83, 0x02, 0, 0};
+    crc = modbus_crc(refusal, 3);
+    refusal[3] = (uint8_t)crc;
+    refusal[4] = (uint8_t)(crc >> 8);
+    assert_int_equal(modbus_rtu_frame_length(refusal, 4), 0);
+    assert_int_equal(modbus_rtu_frame_length(refusal, 5), 5);
+    reply = modbus_rtu_reply_parse(&request, refusal, 5);
+    assert_int_equal(reply.verdict, MODBUS_REPLY_EXCEPTION);
+    assert_int_equal(reply.exception, 2);
+    for (unsigned function = 0; function < 256; function++) {
+        const uint8_t begin[] = {1, (uint8_t)function};
+        bool known = (function & 0x7F) >= 1 && (function & 0x7F) <= 4;
+        assert_int_equal(modbus_rtu_frame_length(begin, 2), known ? 0 : ERR_CORRUPT);
+    }
+    assert_int_equal(modbus_rtu_frame_length((const uint8_t[]){1, 3, 0}, 3), ERR_CORRUPT);
+    assert_int_equal(modbus_rtu_frame_length((const uint8_t[]){1, 3, 251}, 3), ERR_CORRUPT);
 }
 
 /* Decoding */
@@ -580,6 +649,8 @@ int main(void) {
         cmocka_unit_test(lengths_must_agree),
         cmocka_unit_test(exceptions_carry_their_code),
         cmocka_unit_test(impossible_headers_lose_the_stream),
+        cmocka_unit_test(crcs_are_those_of_the_standard),
+        cmocka_unit_test(rtu_frames_are_cut_and_judged),
         cmocka_unit_test(numbers_come_out_in_every_order),
         cmocka_unit_test(wide_and_narrow_numbers_come_out),
         cmocka_unit_test(every_permutation_is_undone),

@@ -32,6 +32,23 @@ struct request {
     int64_t at_us;
 };
 
+/* How an RTU answer can be wrong. */
+enum wrong {
+    CRC_OF_ZEROS,
+    FLIPPED_BIT,
+    SILENCE,
+    LATE,
+    OTHER_UNIT,
+    OTHER_FUNCTION,
+    SHORTER,
+    HALF_OF_IT,
+    HANG_UP,
+    TWICE_AT_ONCE,
+    A_BYTE_BEHIND,
+    NOISE,
+    WRONGS
+};
+
 struct world;
 
 struct device {
@@ -43,12 +60,15 @@ struct device {
     size_t length;
     bool dead[256];
     bool hole[5][SPAN]; /* by function code */
-    uint32_t busy;      /* so many requests are answered with busy_code first */
+    bool rtu;
+    bool hostile; /* rtu: half of the answers are wrong in some way */
+    uint64_t wrongs[WRONGS];
+    uint32_t busy; /* so many requests are answered with busy_code first */
     uint8_t busy_code;
     uint8_t refuse_code;                   /* every request; 0: none */
     uint32_t longest;                      /* more registers at once are refused; 0: any */
     struct request requests[REQUESTS_MAX]; /* the last ones */
-    size_t request_count;
+    uint32_t request_count;
 };
 
 struct world {
@@ -66,6 +86,7 @@ struct world {
     uint32_t advices;
     char advice[512];
     uint64_t random;
+    int64_t delay_us; /* of the next write */
 };
 
 static struct world world; /* too large for a stack */
@@ -73,6 +94,28 @@ static struct world world; /* too large for a stack */
 static uint32_t dice(uint32_t sides) {
     world.random = world.random * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
     return (uint32_t)(world.random >> 33) % sides;
+}
+
+static struct loop_shape shape(void *ctx, enum loop_shape_kind kind, uint16_t port, size_t length) {
+    (void)ctx;
+    (void)port;
+    (void)length;
+    struct loop_shape result = {.delay_us = kind == LOOP_SHAPE_TO_LISTENER ? 200 : world.delay_us};
+    return result;
+}
+
+/* Bit by bit, with the polynomial the other way round than the driver's: x^16 + x^15 + x^2 + 1. */
+static uint32_t crc_of(const uint8_t *bytes, size_t length) {
+    uint32_t remainder = 0xFFFF, mirrored = 0;
+    for (size_t i = 0; i < length * 8; i++) {
+        uint32_t bit = (uint32_t)bytes[i / 8] >> i % 8 & 1;
+        remainder = (remainder << 1) ^ (((remainder >> 15) ^ bit) != 0 ? 0x8005u : 0);
+        remainder &= 0xFFFF;
+    }
+    for (int i = 0; i < 16; i++) {
+        mirrored |= (remainder >> i & 1) << (15 - i);
+    }
+    return mirrored;
 }
 
 static uint32_t held(uint32_t device, uint32_t unit, uint32_t function, uint32_t address) {
@@ -116,6 +159,7 @@ static size_t answer_of(struct device *device, const uint8_t *request, uint8_t *
         if (request[7] <= 2) {
             ret_frame[9 + i / 8] = (uint8_t)(ret_frame[9 + i / 8] | value << i % 8);
         } else {
+            value += device->request_count * 251u; /* the same register never says the same */
             ret_frame[9 + i * 2] = (uint8_t)(value >> 8);
             ret_frame[10 + i * 2] = (uint8_t)value;
         }
@@ -123,11 +167,68 @@ static size_t answer_of(struct device *device, const uint8_t *request, uint8_t *
     return 9 + bytes;
 }
 
+/* `frame` has room for a CRC and a second copy. */
+static void send_rtu(struct device *device, uint8_t *frame, size_t length) {
+    uint8_t all[600];
+    enum wrong wrong = (enum wrong)dice(WRONGS);
+    bool right = !device->hostile || dice(2) == 0;
+    memcpy(all, frame, length);
+    device->wrongs[wrong] += !right;
+    if (!right && wrong == OTHER_UNIT) {
+        all[0]++;
+    } else if (!right && wrong == OTHER_FUNCTION) {
+        all[1] = all[1] == 3 ? 4 : 3;
+    } else if (!right && wrong == SHORTER && all[1] < 5) {
+        all[2]--;
+        length--;
+    }
+    uint32_t crc = crc_of(all, length);
+    all[length++] = (uint8_t)crc;
+    all[length++] = (uint8_t)(crc >> 8);
+    if (!right && wrong == CRC_OF_ZEROS) {
+        all[length - 1] = all[length - 2] = 0;
+    } else if (!right && wrong == FLIPPED_BIT) {
+        all[dice((uint32_t)length)] ^= (uint8_t)(1u << dice(8));
+    } else if (!right && (wrong == HALF_OF_IT || wrong == HANG_UP)) {
+        length = dice((uint32_t)length);
+    } else if (!right && wrong == TWICE_AT_ONCE) {
+        memcpy(all + length, all, length);
+        length *= 2;
+    } else if (!right && wrong == A_BYTE_BEHIND) {
+        all[length++] = (uint8_t)dice(256);
+    } else if (!right && wrong == NOISE) {
+        for (size_t i = 0; i < length; i++) {
+            all[i] = (uint8_t)dice(256);
+        }
+    }
+    world.delay_us = !right && wrong == LATE ? 350000 + dice(1000000) : 200;
+    if (right || wrong != SILENCE) {
+        (void)loop_stream_write(device->stream, all, length);
+    }
+    world.delay_us = 200;
+    if (!right && wrong == HANG_UP) {
+        device->stream = loop_stream_close(device->stream);
+    }
+}
+
 static void on_device_read(void *ctx, size_t length) {
     struct device *device = ctx;
     uint8_t frame[300];
     device->length += length;
-    if (device->length >= 12) {
+    if (device->rtu && device->length >= 8) {
+        uint8_t request[12] = {0, 0, 0, 0, 0, 6};
+        assert_int_equal(device->length, 8);
+        assert_int_equal(crc_of(device->buffer, 6), device->buffer[6] | device->buffer[7] << 8);
+        memcpy(request + 6, device->buffer, 6);
+        device->length = 0;
+        if (!device->dead[request[6]]) {
+            size_t size = answer_of(device, request, frame);
+            send_rtu(device, frame + 6, size - 6);
+        }
+        if (device->stream == NULL) {
+            return;
+        }
+    } else if (device->length >= 12) {
         assert_int_equal(device->length, 12); /* one request in flight */
         device->length = 0;
         if (!device->dead[device->buffer[6]]) {
@@ -170,8 +271,12 @@ static void on_readings(void *ctx, const struct reading *readings, size_t count)
         uint32_t device, unit, point = reading->point;
         const struct modbus_map *map = map_of(point, &device, &unit);
         if (reading->status == READING_OK) {
-            assert_true(reading->value == held(device, world.units[device][unit].unit,
-                                               (uint32_t)map->table, map->address));
+            uint32_t want =
+                held(device, world.units[device][unit].unit, (uint32_t)map->table, map->address);
+            if (!modbus_table_is_bits(map->table)) {
+                want = (want + world.devices[device].request_count * 251u) & 0xFFFF;
+            }
+            assert_true(reading->value == want);
             int64_t gap = reading->received.mono.us - world.last_good_us[point];
             if (world.good[point] > 0 && gap > world.gap_max_us[point]) {
                 world.gap_max_us[point] = gap;
@@ -198,6 +303,8 @@ static void world_init(uint64_t seed) {
     world.random = seed;
     assert_int_equal(clock_create_virtual((struct utc_us){0}, &world.clock), 0);
     assert_int_equal(loop_create(world.clock, &world.loop), 0);
+    loop_set_shape(world.loop, shape, NULL);
+    world.delay_us = 200;
     for (uint32_t i = 0; i < DEVICES; i++) {
         struct modbus_endpoint_config *endpoint = &world.endpoints[i];
         modbus_endpoint_defaults(endpoint);
@@ -429,7 +536,7 @@ static void a_refusal_for_a_moment_heals(void **state) {
     run_seconds(4);
     world.devices[0].refuse_code = 0;
     run_seconds(1000);
-    size_t before = world.devices[0].request_count;
+    uint32_t before = world.devices[0].request_count;
     run_seconds(100);
     assert_int_equal(world.devices[0].request_count - before, 50); /* one request a slot again */
     for (uint32_t i = 0; i < 16; i++) {
@@ -524,6 +631,44 @@ static void one_dead_unit_of_ten_leaves_nine_their_period(void **state) {
     world_finish();
 }
 
+static void rtu_over_tcp_gives_no_point_a_wrong_value(void **state) {
+    (void)state;
+    uint64_t polls = 0;
+    for (uint64_t seed = 1; seed <= 20; seed++) {
+        world_init(seed);
+        for (uint32_t i = 0; i < 2; i++) {
+            world.devices[i].rtu = true;
+            world.endpoints[i].framing = MODBUS_FRAMING_RTU;
+            for (uint16_t k = 0; k < 6; k++) {
+                add(i, k % 3, MODBUS_INPUT, (uint16_t)(k * 20));
+                add(i, k % 3, MODBUS_HOLDING, (uint16_t)(k * 20));
+                add(i, k % 3, MODBUS_COIL, k);
+            }
+        }
+        world.devices[1].hostile = true;
+        world_start();
+        run_seconds(600);
+        for (uint32_t i = 0; i < 3 * MAPS_MAX; i++) {
+            if (i % MAPS_MAX < world.units[0][i / MAPS_MAX].map_count) {
+                assert_int_equal(world.good[i], 300); /* the neighbour suffers nothing */
+                assert_int_equal(world.others[i] + world.refused[i], 0);
+                assert_true(world.good[UNITS_MAX * MAPS_MAX + i] > 0);
+                assert_true(world.others[UNITS_MAX * MAPS_MAX + i] > 0);
+            }
+        }
+        for (int i = 0; i < WRONGS; i++) {
+            assert_true(world.devices[1].wrongs[i] > 0);
+        }
+        struct endpoint_stats stats;
+        acquisition_endpoint_stats(world.acquisition, 1, &stats);
+        assert_true(stats.timeouts > 0 && stats.bad_replies > 0 && stats.lost > 0);
+        polls += stats.polls;
+        world_finish();
+    }
+    print_message("hostile RTU polls: %llu\n", (unsigned long long)polls);
+    assert_true(polls > 20000);
+}
+
 static void plans_say_what_they_cost(void **state) {
     (void)state;
     world_init(1);
@@ -557,6 +702,7 @@ int main(void) {
         cmocka_unit_test(failures_count_against_the_unit),
         cmocka_unit_test(a_dead_namesake_costs_nothing),
         cmocka_unit_test(one_dead_unit_of_ten_leaves_nine_their_period),
+        cmocka_unit_test(rtu_over_tcp_gives_no_point_a_wrong_value),
         cmocka_unit_test(plans_say_what_they_cost),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
