@@ -170,7 +170,6 @@ static void define_time(struct calls *calls, int id, const struct ncwrite_header
              "realization");
         put_text(calls, id, layout->member, "standard_name", "realization");
         put_text(calls, id, layout->member, "units", "1");
-        put_text(calls, id, layout->member, "axis", "E");
     }
     call(calls, nc_def_dim(id, "lead_time", header->lead_count, &layout->lead_dim),
          "dimension lead_time");

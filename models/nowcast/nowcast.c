@@ -50,6 +50,7 @@ struct nowcast {
     bool nothing;     /* not a single valid pixel in the newest frames */
     double age_steps; /* of the newest frame at the reference time */
     char source[512];
+    char history[512];
 };
 
 static int failed(const struct err *err) {
@@ -98,6 +99,10 @@ static int find_motion(struct nowcast *run, struct err *ret_err) {
         "min before the reference time",
         CANHBAO_VERSION, motion_source_name(run->motion.source), run->motion.vectors,
         run->pick.count, run->age_steps * (double)run->frames.step_us / US_PER_S / 60.0);
+    /* Without the time of the run: the same input gives the same bytes. */
+    (void)snprintf(run->history, sizeof run->history,
+                   "canhbao-model nowcast %s on %.255s (%zu files), seed %lld", CANHBAO_VERSION,
+                   run->frames.name, run->frames.file_count, (long long)run->request.seed);
     return ERR_OK;
 }
 
@@ -109,7 +114,8 @@ static int write_motion(const struct nowcast *run, struct err *ret_err) {
                                     .lead_count = 1,
                                     .lead_s = lead_s,
                                     .title = "motion of rain",
-                                    .source = run->source};
+                                    .source = run->source,
+                                    .history = run->history};
     struct ncwrite_variable variables[] = {
         {.name = "motion_x",
          .long_name = "speed of the rain towards larger x of the grid",
@@ -272,7 +278,8 @@ static int write_forecast(struct nowcast *run, struct err *ret_err) {
                                     .lead_s = lead_s,
                                     .member_count = members,
                                     .title = "rain nowcast",
-                                    .source = run->source};
+                                    .source = run->source,
+                                    .history = run->history};
     struct ncwrite_variable variables[MEMBERS_VARIABLES] = {
         {.name = "rainfall_rate",
          .standard_name = "rainfall_rate",
