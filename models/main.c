@@ -5,6 +5,7 @@
 #include "models/areal/command.h"
 #include "models/hydrology/hydrology.h"
 #include "models/landslide/model_landslide.h"
+#include "models/merge/command.h"
 #include "models/model.h"
 #include "models/nowcast/nowcast.h"
 
@@ -24,6 +25,7 @@ static const struct model *const table[] = {
     &model_landslide,
     &model_nowcast,
     &model_hindcast,
+    &model_merge,
     &model_areal,
     NULL,
 };
