@@ -295,24 +295,27 @@ static int create_acquisition(struct parts *parts, struct err *ret_err) {
     return acquisition_create(&options, &parts->acquisition, ret_err);
 }
 
-/* The model program: as named, beside this program, or wherever the search path has it. */
+/* The model program: as named, beside this program, in ../bin (where it is installed), or wherever
+ * the search path has it. */
 static void find_model_program(struct parts *parts) {
-    ssize_t length =
-        readlink("/proc/self/exe", parts->model_program, sizeof parts->model_program - 32);
-    char *slash = NULL;
-    if (length > 0) {
-        parts->model_program[length] = '\0';
-        slash = strrchr(parts->model_program, '/');
+    static const char *const places[] = {"canhbao-model", "../bin/canhbao-model"};
+    char *path = parts->model_program;
+    size_t size = sizeof parts->model_program;
+    char own[sizeof parts->model_program];
+    ssize_t length = readlink("/proc/self/exe", own, sizeof own - 1);
+    own[length > 0 ? length : 0] = '\0';
+    char *slash = strrchr(own, '/');
+    if (parts->line.model_program != NULL) {
+        (void)snprintf(path, size, "%s", parts->line.model_program);
+        return;
     }
-    if (slash != NULL) {
-        strcpy(slash + 1, "canhbao-model"); /* 32 bytes were kept free */
+    for (size_t i = 0; slash != NULL && i < sizeof places / sizeof places[0]; i++) {
+        int written = snprintf(path, size, "%.*s/%s", (int)(slash - own), own, places[i]);
+        if (written > 0 && (size_t)written < size && access(path, X_OK) == 0) {
+            return;
+        }
     }
-    if (parts->line.model_program != NULL || slash == NULL ||
-        access(parts->model_program, X_OK) != 0) {
-        const char *named = parts->line.model_program;
-        (void)snprintf(parts->model_program, sizeof parts->model_program, "%s",
-                       named != NULL ? named : "canhbao-model");
-    }
+    (void)snprintf(path, size, "canhbao-model");
 }
 
 static int create_jobs(struct parts *parts, struct err *ret_err) {
