@@ -35,6 +35,7 @@ struct parts {
     struct health *health;
     struct delivery *delivery; /* NULL: Kafka is switched off */
     struct engine_site engine_site;
+    struct bulletins *bulletins;
     struct pipeline *pipeline;
     struct acquisition *acquisition;
     struct products *products;
@@ -250,27 +251,42 @@ static int create_pipeline(struct parts *parts, struct err *ret_err) {
         .rules = site->rules,
         .rule_count = site->rule_count,
     };
+    struct message_context messages = {.status = parts->line.exercise ? MESSAGE_EXERCISE
+                                                 : parts->line.test   ? MESSAGE_TEST
+                                                                      : MESSAGE_ACTUAL,
+                                       .reconstructed = parts->line.reconstructed};
+    struct bulletins_options bulletins = {
+        .store = parts->store,
+        .site = &parts->engine_site,
+        .source = parts->source,
+        .name_vi = site->settings.name_vi,
+        .name_en = site->settings.name_en,
+        .messages = messages,
+        .utc_offset_min = site->settings.utc_offset_min,
+    };
+    int result = bulletins_create(&bulletins, &parts->bulletins, ret_err);
+    if (result != 0) {
+        return result;
+    }
     struct pipeline_options options = {
         .loop = parts->loop,
         .store = parts->store,
         .site = &parts->engine_site,
         .site_revision = parts->site_revision,
         .source = parts->source,
-        .messages = {.status = parts->line.exercise ? MESSAGE_EXERCISE
-                               : parts->line.test   ? MESSAGE_TEST
-                                                    : MESSAGE_ACTUAL,
-                     .reconstructed = parts->line.reconstructed},
+        .messages = messages,
+        .bulletins = parts->bulletins,
         .publish_observations = site->settings.kafka.enabled,
         .on_committed = on_committed,
         .on_event = on_event,
         .on_store = on_store,
         .ctx = parts,
     };
-    int result = pipeline_create(&options, &parts->pipeline, ret_err);
+    result = pipeline_create(&options, &parts->pipeline, ret_err);
     if (result == 0) {
         result = pipeline_start(parts->pipeline, ret_err);
     }
-    parts->desk.view.messages = options.messages;
+    parts->desk.view.messages = messages;
     return result;
 }
 
@@ -418,6 +434,7 @@ static void stop(struct parts *parts) {
     free(parts->endpoint_of_station);
     parts->acquisition = acquisition_destroy(parts->acquisition);
     parts->pipeline = pipeline_destroy(parts->pipeline);
+    parts->bulletins = bulletins_destroy(parts->bulletins);
     parts->delivery = delivery_destroy(parts->delivery, FLUSH_MS);
     parts->store = store_close(parts->store);
     parts->health = health_destroy(parts->health);

@@ -94,6 +94,9 @@ static void write_pipeline(const struct view_source *source, FILE *out) {
            (double)counters.failures);
     single(out, "canhbao_events_total", "counter", "Transitions of alarms.",
            (double)counters.events);
+    single(out, "canhbao_bulletins_total", "counter", "CAP messages.", (double)counters.bulletins);
+    single(out, "canhbao_bulletins_failed_total", "counter",
+           "CAP messages that could not be written or stored.", (double)counters.bulletins_failed);
     single(out, "canhbao_start_gap_seconds", "gauge", "Downtime before this start.",
            (double)counters.gap_us / 1e6);
     single(out, "canhbao_commit_seconds", "gauge", "The last commit took so long.",

@@ -189,6 +189,25 @@ static void put_state(struct pipeline *pipeline, const struct alarm_view *view,
     (void)append_message(pipeline, &message); /* a full store is told by commit() */
 }
 
+/* The CAP message of an event that has one, in the group of the event. */
+static void put_bulletin(struct pipeline *pipeline, const struct event *event, bool replay) {
+    struct bulletins *bulletins = pipeline->options.bulletins;
+    struct kafka_message message;
+    int result =
+        bulletins != NULL ? bulletins_write(bulletins, event, replay, &message) : ERR_INVALID;
+    if (result == ERR_INVALID) {
+        return; /* none is due */
+    }
+    if (result == 0) {
+        result = append_message(pipeline, &message);
+    }
+    if (result == 0) {
+        result = bulletins_appended(bulletins);
+    }
+    pipeline->counters.bulletins += result == 0;
+    pipeline->counters.bulletins_failed += result != 0;
+}
+
 static void take_event(struct pipeline *pipeline, const struct event *event, bool replay) {
     size_t length;
     if (message_alert(event, &pipeline->options.messages, pipeline->text, sizeof pipeline->text,
@@ -214,6 +233,7 @@ static void take_event(struct pipeline *pipeline, const struct event *event, boo
                                  event->view.rule->id);
     }
     put_state(pipeline, &event->view, replay ? STATE_REPLAYED : STATE_CHANGED);
+    put_bulletin(pipeline, event, replay);
     pipeline->group_has_event = true;
     pipeline->counters.events += !replay;
 }

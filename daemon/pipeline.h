@@ -22,6 +22,7 @@
 #include "alerts/message/json.h"
 #include "alerts/outbox.h"
 #include "daemon/base/loop.h"
+#include "daemon/bulletins.h"
 #include "daemon/engine.h"
 #include "daemon/store/store.h"
 
@@ -35,6 +36,7 @@ struct pipeline_options {
     const char *source;             /* ce_source of every message */
     struct message_context messages;
     bool publish_observations;
+    struct bulletins *bulletins; /* borrowed; NULL: no CAP messages */
     /* After every commit that may have added messages. */
     void (*on_committed)(void *ctx);
     /* A committed event, in order; `number` is its place in the store. */
@@ -82,6 +84,8 @@ struct pipeline_counters {
     uint64_t inputs[ENGINE_INPUT_KIND_COUNT];
     uint64_t refused; /* inputs that the engine or the store did not take */
     uint64_t events;
+    uint64_t bulletins;                    /* CAP messages */
+    uint64_t bulletins_failed;             /* that could not be written or appended */
     uint64_t values;                       /* readings with a value */
     uint64_t failures;                     /* readings without one */
     uint64_t replayed;                     /* journal entries stepped again at the start */

@@ -315,6 +315,13 @@ static int64_t set_times(struct cap *cap) {
     return sent_us;
 }
 
+void cap_identifier(const struct event *event, char ret_identifier[CAP_ID_SIZE]) {
+    char id[ID_TEXT_SIZE];
+    const char *parts[] = {"cap", event->id};
+    id_from_strings(parts, sizeof parts / sizeof parts[0], id);
+    (void)snprintf(ret_identifier, CAP_ID_SIZE, "cap-%s", id);
+}
+
 int message_cap(const struct event *event, const struct cap_context *context,
                 const struct cap_chain *chain, const struct cap_polygon *polygon, char *ret_text,
                 size_t size, size_t *ret_length, struct cap_chain *ret_chain) {
@@ -324,8 +331,6 @@ int message_cap(const struct event *event, const struct cap_context *context,
                       .bulletin = bulletin_of_event(event)};
     struct xml xml = {.text = ret_text, .size = size, .overflow = size == 0};
     struct cap_chain next = {.identifier = ""};
-    char id[ID_TEXT_SIZE];
-    const char *parts[] = {"cap", event->id};
     if (cap.bulletin == BULLETIN_NONE || strpbrk(context->sender, " ,<&") != NULL ||
         context->sender[0] == '\0') {
         return ERR_INVALID;
@@ -333,8 +338,7 @@ int message_cap(const struct event *event, const struct cap_context *context,
     if (polygon != NULL && polygon->count > CAP_POLYGON_MAX) {
         return ERR_LIMIT;
     }
-    id_from_strings(parts, sizeof parts / sizeof parts[0], id);
-    (void)snprintf(next.identifier, sizeof next.identifier, "cap-%s", id);
+    cap_identifier(event, next.identifier);
     next.sent_us = set_times(&cap);
     put(&xml, "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n"
               "<alert xmlns=\"urn:oasis:names:tc:emergency:cap:1.2\">\n");

@@ -48,6 +48,9 @@ struct cap_context {
     const struct phrases *phrases[LANGUAGE_COUNT];
 };
 
+/* The identifier of the message of an event, which is its Kafka id too. */
+void cap_identifier(const struct event *event, char ret_identifier[CAP_ID_SIZE]);
+
 /* The message, and the chain after it. ERR_INVALID: the event has no bulletin (nothing is sent), or
  * the sender is none; ERR_LIMIT: does not fit (CAP_SIZE_MAX fits but for CAP_POLYGON_MAX exceeded).
  * The text ends with a zero byte that ret_length does not count. */

@@ -16,7 +16,9 @@ enum {
     CLIP_MIN = 6,
     CLIP_MAX = 60,
     CLIP_STEP = 2,
-    SMS_FORMS = 6
+    SMS_FORMS = 6,
+    CLIP_BRIEF_FROM = 8,
+    BRIEF_MAX = 40
 };
 
 /* What the {names} of one sentence stand for; NULL: not in this sentence. */
@@ -468,7 +470,8 @@ static const char *advice(const struct telling *telling, const char *group) {
 /* The first form that fits two parts; the plain form is made of the same words. */
 static int put_sms(const struct telling *telling, const char *event_name, bool plain,
                    char *ret_text, size_t size) {
-    char place[4 * CLIP_MAX + 8], level[4 * CLIP_MAX + 8], text[TEXT_SMS_SIZE];
+    char place[4 * CLIP_MAX + 8], level[4 * CLIP_MAX + 8], brief[4 * BRIEF_MAX + 8];
+    char text[TEXT_SMS_SIZE];
     struct words words = {.status = telling->status,
                           .event = event_name,
                           .level = telling->level,
@@ -487,6 +490,10 @@ static int put_sms(const struct telling *telling, const char *event_name, bool p
             sms_clip(telling->brief_level, (size_t)clip, level, sizeof level);
             words.place = place;
             words.brief_level = level;
+            if (clip <= CLIP_BRIEF_FROM) { /* an unusual unit */
+                sms_clip(telling->brief, BRIEF_MAX, brief, sizeof brief);
+                words.brief = brief;
+            }
             clip -= CLIP_STEP;
         }
         (void)snprintf(key, sizeof key, "sms.%d", form <= SMS_FORMS ? form : SMS_FORMS);

@@ -5,6 +5,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "daemon/config/area_file.h"
 #include "daemon/config/loader.h"
 
 /* The model reads the polygons again and checks their geometry in full; here a file that it would
@@ -77,7 +78,7 @@ static bool is_feature(const json_t *feature, const char *id) {
              has_text(json_object_get(feature, "properties"), "id", id)));
 }
 
-static const json_t *find_feature(const json_t *root, const char *id) {
+const json_t *area_file_feature(const json_t *root, const char *id) {
     if (is_feature(root, id)) {
         return root;
     }
@@ -112,7 +113,7 @@ void loader_check_area(struct loader *loader, const struct yaml_node *node,
                           fault.text);
         return;
     }
-    const json_t *feature = find_feature(root, area->id);
+    const json_t *feature = area_file_feature(root, area->id);
     if (feature == NULL) {
         yaml_error(errors, node, "'%s' has no Feature of the id '%s'", area->file, area->id);
     } else {

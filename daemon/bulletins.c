@@ -1,0 +1,229 @@
+#include "daemon/bulletins.h"
+
+#include <jansson.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "daemon/base/ids.h"
+#include "daemon/config/area_file.h"
+
+/* As it is stored. */
+struct record {
+    struct cap_chain newest;
+    uint64_t sequence; /* of the last event of the alarm that got a message */
+};
+
+struct chain {
+    char meta_key[STORE_META_KEY_MAX + 1];
+    struct record record;
+};
+
+struct bulletins {
+    struct bulletins_options options;
+    struct cap_context context;
+    struct phrases *phrases[LANGUAGE_COUNT];
+    struct chain *chains;           /* of all alarms, rule by rule */
+    size_t *first_chain;            /* by rule */
+    struct cap_polygon *polygons;   /* by area */
+    struct cap_position *positions; /* owner of what the polygons point to */
+
+    /* the message that was written last */
+    struct chain *written;
+    struct record after;
+    char key[KAFKA_KEY_MAX + 1];
+    char id[CAP_ID_SIZE];
+    char text[CAP_SIZE_MAX];
+};
+
+/* The outer ring of an area's polygon, at most CAP_POLYGON_MAX positions of `ret_positions`. */
+static int read_polygon(const struct area *area, struct cap_position *ret_positions,
+                        size_t *ret_count, struct err *err) {
+    json_error_t fault;
+    json_t *root = json_load_file(area->file, JSON_REJECT_DUPLICATES, &fault);
+    if (root == NULL) {
+        return err_set(err, ERR_SYNTAX, "%s: %s", area->file, fault.text);
+    }
+    const json_t *geometry = json_object_get(area_file_feature(root, area->id), "geometry");
+    const char *type = json_string_value(json_object_get(geometry, "type"));
+    const json_t *ring = json_array_get(json_object_get(geometry, "coordinates"), 0);
+    size_t count = json_array_size(ring);
+    if (type == NULL || strcmp(type, "Polygon") != 0 || count > CAP_POLYGON_MAX) {
+        count = 0;
+    }
+    for (size_t i = 0; i < count; i++) {
+        const json_t *position = json_array_get(ring, i);
+        ret_positions[i] =
+            (struct cap_position){.latitude_deg = json_number_value(json_array_get(position, 1)),
+                                  .longitude_deg = json_number_value(json_array_get(position, 0))};
+    }
+    json_decref(root);
+    *ret_count = count;
+    return 0;
+}
+
+static int read_polygons(struct bulletins *bulletins, struct err *err) {
+    const struct engine_site *site = bulletins->options.site;
+    bulletins->polygons = calloc(site->area_count + 1, sizeof *bulletins->polygons);
+    bulletins->positions =
+        calloc(site->area_count * CAP_POLYGON_MAX + 1, sizeof *bulletins->positions);
+    if (bulletins->polygons == NULL || bulletins->positions == NULL) {
+        return err_set(err, ERR_MEMORY, "no memory for the outlines of the areas");
+    }
+    for (size_t i = 0; i < site->area_count; i++) {
+        struct cap_position *positions = bulletins->positions + i * CAP_POLYGON_MAX;
+        size_t count = 0;
+        int result = read_polygon(&site->areas[i], positions, &count, err);
+        if (result != 0) {
+            return result;
+        }
+        bulletins->polygons[i] = (struct cap_polygon){.positions = positions, .count = count};
+    }
+    return 0;
+}
+
+static const char *place_id(const struct engine_site *site, const struct rule_place *place) {
+    return place->kind == PLACE_STATION ? site->stations[place->index].id
+                                        : site->areas[place->index].id;
+}
+
+static void read_chain(struct bulletins *bulletins, const char *place, const char *rule,
+                       struct chain *chain) {
+    char hash[ID_TEXT_SIZE];
+    const char *parts[] = {"cap", place, rule};
+    size_t length = 0;
+    struct record stored;
+    id_from_strings(parts, sizeof parts / sizeof parts[0], hash);
+    (void)snprintf(chain->meta_key, sizeof chain->meta_key, "cap/%s", hash);
+    if (store_get_meta(bulletins->options.store, chain->meta_key, &stored, sizeof stored,
+                       &length) == 0 &&
+        length == sizeof stored &&
+        memchr(stored.newest.identifier, '\0', sizeof stored.newest.identifier)) {
+        chain->record = stored; /* none, or of another version: a new chain begins */
+    }
+}
+
+static int read_chains(struct bulletins *bulletins, struct err *err) {
+    const struct engine_site *site = bulletins->options.site;
+    size_t count = 0;
+    for (size_t i = 0; i < site->rule_count; i++) {
+        count += site->rules[i].place_count;
+    }
+    bulletins->first_chain = calloc(site->rule_count + 1, sizeof *bulletins->first_chain);
+    bulletins->chains = calloc(count + 1, sizeof *bulletins->chains);
+    if (bulletins->first_chain == NULL || bulletins->chains == NULL) {
+        return err_set(err, ERR_MEMORY, "no memory for the chains of messages");
+    }
+    size_t next = 0;
+    for (size_t i = 0; i < site->rule_count; i++) {
+        const struct rule *rule = &site->rules[i];
+        bulletins->first_chain[i] = next;
+        for (size_t p = 0; p < rule->place_count; p++) {
+            read_chain(bulletins, place_id(site, &rule->places[p]), rule->id,
+                       &bulletins->chains[next++]);
+        }
+    }
+    return 0;
+}
+
+int bulletins_create(const struct bulletins_options *options, struct bulletins **ret_bulletins,
+                     struct err *ret_err) {
+    struct bulletins *bulletins = calloc(1, sizeof *bulletins);
+    if (bulletins == NULL) {
+        return err_set(ret_err, ERR_MEMORY, "no memory for the bulletins");
+    }
+    bulletins->options = *options;
+    int result = 0;
+    for (int i = 0; result == 0 && i < LANGUAGE_COUNT; i++) {
+        result = phrases_create((enum language)i, &bulletins->phrases[i], ret_err);
+    }
+    if (result == 0) {
+        result = read_polygons(bulletins, ret_err);
+    }
+    if (result == 0) {
+        result = read_chains(bulletins, ret_err);
+    }
+    if (result != 0) {
+        (void)bulletins_destroy(bulletins);
+        return result;
+    }
+    bulletins->context = (struct cap_context){
+        .sender = options->source,
+        .sender_name_vi = options->name_vi,
+        .sender_name_en = options->name_en,
+        .messages = options->messages,
+        .utc_offset_min = options->utc_offset_min,
+        .phrases = {bulletins->phrases[LANGUAGE_VI], bulletins->phrases[LANGUAGE_EN]},
+    };
+    *ret_bulletins = bulletins;
+    return 0;
+}
+
+struct bulletins *bulletins_destroy(struct bulletins *bulletins) {
+    if (bulletins == NULL) {
+        return NULL;
+    }
+    for (int i = 0; i < LANGUAGE_COUNT; i++) {
+        (void)phrases_destroy(bulletins->phrases[i]);
+    }
+    free(bulletins->chains);
+    free(bulletins->first_chain);
+    free(bulletins->polygons);
+    free(bulletins->positions);
+    free(bulletins);
+    return NULL;
+}
+
+int bulletins_write(struct bulletins *bulletins, const struct event *event, bool replay,
+                    struct kafka_message *ret_message) {
+    const struct engine_site *site = bulletins->options.site;
+    const struct rule *rule = event->view.rule;
+    const struct place *place = &event->view.place;
+    size_t length = 0;
+    size_t p = 0;
+    if (bulletin_of_event(event) == BULLETIN_NONE) {
+        return ERR_INVALID;
+    }
+    while (p < rule->place_count && strcmp(place_id(site, &rule->places[p]), place->id) != 0) {
+        p++;
+    }
+    if (p == rule->place_count) {
+        return ERR_LIMIT; /* cannot be: the engine's events are of the site's rules */
+    }
+    struct chain *chain = &bulletins->chains[bulletins->first_chain[rule - site->rules] + p];
+    if (replay && event->sequence <= chain->record.sequence) {
+        return ERR_INVALID; /* it was committed */
+    }
+    const struct cap_polygon *polygon =
+        place->kind == PLACE_AREA ? &bulletins->polygons[rule->places[p].index] : NULL;
+    int result =
+        message_cap(event, &bulletins->context, &chain->record.newest, polygon, bulletins->text,
+                    sizeof bulletins->text, &length, &bulletins->after.newest);
+    bulletins->after.sequence = event->sequence;
+    if (result != 0) {
+        return ERR_LIMIT;
+    }
+    bulletins->written = chain;
+    cap_identifier(event, bulletins->id);
+    (void)snprintf(bulletins->key, sizeof bulletins->key, "%s/%s", place->id, rule->id);
+    *ret_message = (struct kafka_message){
+        .topic = KAFKA_TOPIC_CAP,
+        .key = bulletins->key,
+        .id = bulletins->id,
+        .type = "canhbao.cap.v1",
+        .source = bulletins->options.source,
+        .time = event->at.utc,
+        .sequence = event->sequence,
+        .exercise = bulletins->options.messages.status == MESSAGE_EXERCISE,
+        .body = bulletins->text,
+        .body_len = length,
+    };
+    return 0;
+}
+
+int bulletins_appended(struct bulletins *bulletins) {
+    struct chain *chain = bulletins->written;
+    chain->record = bulletins->after;
+    return store_put_meta(bulletins->options.store, chain->meta_key, &chain->record,
+                          sizeof chain->record);
+}

@@ -1,0 +1,102 @@
+"""CAP messages from the running daemon: a stage swings through the alarm levels, the daemon is killed in between.
+
+Each message is checked against the rules of deploy/schemas/README.md, read from the XML with a parser of another
+language than the writer's; the chain of references must be without a break over the kill."""
+import json
+import unittest
+import xml.etree.ElementTree as xml
+from datetime import datetime
+
+from daemon import Daemon, Site
+from harness import Sim, wait_for
+
+NS = "{urn:oasis:names:tc:emergency:cap:1.2}"
+SCENARIO = """scenario: swing
+about: one stage that never rests
+start: 2025-01-01T00:00:00Z
+maps:
+  stage: [{point: stage, table: holding, address: 0, type: float32}]
+stations:
+  - id: st-0
+    port: 0
+    map: stage
+    signals:
+      stage: [{constant: 6.5}, {sine: {amplitude: 2, period: 4 s, phase_deg: 0}}]
+"""
+
+
+def text(node, name):
+    found = node.find(NS + name)
+    return None if found is None else found.text
+
+
+def parameters(info):
+    return {text(p, "valueName"): text(p, "value") for p in info.findall(NS + "parameter")}
+
+
+class Cap(unittest.TestCase):
+    def check_info(self, alert, info):
+        sent = text(alert, "sent")
+        for name in ("effective", "onset", "expires"):
+            self.assertRegex(text(info, name), r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\+07:00$")
+        times = [datetime.fromisoformat(t) for t in (sent, text(info, "effective"), text(info, "onset"),
+                                                     text(info, "expires"))]
+        self.assertTrue(times[0] <= times[1] <= times[2] < times[3], times)
+        level = int(parameters(info)["floodAlarmLevel"])
+        severity = {0: "Minor", 1: "Moderate", 2: "Severe", 3: "Extreme"}[level]
+        self.assertEqual(text(info, "severity"), severity)
+        self.assertEqual(text(info, "responseType") == "AllClear", level == 0)
+        value = float(parameters(info)["value"].split(" ")[0])
+        if level > 0 and text(alert, "msgType") == "Alert":
+            self.assertGreaterEqual(value, 5 + level)
+        return level
+
+    def check_chain(self, rows):
+        """The rows of one alarm in the order of the outbox; returns how many cancelled."""
+        previous, cancels = None, 0
+        for _, identity, key, body in rows:
+            alert = xml.fromstring(body)
+            self.assertEqual(key, "st-0/flood")
+            self.assertEqual(text(alert, "identifier"), identity)
+            self.assertEqual(text(alert, "status"), "Test")
+            self.assertEqual(text(alert, "scope"), "Restricted")
+            kind, references = text(alert, "msgType"), text(alert, "references")
+            if previous is None:
+                self.assertEqual((kind, references), ("Alert", None))
+            else:
+                self.assertIn(kind, ("Update", "Cancel"))
+                self.assertEqual(references, ",".join(text(previous, n) for n in ("sender", "identifier", "sent")))
+            infos = alert.findall(NS + "info")
+            self.assertEqual([text(i, "language") for i in infos], ["vi-VN", "en-US"])
+            levels = {self.check_info(alert, info) for info in infos}
+            self.assertEqual(len(levels), 1)
+            self.assertEqual(kind == "Cancel", levels == {0})
+            self.assertTrue(text(infos[0], "headline").startswith("THỬ NGHIỆM: "))
+            cancels += kind == "Cancel"
+            previous = None if kind == "Cancel" else alert
+        return cancels
+
+    def test_chain_over_a_kill(self):
+        # No broker: every message stays in the outbox, where it can be read in order.
+        with Sim(text=SCENARIO) as sim, Site(sim.ports, period="200 ms", stale_after="5 s") as site, \
+                Daemon(site.folder) as daemon:
+            wait_for(lambda: len(daemon.ctl("events", "--limit", "1000")) > 12, "levels swing")
+            daemon.kill()
+            before = len(daemon.query("select row from outbox where row >> 48 = 2"))
+            daemon.start()
+            events = len(daemon.ctl("events", "--limit", "1000"))
+            wait_for(lambda: len(daemon.ctl("events", "--limit", "1000")) > events + 12, "they go on")
+            self.assertEqual(daemon.stop(), 0)
+            rows = daemon.query("select row, id, key, body from outbox where row >> 48 = 2 order by row")
+            self.assertGreater(len(rows), before)
+            self.assertEqual(len({identity for _, identity, _, _ in rows}), len(rows), "each id once")
+            self.assertGreater(self.check_chain(rows), 0, "at least one chain was closed")
+            # One message for every event that moved a published level, and none for others.
+            moved = [e for e in map(json.loads, daemon.events())
+                     if e["event"] in ("raised", "lowered", "renewed", "expired")]
+            self.assertEqual(len(rows), len(moved))
+            print(f"{len(rows)} messages, {before} of them before the kill", flush=True)
+
+
+if __name__ == "__main__":
+    unittest.main()
