@@ -14,6 +14,7 @@
 static const struct model *const table[] = {
     &model_gr,
     &model_crest,
+    &model_crest_grid,
     &model_hbv,
     &model_route,
     &model_rating,

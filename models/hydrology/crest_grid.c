@@ -1,5 +1,7 @@
 #include "models/hydrology/crest_grid.h"
 
+#include <math.h>
+
 #include "models/nowcast/parallel.h"
 
 struct step {
@@ -12,12 +14,19 @@ struct step {
 static void balance_range(const struct step *step, size_t from, size_t to) {
     struct crest_grid *grid = step->grid;
     double dt_h = step->input.dt_s / 3600;
+    double released = grid->interflow_mm != NULL ? -expm1(-dt_h / grid->interflow_h) : 1;
     for (size_t p = from; p < to; p++) {
         struct crest_flux flux = crest_step(&grid->parameters[p], dt_h, step->rain_mm[p],
                                             step->potential_mm[p], &grid->water_mm[p]);
         grid->evaporation_mm[p] = flux.evaporation_mm;
+        double slow_mm = flux.interflow_mm;
+        if (grid->interflow_mm != NULL && !isnan(slow_mm)) {
+            double stored_mm = grid->interflow_mm[p] + slow_mm;
+            slow_mm = stored_mm * released;
+            grid->interflow_mm[p] = stored_mm - slow_mm;
+        }
         grid->lateral_m3_s[p] =
-            (flux.overland_mm + flux.interflow_mm) * 1e-3 * grid->area_m2[p] / step->input.dt_s;
+            (flux.overland_mm + slow_mm) * 1e-3 * grid->area_m2[p] / step->input.dt_s;
     }
 }
 

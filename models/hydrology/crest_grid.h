@@ -1,5 +1,6 @@
 /* Distributed rainfall-runoff: a CREST balance in every cell of a D8 network, its runoff routed by
- * the kinematic wave. Overland flow and interflow of a cell both enter its own reach.
+ * the kinematic wave. Overland flow enters the cell's own reach at once, interflow through a linear
+ * store of the cell (V' = I - V / K, solved exactly over the step), or at once without one.
  *
  * A cell whose rain or evaporation is missing keeps its store and makes its reach and everything
  * below unknown (see kinematic.h); its store is behind by the water of the gap until rain or drying
@@ -19,6 +20,8 @@ struct crest_grid {
     const struct crest_parameters *parameters;
     const double *area_m2;
     double *water_mm;       /* the soil stores */
+    double *interflow_mm;   /* interflow on its way; NULL: none is kept back */
+    double interflow_h;     /* K, > 0 with interflow_mm */
     double *lateral_m3_s;   /* room for one number a place; afterwards the inflow of the step */
     double *evaporation_mm; /* room; afterwards the actual evaporation of the step */
 };

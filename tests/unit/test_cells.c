@@ -140,7 +140,12 @@ static void test_grid_closes_and_shows_the_unknown(void **state) {
     }
     assert_int_equal(network_create(CELLS, downstream, NULL, &network, NULL), 0);
     assert_int_equal(kinematic_create(network, reaches, &kinematic, NULL), 0);
-    struct crest_grid grid = {kinematic, parameters, area, water, lateral, evaporated};
+    struct crest_grid grid = {.kinematic = kinematic,
+                              .parameters = parameters,
+                              .area_m2 = area,
+                              .water_mm = water,
+                              .lateral_m3_s = lateral,
+                              .evaporation_mm = evaporated};
     double in = 0, out = 0;
     for (int s = 0; s < STEPS; s++) {
         for (int i = 0; i < CELLS; i++) {
