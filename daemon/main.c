@@ -140,6 +140,30 @@ static int print_config(struct parts *parts) {
     return fflush(stdout) == 0 ? EXIT_DONE : EXIT_FAILED;
 }
 
+/* Tells of endpoints that have hardly time for their requests: to `file`, or to the log (NULL). */
+static void lint_loads(const struct parts *parts, FILE *file) {
+    const struct site *site = parts->site;
+    for (size_t i = 0; i < site->modbus.endpoint_count; i++) {
+        const struct modbus_endpoint_config *endpoint = &site->modbus.endpoints[i];
+        double load = 0;
+        size_t requests = 0;
+        if (site_endpoint_load(site, i, &load, &requests) != 0 || load <= SITE_LOAD_WARN) {
+            continue;
+        }
+        if (file != NULL) {
+            (void)fprintf(file,
+                          "warning: endpoint %s (%s port %d): %zu requests that each may take "
+                          "request_timeout fill %.0f %% of its time; above 100 %% slots are "
+                          "skipped when the device is slow\n",
+                          endpoint->id, endpoint->host, endpoint->port, requests, 100 * load);
+        } else {
+            log_event(parts->log, LOG_LEVEL_WARNING, "endpoint_load", endpoint->id,
+                      log_int("requests", (int64_t)requests),
+                      log_real("worst_case_percent", 100 * load));
+        }
+    }
+}
+
 static int say_what_is_in(const struct parts *parts) {
     const struct site *site = parts->site;
     size_t provisional = 0;
@@ -152,6 +176,7 @@ static int say_what_is_in(const struct parts *parts) {
            site->area_count, site->rule_count, site->product_count,
            site->settings.exercise_only ? "; runs only as an exercise" : "");
     site_print_provisional(site, stdout);
+    lint_loads(parts, stdout);
     return fflush(stdout) == 0 ? EXIT_DONE : EXIT_FAILED;
 }
 
@@ -464,6 +489,7 @@ static int run(struct parts *parts) {
         fprintf(stderr, "canhbaod: cannot start: %s\n", err.text);
         return EXIT_FAILED;
     }
+    lint_loads(parts, NULL);
     acquisition_start(parts->acquisition);
     struct pipeline_counters counters = pipeline_counters(parts->pipeline);
     log_event(parts->log, LOG_LEVEL_INFO, "started", parts->site->settings.id,

@@ -3,6 +3,7 @@
 
 #include "daemon/base/err.h"
 #include "daemon/config/loader.h"
+#include "drivers/modbus/plan.h"
 
 static int compare_links(const void *left, const void *right, void *context) {
     const struct site *site = context;
@@ -164,4 +165,26 @@ void loader_connect(struct loader *loader) {
     site->modbus.endpoints = site->endpoints;
     group_links(loader, order);
     free(order);
+}
+
+int site_endpoint_load(const struct site *site, size_t endpoint, double *ret_load,
+                       size_t *ret_requests) {
+    const struct modbus_endpoint_config *config = &site->modbus.endpoints[endpoint];
+    struct modbus_plan plan;
+    int result = modbus_plan_init(config, &plan);
+    if (result == 0) {
+        *ret_load = modbus_plan_load(&plan, config);
+        *ret_requests = plan.block_count;
+        modbus_plan_finish(&plan);
+    }
+    return result;
+}
+
+const struct modbus_endpoint_config *site_endpoint_of(const struct site *site, size_t station) {
+    for (size_t i = 0; i < site->modbus.endpoint_count; i++) {
+        if (same_endpoint(&site->modbus.endpoints[i], &site->links[station].endpoint)) {
+            return &site->modbus.endpoints[i];
+        }
+    }
+    return NULL;
 }

@@ -138,6 +138,14 @@ struct site *site_destroy(struct site *site); /* NULL is fine; returns NULL */
  * The same site gives the same bytes. */
 void site_print(const struct site *site, FILE *file);
 
+/* Load above which the site warns: the rest is for what is not planned, retries and reconnects. */
+#define SITE_LOAD_WARN 0.8
+/* The worst case of an endpoint, see modbus_plan_load(). ERR_MEMORY. */
+int site_endpoint_load(const struct site *site, size_t endpoint, double *ret_load,
+                       size_t *ret_requests);
+/* The endpoint that a station shares; never NULL for a site that was loaded. */
+const struct modbus_endpoint_config *site_endpoint_of(const struct site *site, size_t station);
+
 /* One line for everything that is provisional, with the reason (the points of a provisional station
  * not one by one). */
 void site_print_provisional(const struct site *site, FILE *file);

@@ -1,5 +1,6 @@
 /* canhbaoctl: the operator's and technician's command line. Sends one request over the control
- * socket and prints the reply. Exit codes: 0 done, 1 failed, 2 wrong usage, 3 no daemon, 4 refused.
+ * socket and prints the reply; the tools of ctl_tools.h work without a daemon. Exit codes: 0 done,
+ * 1 failed, 2 wrong usage, 3 no daemon, 4 refused.
  */
 #include <errno.h>
 #include <getopt.h>
@@ -14,9 +15,9 @@
 
 #include "daemon/base/text.h"
 #include "daemon/control/ctl_print.h"
+#include "daemon/control/ctl_tools.h"
 #include "daemon/control/protocol.h"
 
-enum { EXIT_DONE = 0, EXIT_FAILED = 1, EXIT_USAGE = 2, EXIT_NO_DAEMON = 3, EXIT_REFUSED = 4 };
 enum { REPLY_MAX = 64 * 1024 * 1024 };
 
 #define SOCKET_DEFAULT "/run/canhbaod/control.sock"
@@ -31,6 +32,17 @@ struct options {
     const char *after;
     bool json;
     bool follow;
+    struct tool_options tool;
+};
+
+/* Commands that need no daemon. */
+static const struct ctl_tool {
+    const char *name, *arguments, *help;
+    int (*run)(char **arguments, int count, const struct tool_options *options);
+} tools[] = {
+    {"decode", "HEX ...", "what registers may mean, in every type and order", ctl_decode},
+    {"plan", "STATION", "the requests of a station of --config DIR, and the endpoint's load",
+     ctl_plan},
 };
 
 /* Commands of the user, in the order of --help. */
@@ -70,6 +82,10 @@ static void usage(FILE *out) {
         fprintf(out, "  %-15s %-16s %s\n", commands[i].name, commands[i].arguments,
                 commands[i].help);
     }
+    fputs("\ntools, without a daemon:\n", out);
+    for (size_t i = 0; i < sizeof tools / sizeof tools[0]; i++) {
+        fprintf(out, "  %-15s %-16s %s\n", tools[i].name, tools[i].arguments, tools[i].help);
+    }
     fputs("\noptions:\n"
           "  -s, --socket PATH       control socket (default $CANHBAO_SOCKET, else " SOCKET_DEFAULT
           ")\n"
@@ -81,6 +97,7 @@ static void usage(FILE *out) {
           "      --for DURATION      how long: \"30 min\", \"6h\"\n"
           "      --until TIME        or until when: 2025-11-19T06:00:00+07:00\n"
           "      --revision N        refuse when the alarm has changed since revision N\n"
+          "  -c, --config DIR        plan: the folder of the site\n"
           "  -h, --help              this text\n"
           "      --version\n"
           "exit codes: 0 done, 1 failed, 2 wrong usage, 3 no daemon answers, 4 refused by the "
@@ -90,21 +107,32 @@ static void usage(FILE *out) {
 
 static int parse_options(int argc, char **argv, struct options *ret_options) {
     static const struct option longs[] = {
-        {"socket", required_argument, NULL, 's'},   {"json", no_argument, NULL, 'j'},
-        {"follow", no_argument, NULL, 'f'},         {"limit", required_argument, NULL, 'n'},
-        {"after", required_argument, NULL, 'A'},    {"reason", required_argument, NULL, 'r'},
-        {"for", required_argument, NULL, 'F'},      {"until", required_argument, NULL, 'U'},
-        {"revision", required_argument, NULL, 'R'}, {"help", no_argument, NULL, 'h'},
-        {"version", no_argument, NULL, 'V'},        {NULL, 0, NULL, 0},
+        {"socket", required_argument, NULL, 's'},
+        {"json", no_argument, NULL, 'j'},
+        {"follow", no_argument, NULL, 'f'},
+        {"limit", required_argument, NULL, 'n'},
+        {"after", required_argument, NULL, 'A'},
+        {"reason", required_argument, NULL, 'r'},
+        {"for", required_argument, NULL, 'F'},
+        {"until", required_argument, NULL, 'U'},
+        {"revision", required_argument, NULL, 'R'},
+        {"help", no_argument, NULL, 'h'},
+        {"version", no_argument, NULL, 'V'},
+        {"config", required_argument, NULL, 'c'},
+        {NULL, 0, NULL, 0},
     };
     int option;
-    while ((option = getopt_long(argc, argv, "s:jfn:r:h", longs, NULL)) != -1) {
+    while ((option = getopt_long(argc, argv, "s:jfn:r:hc:", longs, NULL)) != -1) {
         switch (option) {
         case 's':
             ret_options->socket = optarg;
             break;
         case 'j':
             ret_options->json = true;
+            ret_options->tool.json = true;
+            break;
+        case 'c':
+            ret_options->tool.config = optarg;
             break;
         case 'f':
             ret_options->follow = true;
@@ -253,17 +281,12 @@ static int send_request(FILE *stream, const json_t *request) {
     return failed ? EXIT_NO_DAEMON : 0;
 }
 
-static void print_json(const json_t *value) {
-    json_dumpf(value, stdout, JSON_COMPACT | JSON_PRESERVE_ORDER);
-    putchar('\n');
-}
-
 static void print_events(const json_t *events, bool as_json) {
     size_t index;
     json_t *event;
     json_array_foreach(events, index, event) {
         if (as_json) {
-            print_json(event);
+            ctl_json_print(event);
         } else {
             ctl_print_event(event, stdout);
         }
@@ -277,7 +300,7 @@ static int handle_line(const struct ctl_command *command, const struct options *
     const json_t *event = json_object_get(reply, "event");
     if (event != NULL) {
         if (options->json) {
-            print_json(event);
+            ctl_json_print(event);
         } else {
             ctl_print_event(event, stdout);
         }
@@ -295,7 +318,7 @@ static int handle_line(const struct ctl_command *command, const struct options *
         return options->follow ? -1 : EXIT_DONE;
     }
     if (options->json) {
-        print_json(data);
+        ctl_json_print(data);
     } else {
         command->print(data, stdout);
     }
@@ -337,6 +360,12 @@ int main(int argc, char **argv) {
     if (optind >= argc) {
         usage(stderr);
         return EXIT_USAGE;
+    }
+    for (size_t i = 0; i < sizeof tools / sizeof tools[0]; i++) {
+        if (strcmp(tools[i].name, argv[optind]) == 0) {
+            result = tools[i].run(argv + optind + 1, argc - optind - 1, &options.tool);
+            return fflush(stdout) == 0 ? result : EXIT_FAILED;
+        }
     }
     const struct ctl_command *command = find_command(argv[optind]);
     if (command == NULL) {

@@ -713,6 +713,16 @@ static void test_registers(void **state) {
     }
     assert_int_equal(
         modbus_config_check(&site->modbus, site->point_count, site->station_count, NULL), 0);
+    /* The two requests of alpha, and one for each table of parts: 1 s each, once a minute. */
+    for (size_t i = 0; i < site->modbus.endpoint_count; i++) {
+        double load = 0;
+        size_t requests = 0;
+        bool is_alpha = strcmp(site->modbus.endpoints[i].id, "alpha") == 0;
+        assert_int_equal(site_endpoint_load(site, i, &load, &requests), 0);
+        assert_int_equal(requests, is_alpha ? 2 : 4);
+        assert_true(fabs(load - (double)requests / 60) < 1e-12);
+        assert_ptr_equal(site_endpoint_of(site, is_alpha ? 0 : 1), &site->modbus.endpoints[i]);
+    }
     (void)site_destroy(site);
     static const char *const minimal_areas[] = {"areas/lv-alpha.geojson"};
     round_trip(dir, minimal_areas, 1);

@@ -1,0 +1,40 @@
+/* The field technician's commands of canhbaoctl that need no daemon. Results go to standard output,
+ * for a person or (json) for a program; progress and errors to standard error.
+ * Thread rule: single-threaded program. */
+#ifndef CANHBAO_DAEMON_CONTROL_CTL_TOOLS_H
+#define CANHBAO_DAEMON_CONTROL_CTL_TOOLS_H
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include "drivers/modbus/config.h"
+
+enum { EXIT_DONE = 0, EXIT_FAILED = 1, EXIT_USAGE = 2, EXIT_NO_DAEMON = 3, EXIT_REFUSED = 4 };
+
+struct tool_options {
+    bool json;
+    const char *config;  /* folder of a site */
+    const char *timeout; /* texts as given; NULL: default */
+    const char *framing, *table, *from, *count, *units;
+};
+
+/* Each takes its arguments behind the name and returns an exit code. */
+int ctl_decode(char **arguments, int count, const struct tool_options *options);
+int ctl_plan(char **arguments, int count, const struct tool_options *options);
+int ctl_probe(char **arguments, int count, const struct tool_options *options);
+int ctl_scan(char **arguments, int count, const struct tool_options *options);
+
+/* What registers may mean: for each place an object with raw bytes and the numbers that begin
+ * there, in every type and order, the plausible marked. `bytes`: 2 * count, as on the wire. A
+ * number is called plausible when it is one (finite, its BCD digits decimal) and its size lies
+ * between 0.001 and 1,000,000: what instruments show; an all-zero place tells nothing and has none.
+ */
+json_t *ctl_candidates(uint16_t address, const uint8_t *bytes, unsigned count);
+/* One line a place with its 16-bit numbers, and with the plausible wider ones; `all`: every one. */
+void ctl_candidates_print(const json_t *candidates, bool all, FILE *out);
+
+void ctl_json_print(const json_t *value);
+
+#endif
