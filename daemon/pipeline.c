@@ -39,6 +39,7 @@ struct pipeline {
     struct loop_timer tick_timer, commit_timer, snapshot_timer;
     struct loop_hook hook;
     bool group_open, group_has_event, commit_failed;
+    bool follow_due;  /* events were committed that followers have not seen */
     int64_t followed; /* store number of the last event that followers saw */
 
     /* the readings of the call that is being handled, after quality control */
@@ -77,6 +78,7 @@ static int commit(struct pipeline *pipeline) {
         return result;
     }
     pipeline->group_open = false;
+    pipeline->follow_due = pipeline->follow_due || pipeline->group_has_event;
     pipeline->group_has_event = false;
     loop_timer_stop(&pipeline->commit_timer);
     pipeline->options.on_committed(pipeline->options.ctx);
@@ -118,14 +120,18 @@ static int follow_event(void *ctx, const struct store_event *event) {
 
 /* Committed events go to those who follow, in the order of the store. */
 static void serve_followers(struct pipeline *pipeline) {
+    if (!pipeline->follow_due) {
+        return;
+    }
     while (pipeline->followed < store_events_last(pipeline->options.store)) {
         int64_t before = pipeline->followed;
         int result =
             store_read_events(pipeline->options.store, before, FOLLOW_MAX, follow_event, pipeline);
         if (result != 0 || pipeline->followed == before) {
-            return; /* tried again after the next commit */
+            return; /* tried again in the next turn */
         }
     }
+    pipeline->follow_due = false;
 }
 
 static void on_turn(void *ctx) {
@@ -467,6 +473,7 @@ static int save_snapshot(struct pipeline *pipeline, struct err *ret_err) {
                                  pipeline->scratch.length, ret_err);
     if (result == 0) { /* it committed the group too */
         pipeline->group_open = false;
+        pipeline->follow_due = pipeline->follow_due || pipeline->group_has_event;
         pipeline->group_has_event = false;
         pipeline->options.on_committed(pipeline->options.ctx);
     }
