@@ -311,6 +311,10 @@ static void *poll_with_libmodbus(void *ctx) {
         die("libmodbus");
     }
     threads_connected++;
+    /* Nobody asks before all are connected: the early ones would starve the late ones. */
+    while (!all_ready(&own->job) && !stop_threads) {
+        (void)usleep(10000);
+    }
     double due_s = wall_s() - own->job.period_s * own->at / own->job.connections;
     while (!stop_threads) {
         if (own->job.period_s > 0) {
