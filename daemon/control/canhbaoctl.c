@@ -41,6 +41,9 @@ static const struct ctl_tool {
     int (*run)(char **arguments, int count, const struct tool_options *options);
 } tools[] = {
     {"decode", "HEX ...", "what registers may mean, in every type and order", ctl_decode},
+    {"probe", "HOST[:PORT] UNIT", "a device's registers, live, raw and in every type and order",
+     ctl_probe},
+    {"scan", "HOST[:PORT]", "which units answer there", ctl_scan},
     {"plan", "STATION", "the requests of a station of --config DIR, and the endpoint's load",
      ctl_plan},
 };
@@ -58,6 +61,7 @@ static const struct ctl_command {
      ctl_print_status},
     {"stations", "stations", "[STATION]", "stations, their state and newest values", 0, 1,
      ctl_print_stations},
+    {"diag", "stations", "STATION", "how a station's link does, and why", 1, 1, ctl_print_diag},
     {"readings", "readings", "STATION [POINT]", "stored readings, newest first", 1, 2,
      ctl_print_readings},
     {"alarms", "alarms", "", "every alarm with all its axes", 0, 0, ctl_print_alarms},
@@ -98,11 +102,45 @@ static void usage(FILE *out) {
           "      --until TIME        or until when: 2025-11-19T06:00:00+07:00\n"
           "      --revision N        refuse when the alarm has changed since revision N\n"
           "  -c, --config DIR        plan: the folder of the site\n"
+          "      --timeout DURATION  probe, scan: of one request (default 1 s)\n"
+          "      --framing tcp|rtu   probe, scan: Modbus TCP (default), or RTU over TCP\n"
+          "      --table NAME        probe: holding (default), input, coil, discrete\n"
+          "      --from N --count N  probe: which registers (default 0 and 16)\n"
+          "      --units A-B         scan: which units (default 1-247)\n"
           "  -h, --help              this text\n"
           "      --version\n"
           "exit codes: 0 done, 1 failed, 2 wrong usage, 3 no daemon answers, 4 refused by the "
           "daemon\n",
           out);
+}
+
+/* The options of the tools; false: none of them. */
+static bool take_tool_option(int option, struct tool_options *ret_options) {
+    switch (option) {
+    case 'c':
+        ret_options->config = optarg;
+        return true;
+    case 'T':
+        ret_options->timeout = optarg;
+        return true;
+    case 'G':
+        ret_options->framing = optarg;
+        return true;
+    case 'B':
+        ret_options->table = optarg;
+        return true;
+    case 'M':
+        ret_options->from = optarg;
+        return true;
+    case 'C':
+        ret_options->count = optarg;
+        return true;
+    case 'N':
+        ret_options->units = optarg;
+        return true;
+    default:
+        return false;
+    }
 }
 
 static int parse_options(int argc, char **argv, struct options *ret_options) {
@@ -119,6 +157,13 @@ static int parse_options(int argc, char **argv, struct options *ret_options) {
         {"help", no_argument, NULL, 'h'},
         {"version", no_argument, NULL, 'V'},
         {"config", required_argument, NULL, 'c'},
+        {"timeout", required_argument, NULL, 'T'},
+        {"framing", required_argument, NULL, 'G'},
+        {"table", required_argument, NULL, 'B'},
+        {"from", required_argument, NULL, 'M'},
+        {"count", required_argument, NULL, 'C'},
+        {"units", required_argument, NULL, 'N'},
+
         {NULL, 0, NULL, 0},
     };
     int option;
@@ -130,9 +175,6 @@ static int parse_options(int argc, char **argv, struct options *ret_options) {
         case 'j':
             ret_options->json = true;
             ret_options->tool.json = true;
-            break;
-        case 'c':
-            ret_options->tool.config = optarg;
             break;
         case 'f':
             ret_options->follow = true;
@@ -162,6 +204,9 @@ static int parse_options(int argc, char **argv, struct options *ret_options) {
             puts("canhbaoctl " CANHBAO_VERSION);
             exit(EXIT_DONE);
         default:
+            if (take_tool_option(option, &ret_options->tool)) {
+                break;
+            }
             fputs("canhbaoctl: see --help\n", stderr);
             return EXIT_USAGE;
         }

@@ -116,6 +116,64 @@ void ctl_print_stations(const json_t *data, FILE *out) {
     }
 }
 
+static void print_count(const json_t *link, const char *key, const char *text, FILE *out) {
+    long long count = (long long)json_integer_value(json_object_get(link, key));
+    long long polls = (long long)json_integer_value(json_object_get(link, "polls"));
+    fprintf(out, "  %-22s %lld", text, count);
+    if (polls > 0 && strcmp(key, "connects") != 0 && strcmp(key, "polls") != 0 &&
+        strcmp(key, "skipped") != 0) {
+        fprintf(out, " (%.1f %% of the requests)", 100.0 * (double)count / (double)polls);
+    }
+    fputc('\n', out);
+}
+
+static void print_ms(const json_t *link, const char *key, const char *text, FILE *out) {
+    const json_t *value = json_object_get(link, key);
+    fprintf(out, "  %-22s ", text);
+    if (json_is_number(value)) {
+        fprintf(out, "%.1f ms\n", json_number_value(value));
+    } else {
+        fputs("unknown\n", out);
+    }
+}
+
+void ctl_print_diag(const json_t *data, FILE *out) {
+    static const struct {
+        const char *key, *text;
+    } counts[] = {{"connects", "connections made"},  {"polls", "requests"},
+                  {"replies", "answered"},           {"timeouts", "timeouts"},
+                  {"bad_replies", "broken replies"}, {"exceptions", "exceptions"},
+                  {"skipped", "slots skipped"}};
+    size_t index;
+    json_t *station, *point;
+    char time[32];
+    json_array_foreach(data, index, station) {
+        const json_t *link = json_object_get(station, "link");
+        size_t at;
+        fprintf(out, "%s (%s): %s\n", text_of(station, "id"), text_of(station, "name_vi"),
+                text_of(station, "state"));
+        if (!json_is_object(link)) {
+            fputs("  it is not asked by this daemon\n", out);
+            continue;
+        }
+        const char *why = text_of(link, "why");
+        fprintf(out, "  %-22s %s%s%s\n", "link", text_of(link, "state"),
+                why[0] != '\0' ? "; last trouble: " : "", why);
+        fprintf(out, "  %-22s %s ICT\n", "last good reply",
+                local_of(link, "last_success", time, sizeof time));
+        for (size_t i = 0; i < sizeof counts / sizeof counts[0]; i++) {
+            print_count(link, counts[i].key, counts[i].text, out);
+        }
+        print_ms(link, "round_trip_p50_ms", "round trip, half below", out);
+        print_ms(link, "round_trip_p95_ms", "round trip, 95 % below", out);
+        fputs("  (of the connection, with all stations that share it, since the start)\n", out);
+        json_array_foreach(json_object_get(station, "points"), at, point) {
+            fprintf(out, "  %-22s %s, asked %s ICT\n", text_of(point, "id"),
+                    text_of(point, "status"), local_of(point, "asked", time, sizeof time));
+        }
+    }
+}
+
 void ctl_print_readings(const json_t *data, FILE *out) {
     size_t index;
     json_t *reading;

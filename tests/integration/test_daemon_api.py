@@ -73,6 +73,11 @@ class Api(unittest.TestCase):
         self.assertEqual([r["value"] for r in readings], [7.5] * 3)
         self.assertEqual([r["seq"] for r in readings], sorted((r["seq"] for r in readings), reverse=True))
         self.assertIn("no station 'nowhere'", self.refused("stations", "nowhere"))
+        page = subprocess.run([CTL, "-s", self.daemon.path("control"), "diag", "high"], capture_output=True,
+                              text=True, check=True).stdout
+        self.assertRegex(page, r"high \(.*\): answering\n  link +connected\n  last good reply +\d{4}-")
+        self.assertRegex(page, r"  answered +[1-9]\d* \(\d+\.\d % of the requests\)\n  timeouts +0 \(0\.0 %")
+        self.assertRegex(page, r"round trip, half below +\d+\.\d ms")
         self.assertIn("no point 'depth'", self.refused("readings", "high", "depth"))
 
     def test_acknowledge_shelve_and_the_record_of_it(self):

@@ -3,12 +3,14 @@ Python's struct module."""
 import json
 import os
 import shutil
+import socket
 import struct
 import subprocess
 import tempfile
 import unittest
 
 import harness
+import test_acquisition_peers as peers
 
 CTL = os.path.join(harness.BINARY, "daemon", "canhbaoctl")
 DAEMON = os.path.join(harness.BINARY, "daemon", "canhbaod")
@@ -78,6 +80,102 @@ class Tools(unittest.TestCase):
             full = run("--config", site, "--check", program=DAEMON)
             self.assertEqual(full.returncode, 0, full.stderr)
             self.assertRegex(full.stdout, r"warning: endpoint alpha .*2 requests .* 83 %")
+
+
+SCENARIO = """
+scenario: tools
+start: 2025-01-01T00:00:00Z
+maps:
+  mixed:
+    - {point: stage, table: holding, address: 0, type: float32, order: CDAB}
+    - {point: count, table: holding, address: 2, type: uint16}
+    - {point: flow, table: input, address: 7, type: float32}
+    - {point: door, table: coils, address: 3, type: bit}
+  inputs:
+    - {point: flow, table: input, address: 7, type: float32}
+stations:
+  - {id: three, port: PORT, unit: 3, map: mixed, signals: {stage: 12.375, count: 7, flow: -2.5, door: 1}}
+  - {id: nine, port: PORT, unit: 9, map: inputs, signals: {flow: 1}}
+"""
+
+
+class OnTheWire(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            port = free.getsockname()[1]
+        cls.sim = harness.Sim(text=SCENARIO.replace("PORT", str(port)))
+        cls.sim.__enter__()
+        cls.place = f"127.0.0.1:{port}"
+
+    @classmethod
+    def tearDownClass(cls):
+        cls.sim.__exit__(None, None, None)
+
+    def test_probe(self):
+        done = run("--json", "probe", self.place, "3", "--count", "3")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        answer = json.loads(done.stdout)
+        self.assertEqual((answer["unit"], answer["table"]), (3, "holding"))
+        wire = struct.pack(">f", 12.375)
+        self.assertEqual(answer["registers"][1]["raw"], wire[:2].hex(" ").upper())
+        found = numbers(answer["registers"][0])
+        self.assertEqual(found["float32", "CDAB"], {"type": "float32", "order": "CDAB",
+                                                    "value": 12.375, "plausible": True})
+        self.assertIn(7, [n["value"] for n in answer["registers"][2]["numbers"]])
+        text = run("probe", self.place, "3", "--table", "input", "--from", "7", "--count", "2")
+        self.assertRegex(text.stdout, r"float32 +ABCD -2\.5 \*")
+        bits = json.loads(run("-j", "probe", self.place, "3", "--table", "coil", "--from", "3",
+                              "--count", "1").stdout)
+        self.assertEqual(bits["bits"], [{"address": 3, "value": 1}])
+
+    def test_probe_tells_why_not(self):
+        refused = run("probe", self.place, "3", "--from", "50", "--count", "1")
+        self.assertEqual((refused.returncode, refused.stdout), (1, ""))
+        self.assertIn("exception 2: illegal data address", refused.stderr)
+        with socket.socket() as nobody:
+            nobody.bind(("127.0.0.1", 0))
+            port = nobody.getsockname()[1]
+            absent = run("probe", f"127.0.0.1:{port}", "1")
+            self.assertEqual(absent.returncode, 1)
+            self.assertIn("Connection refused", absent.stderr)
+            nobody.listen()
+            silent = run("probe", f"127.0.0.1:{port}", "1", "--timeout", "50ms")
+            self.assertEqual(silent.returncode, 1)
+            self.assertIn("no reply in time", silent.stderr)
+        for wrong in (["probe", self.place], ["probe", self.place, "256"],
+                      ["probe", self.place, "1", "--count", "126"],
+                      ["probe", self.place, "1", "--from", "65535", "--count", "2"],
+                      ["probe", self.place, "1", "--table", "coils"],
+                      ["probe", self.place, "1", "--framing", "ascii"],
+                      ["probe", self.place, "1", "--timeout", "1"],
+                      ["probe", "127.0.0.1:0", "1"], ["probe", ":502", "1"],
+                      ["scan"], ["scan", self.place, "--units", "5-2"],
+                      ["scan", self.place, "--units", "0-256"]):
+            self.assertEqual(run(*wrong).returncode, 2, wrong)
+
+    def test_rtu_over_tcp_of_another_make(self):
+        case = peers.Case()
+        case.add("holding", 4, "float32", "ABCD", 21.25, unit=5)
+        with peers.pymodbus(case, units=(5,), framing="rtu") as server:
+            place = f"127.0.0.1:{server.port}"
+            done = run("-j", "probe", place, "5", "--framing", "rtu", "--from", "4", "--count", "2")
+            self.assertEqual(done.returncode, 0, done.stderr)
+            found = numbers(json.loads(done.stdout)["registers"][0])
+            self.assertEqual(found["float32", "ABCD"]["value"], 21.25)
+            other = run("probe", place, "5", "--timeout", "200ms")  # the wrong framing
+            self.assertEqual((other.returncode, other.stdout), (1, ""))
+
+    def test_scan(self):
+        done = run("--json", "scan", self.place, "--units", "1-12")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        found = json.loads(done.stdout)
+        self.assertEqual([(f["unit"], f["answer"]) for f in found],
+                         [(3, "holding register 0"), (9, "exception 2: illegal data address")])
+        self.assertIn("2 units answer", done.stderr)
+        none = run("scan", self.place, "--units", "4-5")
+        self.assertEqual((none.returncode, none.stdout), (1, ""))
 
 
 if __name__ == "__main__":
