@@ -75,7 +75,7 @@ class Api(unittest.TestCase):
         self.assertIn("no station 'nowhere'", self.refused("stations", "nowhere"))
         page = subprocess.run([CTL, "-s", self.daemon.path("control"), "diag", "high"], capture_output=True,
                               text=True, check=True).stdout
-        self.assertRegex(page, r"high \(.*\): answering\n  link +connected\n  last good reply +\d{4}-")
+        self.assertRegex(page, r"high \(.*\): answering\n  link +connected\n  last good reply +\d\d:\d\d ")
         self.assertRegex(page, r"  answered +[1-9]\d* \(\d+\.\d % of the requests\)\n  timeouts +0 \(0\.0 %")
         self.assertRegex(page, r"round trip, half below +\d+\.\d ms")
         self.assertIn("no point 'depth'", self.refused("readings", "high", "depth"))
