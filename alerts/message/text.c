@@ -484,7 +484,7 @@ static int put_sms(const struct telling *telling, const char *event_name, bool p
                           .instruction = advice(telling, "do")};
     int clip = CLIP_MAX;
     for (int form = 1; clip >= CLIP_MIN; form++) {
-        char key[8];
+        char key[16];
         if (form > SMS_FORMS) { /* only names can still give way */
             sms_clip(place_name(telling), (size_t)clip, place, sizeof place);
             sms_clip(telling->brief_level, (size_t)clip, level, sizeof level);
