@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "models/areal/command.h"
+#include "models/dispersion/dispersion.h"
 #include "models/hydrology/hydrology.h"
 #include "models/landslide/model_landslide.h"
 #include "models/merge/command.h"
@@ -28,6 +29,8 @@ static const struct model *const table[] = {
     &model_hindcast,
     &model_merge,
     &model_areal,
+    &model_plume,
+    &model_trace,
     NULL,
 };
 // clang-format on

@@ -1,0 +1,10 @@
+/* The entries of canhbao-model's table for releases to the air. */
+#ifndef CANHBAO_MODELS_DISPERSION_DISPERSION_H
+#define CANHBAO_MODELS_DISPERSION_DISPERSION_H
+
+#include "models/model.h"
+
+extern const struct model model_plume;
+extern const struct model model_trace;
+
+#endif
