@@ -1,0 +1,94 @@
+"""canhbao-model plume and trace by hand: a plume against the formula written again here, what is refused, and a
+source found again from readings that the plume made (a twin: it shows that the two fit together, no skill)."""
+import csv
+import json
+import math
+import os
+import subprocess
+import tempfile
+import unittest
+
+from daemon import MODEL
+
+WEATHER = "wind_2m_m_s,wind_from_deg_2m,sigma_azimuth_deg,ustar_m_s,obukhov_L_m,z0_m\n3,270,8,0.25,-60,0.03\n"
+
+
+class Dispersion(unittest.TestCase):
+    def setUp(self):
+        self.folder = tempfile.TemporaryDirectory(prefix="canhbao-dispersion-")
+        self.addCleanup(self.folder.cleanup)
+
+    def write(self, name, text):
+        path = os.path.join(self.folder.name, name)
+        with open(path, "w", encoding="utf-8") as file:
+            file.write(text)
+        return path
+
+    def run_model(self, *arguments):
+        return subprocess.run([MODEL, *arguments], capture_output=True, text=True, timeout=60, check=False)
+
+    def plume(self, release, weather, receptors):
+        out = os.path.join(self.folder.name, "out.csv")
+        done = self.run_model("plume", "--release", self.write("r.yaml", release), "--weather",
+                              self.write("w.csv", weather), "--receptors", self.write("p.csv", receptors), "--out", out)
+        if done.returncode != 0:
+            return done
+        with open(out, encoding="utf-8") as file:
+            return list(csv.DictReader(file))
+
+    def test_plume_agrees_with_the_formula(self):
+        rows = self.plume("release_height_m: 10\nQ_g_s: 5\ncurves: rural\nmethod: briggs\n",
+                          "wind_m_s,wind_height_m,wind_from_deg,class\n4,10,270,D\n",
+                          "x_east_m,y_north_m,z_m\n500,20,1.5\n")
+        # Briggs, open country, class D; reflection at the ground
+        sy = 0.08 * 500 / math.sqrt(1 + 0.0001 * 500)
+        sz = 0.06 * 500 / math.sqrt(1 + 0.0015 * 500)
+        vertical = math.exp(-(1.5 - 10) ** 2 / (2 * sz ** 2)) + math.exp(-(1.5 + 10) ** 2 / (2 * sz ** 2))
+        expected = 5000 / (2 * math.pi * 4 * sy * sz) * math.exp(-20 ** 2 / (2 * sy ** 2)) * vertical
+        self.assertAlmostEqual(float(rows[0]["conc_mg_m3"]), expected, delta=1e-9 * expected)
+
+    def test_what_is_not_known_is_refused(self):
+        good = ("Q_g_s: 5\nrelease_height_m: 1\n", "wind_m_s,wind_from_deg,class\n4,270,D\n", "x_east_m,y_north_m\n500,0\n")
+        self.assertEqual(len(self.plume(*good)), 1)
+        for release, weather, receptors, says in (
+                (good[0], "wind_m_s,wind_from_deg,class\n,270,D\n", good[2], "wind"),
+                (good[0], "wind_m_s,wind_from_deg,class\n0.1,270,D\n", good[2], "0.5"),
+                (good[0], "wind_m_s,class\n4,D\n", good[2], "wind_from_deg"),
+                ("release_height_m: 1\n", good[1], good[2], "Q_g_s"),
+                ("Q_kg_s: 5\nrelease_height_m: 1\n", good[1], good[2], "Q_kg_s"),
+                ("Q_g_s: 5,5\nrelease_height_m: 1\n", good[1], good[2], "5,5"),
+                (good[0], good[1], "x_east_m\n500\n", "y_north_m")):
+            done = self.plume(release, weather, receptors)
+            self.assertNotIsInstance(done, list, says)
+            self.assertEqual(done.returncode, 3, done.stderr)
+            self.assertIn(says, done.stderr)
+
+    def trace(self, readings):
+        out = os.path.join(self.folder.name, "trace.json")
+        done = self.run_model("trace", "--readings", self.write("readings.csv", readings), "--weather",
+                              self.write("w.csv", WEATHER), "--out", out, "--source-height", "1")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        with open(out, encoding="utf-8") as file:
+            return json.load(file)
+
+    def test_trace_finds_the_source_of_a_plume(self):
+        sensors = [(x, y) for x in (250, 500, 800) for y in range(-160, 161, 40)]
+        rows = self.plume("x_east_m: 40\ny_north_m: -30\nrelease_height_m: 1\nQ_g_s: 60\nmethod: similarity\n", WEATHER,
+                          "x_east_m,y_north_m\n" + "".join(f"{x},{y}\n" for x, y in sensors))
+        readings = "x_east_m,y_north_m,conc_mg_m3\n" + "".join(
+            f"{r['x_east_m']},{r['y_north_m']},{r['conc_mg_m3']}\n" for r in rows)
+        found = self.trace(readings)
+        self.assertEqual(found["status"], "ok")
+        self.assertLess(math.hypot(found["x_east_m"] - 40, found["y_north_m"] + 30), 60)
+        self.assertTrue(found["Q_p05_g_s"] < 60 < found["Q_p95_g_s"])
+        self.assertLess(found["region50"]["area_m2"], found["region90"]["area_m2"])
+        self.assertEqual(self.trace(readings), found)  # the same input, the same answer
+
+    def test_trace_says_when_there_is_too_little(self):
+        found = self.trace("x_east_m,y_north_m,conc_mg_m3\n300,0,5\n300,50,2\n300,100,0\n400,0,\n")
+        self.assertEqual(found["status"], "not enough data")
+        self.assertNotIn("x_east_m", found)
+
+
+if __name__ == "__main__":
+    unittest.main()
