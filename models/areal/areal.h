@@ -1,4 +1,4 @@
-/* Rain over areas: mean, maximum and covered share, now and over windows, and plain persistence.
+/* Rain over areas: mean, maximum and covered share, now, over windows, and ahead.
  *
  * A frame at time t stands for the interval (t - step, t]. The reference time is the newest frame.
  * The slots of a window are reference - i * step, i = 0 .. window / step - 1; a slot without frame
@@ -9,14 +9,17 @@
  *   window W          mean of r over the cell-slots with data, times W (mm): what is missing is
  *                     left out of the mean; max over cells that have data for the needed share
  *   coverage          share of the polygon (and of the slots) with data
- *   lead L            persistence: the newest rates go on; the window W ending at reference + L has
- *                     the past W - L and the rates now for the rest
+ *   lead L            the window W ending at reference + L: the past W - L, and the forecast for
+ * the rest. Without a forecast (areal_forecast): persistence, the newest rates go on probability p
+ * of an ensemble (areal_member): the value that is reached or exceeded in at least that share of
+ * the members; the coverage is their mean
  *
  * Coverage below the needed share: the value is NaN and the cause says so.
  * Thread rule: pure functions of their arguments. */
 #ifndef CANHBAO_MODELS_AREAL_AREAL_H
 #define CANHBAO_MODELS_AREAL_AREAL_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -26,13 +29,23 @@
 #include "models/grid/grid.h"
 #include "models/grid/mask.h"
 
-enum { AREAL_WINDOWS_MAX = 8, AREAL_CAUSE_SIZE = 96, AREAL_SLOTS_MAX = 20000 };
+enum {
+    AREAL_WINDOWS_MAX = 8,
+    AREAL_LEADS_MAX = 16,
+    AREAL_PROBABILITIES_MAX = 8,
+    AREAL_CAUSE_SIZE = 96,
+    AREAL_SLOTS_MAX = 20000
+};
 
 struct areal_options {
     int64_t step_s;
     size_t window_count;
     int64_t window_s[AREAL_WINDOWS_MAX]; /* ascending multiples of the step */
-    int64_t lead_s;                      /* persistence; a multiple of the step; 0: none */
+    size_t lead_count;
+    int64_t lead_s[AREAL_LEADS_MAX]; /* ascending multiples of the step */
+    size_t member_count;             /* of the ensemble that will be given; 0: none */
+    size_t probability_count;
+    double probability[AREAL_PROBABILITIES_MAX]; /* ascending, in (0, 1]; used with members */
     double threshold_mm_h;
     double min_coverage; /* 0 to 1 */
 };
@@ -43,8 +56,9 @@ struct areal_result {
     const char *unit;
     int64_t window_s;
     int64_t lead_s;
-    double value;    /* NaN: unknown */
-    double coverage; /* 0 to 1 */
+    double value;       /* NaN: unknown */
+    double coverage;    /* 0 to 1 */
+    double probability; /* NaN: not of an ensemble */
     char cause[AREAL_CAUSE_SIZE];
 };
 
@@ -61,12 +75,26 @@ void areal_destroy(struct areal *areal);
  * once. ERR_RANGE names a negative rate. */
 int areal_add(struct areal *areal, size_t slot, const double *rate_mm_h, struct err *ret_err);
 
+/* Takes the forecast fields of one run, step by step: step k = 1 .. areal_steps_ahead stands for
+ * the interval up to k steps after the reference time; [rows * columns] in mm h-1, NaN missing.
+ * After all observed frames. The one without members first; each member 0 .. member_count - 1 once,
+ * all its steps before the next member. */
+void areal_forecast(struct areal *areal, size_t step, const float *rate_mm_h);
+void areal_member(struct areal *areal, size_t member, size_t step, const float *rate_mm_h);
+
+/* There is no forecast, or only no members: those results are unknown for that reason. */
+void areal_no_forecast(struct areal *areal, bool members_only, const char *cause);
+
+/* Steps of the longest lead; 0: no leads. */
+size_t areal_steps_ahead(const struct areal *areal);
+
 /* Slots that matter: frames older than that need not be read. */
 size_t areal_slots(const struct areal *areal);
 
 size_t areal_result_count(const struct areal *areal);
 
-/* All results in a fixed order: areas as given, then lead, window, variable. */
-void areal_finish(const struct areal *areal, struct areal_result *ret_results);
+/* All results in a fixed order: areas as given, then lead, window, variable; then probabilities.
+ * Members that were promised must have been given. ERR_MEMORY. */
+int areal_finish(struct areal *areal, struct areal_result *ret_results, struct err *ret_err);
 
 #endif

@@ -15,9 +15,11 @@
 
 #include "daemon/base/ids.h"
 #include "daemon/base/text.h"
+#include "models/areal/ahead.h"
 #include "models/areal/areal.h"
 #include "models/grid/ncfile.h"
 #include "models/grid/sandbox.h"
+#include "models/nowcast/ensemble.h"
 #include "models/output/output.h"
 
 enum { INPUTS_MAX = 2048, PROGRESS_EVERY_S = 2 };
@@ -36,7 +38,13 @@ static const char help[] =
     "                        rainfall_flux or precipitation_flux\n"
     "  --step DURATION       interval between frames (default 5min)\n"
     "  --windows LIST        accumulation windows (default 1h,3h,6h,12h,24h; none: '')\n"
-    "  --lead DURATION       persistence ahead (default 1h; 0s: none)\n"
+    "  --lead LIST           how far ahead (default 1h; none: 0s)\n"
+    "  --forecast NAME       what is ahead: persistence (default; the newest rates go on) or\n"
+    "                        nowcast (the rain moves on, and an ensemble of it)\n"
+    "  --members M           of the ensemble (default 20; 0: none)\n"
+    "  --seed S              of the ensemble (default 1)\n"
+    "  --probabilities LIST  of the ensemble: values reached with that probability (default\n"
+    "                        0.2,0.5,0.8)\n"
     "  --threshold MM_H      rate that counts as covered (default 10)\n"
     "  --min-coverage SHARE  less data than that is unknown (default 0.8)\n"
     "  --newest TIME         frames later than that are refused (default: now + 5 min)\n"
@@ -81,6 +89,10 @@ struct command {
     struct area_list areas;
     struct grid *grid;
     struct areal *areal;
+    bool nowcast; /* else persistence */
+    int members;
+    int64_t seed;
+    struct ahead ahead;
     int64_t reference_us;
     bool *slot_used; /* [areal_slots] */
     json_t *left_out;
@@ -97,21 +109,21 @@ static void progress(struct command *command, const char *what, size_t done, siz
 
 /* ---- command line ---- */
 
-static int parse_windows(const char *text, struct areal_options *options) {
-    options->window_count = 0;
+/* Calls `take` with each part of "a,b,c"; "" has none. */
+static int parse_list(const char *text, int (*take)(void *context, const char *part),
+                      void *context) {
     while (*text != '\0') {
         char part[32];
         size_t length = strcspn(text, ",");
-        int64_t us;
-        if (length >= sizeof part || options->window_count == AREAL_WINDOWS_MAX) {
+        if (length >= sizeof part) {
             return ERR_LIMIT;
         }
         memcpy(part, text, length);
         part[length] = '\0';
-        if (text_parse_duration_us(part, &us) != 0 || us % 1000000 != 0) {
-            return ERR_SYNTAX;
+        int result = take(context, part);
+        if (result != 0) {
+            return result;
         }
-        options->window_s[options->window_count++] = us / 1000000;
         text += length + (text[length] == ',');
     }
     return 0;
@@ -127,6 +139,43 @@ static int parse_seconds(const char *text, int64_t *ret_s) {
         *ret_s = us / 1000000;
     }
     return result;
+}
+
+static int take_window(void *context, const char *part) {
+    struct areal_options *options = context;
+    return options->window_count == AREAL_WINDOWS_MAX
+               ? ERR_LIMIT
+               : parse_seconds(part, &options->window_s[options->window_count++]);
+}
+
+static int take_lead(void *context, const char *part) {
+    struct areal_options *options = context;
+    int64_t lead_s;
+    int result = parse_seconds(part, &lead_s);
+    if (result != 0 || lead_s == 0) {
+        return result; /* 0 is the analysis, which is always there */
+    }
+    if (options->lead_count == AREAL_LEADS_MAX) {
+        return ERR_LIMIT;
+    }
+    options->lead_s[options->lead_count++] = lead_s;
+    return 0;
+}
+
+static int take_probability(void *context, const char *part) {
+    struct areal_options *options = context;
+    return options->probability_count == AREAL_PROBABILITIES_MAX
+               ? ERR_LIMIT
+               : text_parse_double(part, 0.0, 1.0,
+                                   &options->probability[options->probability_count++]);
+}
+
+static int parse_forecast(const char *text, bool *ret_nowcast) {
+    if (strcmp(text, "persistence") != 0 && strcmp(text, "nowcast") != 0) {
+        return ERR_SYNTAX;
+    }
+    *ret_nowcast = strcmp(text, "nowcast") == 0;
+    return 0;
 }
 
 static int add_input(struct command *command, const char *path, bool history) {
@@ -145,9 +194,20 @@ static int take_number(int option, struct command *command, const char *value) {
     case 's':
         return parse_seconds(value, &command->options.step_s);
     case 'w':
-        return parse_windows(value, &command->options);
+        command->options.window_count = 0;
+        return parse_list(value, take_window, &command->options);
     case 'l':
-        return parse_seconds(value, &command->options.lead_s);
+        command->options.lead_count = 0;
+        return parse_list(value, take_lead, &command->options);
+    case 'P':
+        command->options.probability_count = 0;
+        return parse_list(value, take_probability, &command->options);
+    case 'M':
+        result = text_parse_int(value, 0, ENSEMBLE_MEMBERS_MAX, &number);
+        command->members = (int)number;
+        return result;
+    case 'S':
+        return text_parse_int(value, 0, INT64_MAX, &command->seed);
     case 't':
         return text_parse_double(value, 0.0, 1000.0, &command->options.threshold_mm_h);
     case 'c':
@@ -189,6 +249,8 @@ static int take_option(int option, struct command *command, char *value) {
     case 'o':
         command->out = value;
         return 0;
+    case 'F':
+        return parse_forecast(value, &command->nowcast);
     case 'W':
         command->worker = true;
         return 0;
@@ -208,6 +270,10 @@ static int parse(struct command *command, int argc, char **argv) {
                                             {"step", required_argument, NULL, 's'},
                                             {"windows", required_argument, NULL, 'w'},
                                             {"lead", required_argument, NULL, 'l'},
+                                            {"forecast", required_argument, NULL, 'F'},
+                                            {"members", required_argument, NULL, 'M'},
+                                            {"seed", required_argument, NULL, 'S'},
+                                            {"probabilities", required_argument, NULL, 'P'},
                                             {"threshold", required_argument, NULL, 't'},
                                             {"min-coverage", required_argument, NULL, 'c'},
                                             {"newest", required_argument, NULL, 'n'},
@@ -404,15 +470,17 @@ static int survey_all(struct command *command, struct err *ret_err) {
     return 0;
 }
 
-/* Adds one frame if its slot matters. */
+/* Adds one frame to the slots and to what the forecast needs, if it matters to them. */
 static int add_frame(struct command *command, const struct input *input, struct ncvar *var,
                      size_t frame, double *values, struct err *ret_err) {
-    double age_s = (double)(command->reference_us - input->utc_us[frame]) / 1e6;
+    int64_t utc_us = input->utc_us[frame];
+    double age_s = (double)(command->reference_us - utc_us) / 1e6;
     double slot = round(age_s / (double)command->options.step_s);
-    if (slot >= (double)areal_slots(command->areal)) {
+    bool inside = slot < (double)areal_slots(command->areal);
+    if (!inside && !ahead_wants(&command->ahead, utc_us)) {
         return 0;
     }
-    if (command->slot_used[(size_t)slot]) {
+    if (inside && command->slot_used[(size_t)slot]) {
         char text[32];
         text_format_time(input->utc_us[frame], text, sizeof text);
         return err_set(ret_err, ERR_INVALID,
@@ -420,7 +488,7 @@ static int add_frame(struct command *command, const struct input *input, struct 
                        output_base_name(input->path), (long long)command->options.step_s, text);
     }
     int result = ncvar_read_f64(var, frame, values, ret_err);
-    if (result == 0) {
+    if (result == 0 && inside) {
         struct err inner;
         result = areal_add(command->areal, (size_t)slot, values, &inner);
         if (result != 0) {
@@ -428,6 +496,10 @@ static int add_frame(struct command *command, const struct input *input, struct 
                            output_base_name(input->path), ncvar_name(var), frame, inner.text);
         }
         command->slot_used[(size_t)slot] = true;
+    }
+    if (result == 0 && ahead_keep(&command->ahead, utc_us, values,
+                                  command->grid->rows * command->grid->columns) != 0) {
+        result = err_set(ret_err, ERR_MEMORY, "no memory for a frame");
     }
     return result;
 }
@@ -437,6 +509,9 @@ static int add_file(struct command *command, const struct input *input, double *
     struct opened opened;
     double oldest_us = (double)command->reference_us -
                        1e6 * (double)command->options.step_s * (double)areal_slots(command->areal);
+    if (command->ahead.count > 0) {
+        oldest_us = fmin(oldest_us, (double)command->ahead.utc_us[command->ahead.count - 1]);
+    }
     if ((double)input->utc_us[input->frame_count - 1] < oldest_us) {
         return 0; /* nothing of it is inside the longest window */
     }
@@ -452,9 +527,47 @@ static int add_file(struct command *command, const struct input *input, double *
     return result;
 }
 
+/* Which frames the forecast needs: chosen among the times of all. */
+static int plan_ahead(struct command *command, struct err *ret_err) {
+    size_t count = 0;
+    for (size_t i = 0; i < command->input_count; i++) {
+        count += command->inputs[i].used ? command->inputs[i].frame_count : 0;
+    }
+    int64_t *utc_us = malloc((count + 1) * sizeof *utc_us);
+    if (utc_us == NULL) {
+        return err_set(ret_err, ERR_MEMORY, "no memory for times");
+    }
+    count = 0;
+    for (size_t i = 0; i < command->input_count; i++) {
+        const struct input *input = &command->inputs[i];
+        for (size_t f = 0; input->used && f < input->frame_count; f++) {
+            utc_us[count++] = input->utc_us[f];
+        }
+    }
+    ahead_plan(utc_us, count, command->options.step_s * 1000000, &command->ahead);
+    free(utc_us);
+    return 0;
+}
+
+static void tell_ahead(void *context, size_t done, size_t all) {
+    progress(context, "forecast field", done, all);
+}
+
+static int look_ahead(struct command *command, struct err *ret_err) {
+    struct ahead_run run = {command->grid, command->members, (uint64_t)command->seed, tell_ahead,
+                            command};
+    return command->nowcast && command->options.lead_count > 0
+               ? ahead_run(&command->ahead, &run, command->areal, ret_err)
+               : 0;
+}
+
 static int add_all(struct command *command, struct err *ret_err) {
+    command->options.member_count = command->nowcast ? (size_t)command->members : 0;
     int result = areal_create(command->env, command->grid, &command->areas, &command->options,
                               &command->areal, ret_err);
+    if (result == 0 && command->nowcast) {
+        result = plan_ahead(command, ret_err);
+    }
     if (result != 0) {
         return result;
     }
@@ -480,9 +593,37 @@ static int add_all(struct command *command, struct err *ret_err) {
 
 /* ---- writing ---- */
 
+static json_t *parameters_of(const struct command *command) {
+    const struct areal_options *options = &command->options;
+    json_t *windows = json_array();
+    json_t *leads = json_array();
+    for (size_t i = 0; i < options->window_count; i++) {
+        json_array_append_new(windows, json_integer(options->window_s[i]));
+    }
+    for (size_t i = 0; i < options->lead_count; i++) {
+        json_array_append_new(leads, json_integer(options->lead_s[i]));
+    }
+    json_t *parameters =
+        json_pack("{s:I, s:o, s:o, s:f, s:f, s:s?, s:s}", "step_s", (json_int_t)options->step_s,
+                  "window_s", windows, "lead_s", leads, "threshold_mm_h", options->threshold_mm_h,
+                  "min_coverage", options->min_coverage, "variable", command->variable, "forecast",
+                  command->nowcast ? "nowcast" : "persistence");
+    json_t *nowcast = command->nowcast && options->lead_count > 0
+                          ? json_pack("{s:i, s:I, s:s, s:i}", "members", command->members, "seed",
+                                      (json_int_t)command->seed, "motion",
+                                      motion_source_name(command->ahead.source), "vectors",
+                                      command->ahead.vectors)
+                          : NULL;
+    if (nowcast != NULL && json_object_update(parameters, nowcast) != 0) {
+        json_decref(parameters);
+        parameters = NULL;
+    }
+    json_decref(nowcast);
+    return parameters;
+}
+
 static json_t *manifest_of(const struct command *command) {
     json_t *inputs = json_array();
-    json_t *windows = json_array();
     for (size_t i = 0; i < command->input_count; i++) {
         const struct input *input = &command->inputs[i];
         if (input->used) {
@@ -491,15 +632,7 @@ static json_t *manifest_of(const struct command *command) {
                                   "sha256", input->hash, "frames", (json_int_t)input->frame_count));
         }
     }
-    for (size_t i = 0; i < command->options.window_count; i++) {
-        json_array_append_new(windows, json_integer(command->options.window_s[i]));
-    }
-    json_t *parameters =
-        json_pack("{s:I, s:o, s:I, s:f, s:f, s:s?}", "step_s", (json_int_t)command->options.step_s,
-                  "window_s", windows, "lead_s", (json_int_t)command->options.lead_s,
-                  "threshold_mm_h", command->options.threshold_mm_h, "min_coverage",
-                  command->options.min_coverage, "variable", command->variable);
-    json_t *manifest = manifest_create("areal", parameters);
+    json_t *manifest = manifest_create("areal", parameters_of(command));
     json_t *more =
         json_pack("{s:o, s:{s:I, s:I, s:s}, s:O}", "inputs", inputs, "grid", "rows",
                   (json_int_t)command->grid->rows, "columns", (json_int_t)command->grid->columns,
@@ -523,15 +656,18 @@ static json_t *result_of(const struct areal_result *result) {
     } else if (json != NULL) {
         json_object_set_new(json, "value", json_real(result->value));
     }
+    if (json != NULL && !isnan(result->probability)) {
+        json_object_set_new(json, "probability", json_real(result->probability));
+    }
     return json;
 }
 
 static json_t *output_of(const struct command *command) {
     size_t count = areal_result_count(command->areal);
     struct areal_result *results = malloc((count + 1) * sizeof *results);
-    json_t *list = results != NULL ? json_array() : NULL;
-    if (list != NULL) {
-        areal_finish(command->areal, results);
+    json_t *list = NULL;
+    if (results != NULL && areal_finish(command->areal, results, NULL) == 0) {
+        list = json_array();
     }
     for (size_t i = 0; list != NULL && i < count; i++) {
         if (json_array_append_new(list, result_of(&results[i])) != 0) {
@@ -588,6 +724,7 @@ static void finish(struct command *command) {
     free(command->inputs);
     free(command->slot_used);
     json_decref(command->left_out);
+    ahead_finish(&command->ahead);
     areal_destroy(command->areal);
     grid_destroy(command->grid);
     area_list_finish(&command->areas);
@@ -612,10 +749,15 @@ static int run(int argc, char **argv) {
         .options = {.step_s = 300,
                     .window_count = 5,
                     .window_s = {3600, 10800, 21600, 43200, 86400},
-                    .lead_s = 3600,
+                    .lead_count = 1,
+                    .lead_s = {3600},
+                    .probability_count = 3,
+                    .probability = {0.2, 0.5, 0.8},
                     .threshold_mm_h = 10.0,
                     .min_coverage = 0.8},
         .product = "",
+        .members = 20,
+        .seed = 1,
         .newest_utc_us = ((int64_t)time(NULL) + 300) * 1000000,
         .limits = {.memory_bytes = (size_t)2048 << 20, .cpu_s = 300, .file_bytes = 64 << 20},
         .grid_limits = grid_limits_default,
@@ -640,6 +782,9 @@ static int run(int argc, char **argv) {
     }
     if (result == 0) {
         result = add_all(&command, &err);
+    }
+    if (result == 0) {
+        result = look_ahead(&command, &err);
     }
     if (result == 0) {
         result = write_output(&command, &err);

@@ -47,10 +47,7 @@ static int find_step(struct frames *frames, const char *path, int64_t step_s, st
     return ERR_OK;
 }
 
-/* Pixel size in the middle of the grid. Good to the few per cent that a speed limit and the boxes
- * of a score need. */
-static void find_pixel(struct frames *frames) {
-    const struct grid *grid = frames->grid;
+void frames_pixel_m(const struct grid *grid, double *ret_x_m, double *ret_y_m) {
     size_t row = grid->rows / 2;
     size_t column = grid->columns / 2;
     double dx;
@@ -66,13 +63,13 @@ static void find_pixel(struct frames *frames) {
     } else {
         dx = fabs(grid->x[column] - grid->x[column - 1]);
         dy = fabs(grid->y[row] - grid->y[row - 1]);
-        if (grid->geographic) {
+        if (grid->degrees) { /* a rotated pole has its middle near its equator */
             dx *= degree_m * cos(grid->y[row] * radians_per_degree);
             dy *= degree_m;
         }
     }
-    frames->pixel_x_m = dx;
-    frames->pixel_y_m = dy;
+    *ret_x_m = dx;
+    *ret_y_m = dy;
 }
 
 static int open_variable(struct ncfile *file, const char *variable, struct ncvar **ret_var,
@@ -211,7 +208,7 @@ int frames_open(const char *const *paths, size_t path_count, const char *variabl
     }
     frames.nx = (int)frames.grid->columns;
     frames.ny = (int)frames.grid->rows;
-    find_pixel(&frames);
+    frames_pixel_m(frames.grid, &frames.pixel_x_m, &frames.pixel_y_m);
     *ret_frames = frames;
     return ERR_OK;
 }
@@ -343,6 +340,27 @@ void frames_pick_finish(struct frames_pick *pick) {
         pick->rate[i] = NULL;
     }
     pick->count = 0;
+}
+
+int frames_choose(const int64_t *utc_us, size_t count, int64_t step_us, int want,
+                  size_t *ret_index) {
+    int64_t spacing_us = FRAMES_SPACING_MIN * 60 * (int64_t)US_PER_S - step_us / 10;
+    int chosen = 0;
+    for (int pass = 0; pass < 2 && chosen < 2; pass++, spacing_us = 0) {
+        int64_t last_us = count > 0 ? utc_us[count - 1] + spacing_us : 0;
+        chosen = 0;
+        for (size_t i = count; i-- > 0 && chosen < want;) {
+            int64_t gap_us = last_us - utc_us[i];
+            if (gap_us >= spacing_us + FRAMES_GAP_STEPS_MAX * step_us) {
+                break;
+            }
+            if (gap_us >= spacing_us) {
+                ret_index[chosen++] = i;
+                last_us = utc_us[i];
+            }
+        }
+    }
+    return chosen;
 }
 
 double frames_speed_px_max(const struct frames *frames) {

@@ -69,6 +69,14 @@ int frames_pick(struct frames *frames, size_t newest, int want, struct frames_pi
                 struct err *ret_err);
 void frames_pick_finish(struct frames_pick *pick);
 
+/* The same choice among times alone (rising): indexes of frames, newest first. Returns how many. */
+int frames_choose(const int64_t *utc_us, size_t count, int64_t step_us, int want,
+                  size_t *ret_index);
+
+/* Sides of the pixel in the middle of a grid on the ground. Good to the few per cent that a speed
+ * limit and the boxes of a score need. */
+void frames_pixel_m(const struct grid *grid, double *ret_x_m, double *ret_y_m);
+
 /* Fastest rain that is believed, in pixels per step (60 m/s on the shorter side of a pixel). */
 double frames_speed_px_max(const struct frames *frames);
 

@@ -55,16 +55,17 @@ static int teardown(void **state) {
 static const struct areal_options options = {.step_s = 600,
                                              .window_count = 2,
                                              .window_s = {1800, 3600},
-                                             .lead_s = 1200,
+                                             .lead_count = 1,
+                                             .lead_s = {1200},
                                              .threshold_mm_h = 5.0,
                                              .min_coverage = 0.6};
 
-static struct areal_result find(const struct areal *areal, const char *area, const char *variable,
+static struct areal_result find(struct areal *areal, const char *area, const char *variable,
                                 int64_t window_s, int64_t lead_s) {
     static struct areal_result results[200];
     size_t count = areal_result_count(areal);
     assert_true(count <= 200);
-    areal_finish(areal, results);
+    assert_int_equal(areal_finish(areal, results, NULL), 0);
     for (size_t i = 0; i < count; i++) {
         if (strcmp(results[i].area, area) == 0 && strcmp(results[i].variable, variable) == 0 &&
             results[i].window_s == window_s && results[i].lead_s == lead_s) {
@@ -162,13 +163,107 @@ static void negative_rates_and_bad_options_are_refused(void **state) {
     bad[0].step_s = 0;
     bad[1].window_s[0] = 900;
     bad[2].window_s[1] = 1800;
-    bad[3].lead_s = 100;
+    bad[3].lead_s[0] = 100;
     bad[4].min_coverage = NAN;
     for (size_t i = 0; i < 5; i++) {
         areal = NULL;
         assert_int_equal(areal_create(env, grid, &areas, &bad[i], &areal, &err), ERR_INVALID);
         assert_null(areal);
     }
+}
+
+/* Two leads, windows of 30 and 60 min over steps of 10 min; everything by hand. */
+static void forecasts_go_on_where_the_frames_end(void **state) {
+    (void)state;
+    struct areal *areal = NULL;
+    struct areal_options two = options;
+    float field[CELLS];
+    two.lead_count = 2;
+    two.lead_s[1] = 2400;
+    assert_int_equal(areal_create(env, grid, &areas, &two, &areal, NULL), 0);
+    assert_int_equal(areal_steps_ahead(areal), 4);
+    for (size_t slot = 0; slot < 6; slot++) {
+        add_constant(areal, slot, 6.0);
+    }
+    for (size_t step = 1; step <= 4; step++) { /* 12, 18, 24, 30 mm/h */
+        for (size_t i = 0; i < CELLS; i++) {
+            field[i] = 6.0F + 6.0F * (float)step;
+        }
+        areal_forecast(areal, step, field);
+    }
+    assert_true(fabs(find(areal, "low", "rain_mean", 0, 1200).value - 18.0) < 1e-12);
+    assert_true(fabs(find(areal, "low", "rain_max", 0, 2400).value - 30.0) < 1e-12);
+    assert_true(find(areal, "low", "rain_covered", 0, 2400).value == 1.0);
+    /* slot 0, steps 1 and 2; steps 2 to 4; slots 1, 0 and all steps */
+    assert_true(fabs(find(areal, "low", "rain_mean", 1800, 1200).value - 6.0) < 1e-12);
+    assert_true(fabs(find(areal, "low", "rain_mean", 1800, 2400).value - 12.0) < 1e-12);
+    assert_true(fabs(find(areal, "low", "rain_max", 3600, 2400).value - 16.0) < 1e-12);
+    /* what has been is as it was */
+    assert_true(fabs(find(areal, "low", "rain_mean", 1800, 0).value - 3.0) < 1e-12);
+    areal_destroy(areal);
+}
+
+static struct areal_result find_reached(struct areal *areal, int64_t window_s, double probability) {
+    static struct areal_result results[400];
+    assert_int_equal(areal_finish(areal, results, NULL), 0);
+    for (size_t i = 0; i < areal_result_count(areal); i++) {
+        if (strcmp(results[i].area, "low") == 0 && strcmp(results[i].variable, "rain_mean") == 0 &&
+            results[i].window_s == window_s && results[i].lead_s == 1200 &&
+            results[i].probability == probability) {
+            return results[i];
+        }
+    }
+    fail_msg("no result of probability %g", probability);
+    return results[0];
+}
+
+/* Ten members of 0, 6 ... 54 mm/h: 30 per cent of them reach 42 and no more. */
+static void values_reached_with_a_probability_are_those_of_the_members(void **state) {
+    (void)state;
+    struct areal *areal = NULL;
+    struct areal_options ten = options;
+    float field[CELLS];
+    ten.member_count = 10;
+    ten.probability_count = 3;
+    ten.probability[0] = 0.05;
+    ten.probability[1] = 0.3;
+    ten.probability[2] = 1.0;
+    for (int round = 0; round < 2; round++) {
+        assert_int_equal(areal_create(env, grid, &areas, &ten, &areal, NULL), 0);
+        for (size_t slot = 0; slot < 6; slot++) {
+            add_constant(areal, slot, 6.0);
+        }
+        for (size_t member = 0; member < 10; member++) {
+            for (size_t step = 1; step <= 2; step++) {
+                for (size_t i = 0; i < CELLS; i++) {
+                    field[i] = 6.0F * (float)((member * 7) % 10); /* in no order */
+                    field[i] = round == 1 && member == 4 ? NAN : field[i];
+                }
+                areal_member(areal, member, step, field);
+            }
+        }
+        if (round == 0) {
+            assert_true(fabs(find_reached(areal, 0, 0.05).value - 54.0) < 1e-12);
+            assert_true(fabs(find_reached(areal, 0, 0.3).value - 42.0) < 1e-12);
+            assert_true(fabs(find_reached(areal, 0, 1.0).value - 0.0) < 1e-12);
+            /* 30 min ahead by 20: 1 mm that fell, and 14 */
+            assert_true(fabs(find_reached(areal, 1800, 0.3).value - 15.0) < 1e-12);
+        } else {
+            /* a member that does not know leaves the share unknown */
+            struct areal_result unknown = find_reached(areal, 0, 0.3);
+            assert_true(isnan(unknown.value) && fabs(unknown.coverage - 0.9) < 1e-12);
+        }
+        areal_destroy(areal);
+        areal = NULL;
+    }
+    assert_int_equal(areal_create(env, grid, &areas, &ten, &areal, NULL), 0);
+    add_constant(areal, 0, 6.0);
+    areal_no_forecast(areal, true, "one frame");
+    struct areal_result none = find_reached(areal, 0, 0.3);
+    assert_true(isnan(none.value));
+    assert_string_equal(none.cause, "one frame");
+    assert_true(fabs(find(areal, "low", "rain_mean", 0, 1200).value - 6.0) < 1e-12);
+    areal_destroy(areal);
 }
 
 /* Runs in a child: the number of the first thing that the cage let through, 0 when it held. */
@@ -234,6 +329,8 @@ int main(void) {
         cmocka_unit_test(means_are_weighted_by_ground_area),
         cmocka_unit_test(windows_leave_gaps_out_and_tell_the_coverage),
         cmocka_unit_test(places_without_data_are_unknown_with_a_cause),
+        cmocka_unit_test(forecasts_go_on_where_the_frames_end),
+        cmocka_unit_test(values_reached_with_a_probability_are_those_of_the_members),
         cmocka_unit_test(negative_rates_and_bad_options_are_refused),
         cmocka_unit_test(the_cage_blocks_files_network_and_programs),
     };
