@@ -9,6 +9,7 @@
 #include "models/merge/command.h"
 #include "models/model.h"
 #include "models/nowcast/nowcast.h"
+#include "models/radiation/model_washout.h"
 
 /* One line a model; keep the table in the order of the work flow. */
 // clang-format off
@@ -31,6 +32,7 @@ static const struct model *const table[] = {
     &model_areal,
     &model_plume,
     &model_trace,
+    &model_washout,
     NULL,
 };
 // clang-format on
