@@ -19,6 +19,9 @@ static uint32_t check_tree(const struct rule *rule, uint32_t node, uint32_t end,
         return 0;
     }
     const struct rule_node *at = &rule->nodes[node++];
+    if (at->row > rule->row_count) {
+        return 0;
+    }
     if (at->kind == NODE_COMPARE) {
         bool valid = at->indicator < rule->indicator_count &&
                      (unsigned)at->comparison <= COMPARE_BELOW && isfinite(at->threshold) &&
@@ -106,7 +109,7 @@ int rule_check(const struct rule *rule, struct err *ret_err) {
     return 0;
 }
 
-static double threshold_of(const struct rule_node *node, const struct alarm_levels *levels) {
+double rule_threshold(const struct rule_node *node, const struct alarm_levels *levels) {
     if (node->station_level == 0) {
         return node->threshold;
     }
@@ -121,7 +124,7 @@ bool rule_level_defined(const struct rule *rule, uint32_t level_index,
     const struct rule_level *level = &rule->levels[level_index];
     for (uint32_t i = 0; i < level->node_count; i++) {
         const struct rule_node *node = &rule->nodes[level->first_node + i];
-        if (node->kind == NODE_COMPARE && !isfinite(threshold_of(node, alarm_levels))) {
+        if (node->kind == NODE_COMPARE && !isfinite(rule_threshold(node, alarm_levels))) {
             return false;
         }
     }
@@ -152,7 +155,7 @@ static struct verdict evaluate_comparison(const struct rule *rule, const struct 
                                           const struct indicator *indicators) {
     const struct indicator *indicator = &indicators[node->indicator];
     const struct indicator_spec *spec = &rule->indicators[node->indicator];
-    double threshold = threshold_of(node, levels);
+    double threshold = rule_threshold(node, levels);
     struct verdict result = {.value = TRI_UNKNOWN,
                              .knowledge = indicator->knowledge,
                              .cause = indicator->cause,
@@ -236,6 +239,17 @@ struct verdict rule_evaluate(const struct rule *rule, uint32_t level_index, bool
                              const struct indicator *indicators) {
     uint32_t node = rule->levels[level_index].first_node;
     return evaluate_node(rule, &node, held, alarm_levels, indicators);
+}
+
+enum tristate rule_row_holds(const struct rule *rule, size_t row, bool held,
+                             const struct alarm_levels *alarm_levels,
+                             const struct indicator *indicators) {
+    for (uint32_t i = 0; i < rule->node_count; i++) {
+        if (rule->nodes[i].row == row + 1) {
+            return evaluate_node(rule, &i, held, alarm_levels, indicators).value;
+        }
+    }
+    return TRI_UNKNOWN;
 }
 
 const char *indicator_kind_name(enum indicator_kind kind) {

@@ -18,8 +18,10 @@
 enum {
     RULE_LEVELS_MAX = 5,
     RULE_INDICATORS_MAX = 8,
-    RULE_NODES_MAX = 64, /* of all levels together */
+    RULE_NODES_MAX = 128, /* of all levels together */
     RULE_DEPTH_MAX = 4,
+    RULE_ROWS_MAX = 24,
+    RULE_QUANTITIES_MAX = 4,
     RULE_TEXT_SIZE = 512,
     RULE_REVISION_SIZE = 33,
     LEVEL_NAME_SIZE = 64
@@ -86,6 +88,7 @@ enum comparison { COMPARE_AT_LEAST, COMPARE_ABOVE, COMPARE_AT_MOST, COMPARE_BELO
 struct rule_node {
     enum node_kind kind;
     uint8_t child_count; /* ALL, ANY: at least 1 */
+    uint8_t row;         /* k: this node is what rule.rows[k - 1] asks; 0: of no table */
 
     /* COMPARE */
     uint8_t indicator; /* index in rule.indicators */
@@ -104,6 +107,36 @@ struct rule_level {
     /* The worst knowledge that may raise: KNOWLEDGE_DOUBTFUL (the default of the configuration: a
      * suspect extreme still alerts) or KNOWLEDGE_FRESH. */
     enum knowledge required;
+};
+
+/* A row of a legal or technical table (alerts/tables) that thresholds of the rule come from. */
+struct rule_row {
+    char table[32];           /* "risk_levels" */
+    char id[STATION_ID_SIZE]; /* of the row: "heavy_rain-04", "Cl2/AEGL-2" */
+    char column[32];          /* the cell that is compared; "": the whole row */
+    uint16_t article;         /* of the law; 0: none */
+    uint8_t level;            /* that the row gives on its own scale; 0: none */
+    char source[STATION_SOURCE_SIZE];
+    char kind[24], confidence[16];   /* of the source: "primary_copy", "verified" */
+    char digest[RULE_REVISION_SIZE]; /* of every field of the row: another row, another revision */
+    bool provisional;
+};
+
+/* What stands for a quantity of the table of risk levels. */
+struct rule_quantity {
+    char metric[32];   /* "rain_24h_mm" */
+    uint8_t indicator; /* in rule.indicators; unless `assumed` is a number */
+    double assumed;    /* NaN: the indicator is asked */
+    double hysteresis; /* in the unit of the indicator */
+};
+
+/* Where the levels come from when they are not written out; hazard "": they are. */
+struct rule_table {
+    char hazard[STATION_ID_SIZE], zone[STATION_ID_SIZE];
+    char susceptibility[16]; /* Art. 46 only, else "" */
+    uint32_t quantity_count;
+    struct rule_quantity quantities[RULE_QUANTITIES_MAX];
+    struct rule_level delays; /* on_delay_us, off_delay_us, required, of every level */
 };
 
 enum place_kind { PLACE_STATION, PLACE_AREA };
@@ -128,6 +161,9 @@ struct rule {
     struct indicator_spec indicators[RULE_INDICATORS_MAX];
     uint32_t node_count;
     struct rule_node nodes[RULE_NODES_MAX];
+    struct rule_table levels_from;
+    struct rule_row *rows;     /* owner: who filled the rule */
+    size_t row_count;          /* to RULE_ROWS_MAX */
     double trend_deadband;     /* change of the primary indicator that still counts as steady */
     int64_t expires_after_us;  /* validity of what is published, above 0; expiry is no all-clear */
     struct rule_place *places; /* owner: who filled the rule */
@@ -159,6 +195,14 @@ bool rule_level_defined(const struct rule *rule, uint32_t level_index,
 
 /* One level's condition. `held`: the level is taken, so its comparisons use the hysteresis. */
 struct verdict rule_evaluate(const struct rule *rule, uint32_t level_index, bool held,
+                             const struct alarm_levels *alarm_levels,
+                             const struct indicator *indicators);
+
+/* The threshold of a comparison at a place; NaN: not known there. */
+double rule_threshold(const struct rule_node *node, const struct alarm_levels *alarm_levels);
+
+/* What one row of a table says (TRI_UNKNOWN for an index beyond the rows). `held` as above. */
+enum tristate rule_row_holds(const struct rule *rule, size_t row, bool held,
                              const struct alarm_levels *alarm_levels,
                              const struct indicator *indicators);
 

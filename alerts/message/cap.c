@@ -200,6 +200,26 @@ static void put_level(struct xml *xml, const struct alarm_view *view) {
               level);
 }
 
+/* The rows of legal tables that gave the level. */
+static void put_rows(struct xml *xml, const struct alarm_view *view) {
+    const struct rule *rule = view->rule;
+    for (size_t i = 0; i < rule->row_count; i++) {
+        const struct rule_row *row = &rule->rows[i];
+        char text[384];
+        char article[24] = "";
+        if (rule_row_holds(rule, i, false, view->alarm_levels, view->indicators) != TRI_TRUE) {
+            continue;
+        }
+        if (row->article > 0) {
+            (void)snprintf(article, sizeof article, "; Art. %u", (unsigned)row->article);
+        }
+        (void)snprintf(text, sizeof text, "%s %s%s%s%s; %s, %s%s", row->table, row->id,
+                       row->column[0] != '\0' ? " " : "", row->column, article, row->kind,
+                       row->confidence, row->provisional ? "; provisional" : "");
+        put_named(xml, "parameter", "tableRow", text);
+    }
+}
+
 static void put_parameters(struct xml *xml, const struct cap *cap,
                            const struct message_text *text) {
     const struct alarm_view *view = &cap->event->view;
@@ -223,6 +243,7 @@ static void put_parameters(struct xml *xml, const struct cap *cap,
     put_flag(xml, "reconstructed", cap->context->messages.reconstructed);
     put_named(xml, "parameter", "rule", rule->id);
     put_named(xml, "parameter", "ruleRevision", rule->revision);
+    put_rows(xml, view);
     put_named(xml, "parameter", "eventId", cap->event->id);
     put_named(xml, "parameter", "sms", text->sms);
     put_named(xml, "parameter", "smsPlain", text->sms_plain);

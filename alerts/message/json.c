@@ -80,7 +80,38 @@ static void put_place(struct json_writer *json, const struct alarm_view *view) {
     json_close(json, '}');
 }
 
-static void put_rule(struct json_writer *json, const struct rule *rule) {
+/* The rows of legal tables that the rule stands on; those that hold now gave the level. */
+static void put_rows(struct json_writer *json, const struct alarm_view *view) {
+    const struct rule *rule = view->rule;
+    json_open(json, "rows", '[');
+    for (size_t i = 0; i < rule->row_count; i++) {
+        const struct rule_row *row = &rule->rows[i];
+        json_open(json, NULL, '{');
+        json_text(json, "table", row->table);
+        json_text(json, "row", row->id);
+        put_text_or_null(json, "column", row->column);
+        if (row->article > 0) {
+            json_int(json, "article", row->article);
+        } else {
+            json_null_value(json, "article");
+        }
+        json_text(json, "source", row->source);
+        json_text(json, "source_kind", row->kind);
+        json_text(json, "confidence", row->confidence);
+        json_truth(json, "provisional", row->provisional);
+        enum tristate holds = rule_row_holds(rule, i, false, view->alarm_levels, view->indicators);
+        if (holds == TRI_UNKNOWN) {
+            json_null_value(json, "holds");
+        } else {
+            json_truth(json, "holds", holds == TRI_TRUE);
+        }
+        json_close(json, '}');
+    }
+    json_close(json, ']');
+}
+
+static void put_rule(struct json_writer *json, const struct alarm_view *view) {
+    const struct rule *rule = view->rule;
     json_open(json, "rule", '{');
     json_text(json, "id", rule->id);
     json_text(json, "revision", rule->revision);
@@ -88,6 +119,7 @@ static void put_rule(struct json_writer *json, const struct rule *rule) {
     json_text(json, "text_en", rule->text_en);
     json_text(json, "source", rule->source);
     json_truth(json, "provisional", rule->provisional);
+    put_rows(json, view);
     json_close(json, '}');
 }
 
@@ -254,7 +286,7 @@ static void put_body(struct json_writer *json, const struct alarm_view *view,
     put_override(json, alarm, change);
     put_publication(json, alarm);
     put_time_or_null(json, "episode_start", alarm->episode_start);
-    put_rule(json, rule);
+    put_rule(json, view);
     json_open(json, "evidence", '[');
     for (uint32_t i = 0; i < rule->indicator_count; i++) {
         put_evidence(json, &rule->indicators[i], &view->indicators[i]);

@@ -110,12 +110,7 @@ double event_threshold(const struct event *event, uint32_t level, uint32_t indic
             if (node->kind != NODE_COMPARE || node->indicator != indicator) {
                 continue;
             }
-            if (node->station_level == 0) {
-                return node->threshold;
-            }
-            return marks != NULL && node->station_level <= marks->count
-                       ? marks->at[node->station_level - 1] + node->threshold
-                       : NAN;
+            return rule_threshold(node, marks);
         }
     }
     return NAN;

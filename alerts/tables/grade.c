@@ -172,16 +172,23 @@ uint8_t risk_raise_allowed(uint8_t level, bool concurrent, bool serious) {
     return (uint8_t)(raised > RISK_LEVELS ? RISK_LEVELS : raised);
 }
 
+static const double beaufort_m_s[] = {0.0,  0.3,  1.6,  3.4,  5.5,  8.0,  10.8, 13.9, 17.2,
+                                      20.8, 24.5, 28.5, 32.7, 37.0, 41.5, 46.2, 51.0, 56.1};
+enum { BEAUFORT_COUNT = sizeof beaufort_m_s / sizeof beaufort_m_s[0] };
+
 int beaufort_of_speed(double speed_m_s) {
-    static const double lower_m_s[] = {0.0,  0.3,  1.6,  3.4,  5.5,  8.0,  10.8, 13.9, 17.2,
-                                       20.8, 24.5, 28.5, 32.7, 37.0, 41.5, 46.2, 51.0, 56.1};
     int force = -1;
-    for (size_t i = 0; i < sizeof lower_m_s / sizeof lower_m_s[0]; i++) {
-        if (isfinite(speed_m_s) && speed_m_s >= lower_m_s[i]) {
-            force = (int)i;
+    for (int i = 0; i < BEAUFORT_COUNT; i++) {
+        if (isfinite(speed_m_s) && speed_m_s >= beaufort_m_s[i]) {
+            force = i;
         }
     }
     return force;
+}
+
+double beaufort_lower_m_s(double force) {
+    bool known = force >= 0 && force < BEAUFORT_COUNT && floor(force) == force;
+    return known ? beaufort_m_s[(int)force] : (double)NAN;
 }
 
 /* ---- flood alarm ---- */

@@ -50,6 +50,8 @@ uint8_t risk_raise_allowed(uint8_t level, bool concurrent, bool serious);
 /* Beaufort number of a 10 min mean, 0 to 17 (WMO classes, 13 to 17 as used in Vietnam); from
  * memory: provisional. -1: not a speed. */
 int beaufort_of_speed(double speed_m_s);
+/* The least speed of a Beaufort number, 0 to 17; NaN for another. */
+double beaufort_lower_m_s(double force);
 
 /* ---- flood alarm, Decision 05/2020/QĐ-TTg ---- */
 

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "daemon/base/text.h"
+#include "daemon/station/station.h"
 
 enum { ID_MAX = 64, DAY_S = 86400 };
 enum file {
@@ -148,7 +149,9 @@ static struct table_source source_of(struct sheet *sheet, const char *id) {
     struct table_source source = {.id = id,
                                   .text = field(sheet, last - 2),
                                   .kind = field(sheet, last - 1),
-                                  .confidence = field(sheet, last)};
+                                  .confidence = field(sheet, last),
+                                  .csv = sheet->csv,
+                                  .row = sheet->row};
     size_t i = 0;
     while (i < sizeof kinds / sizeof kinds[0] && strcmp(source.kind, kinds[i]) != 0) {
         i++;
@@ -158,8 +161,9 @@ static struct table_source source_of(struct sheet *sheet, const char *id) {
         (!memory && strcmp(source.confidence, "verified") != 0)) {
         fault(sheet, "unknown source kind or confidence", source.kind);
     }
-    if (*source.id == '\0' || *source.text == '\0') {
-        fault(sheet, "no id or no source in", source.id);
+    if (*source.id == '\0' || *source.text == '\0' || strlen(source.id) >= STATION_ID_SIZE ||
+        strlen(source.text) >= STATION_SOURCE_SIZE) {
+        fault(sheet, "no id or no source, or too long a one, in", source.id);
     }
     source.provisional = memory || strncmp(source.kind, "secondary", 9) == 0;
     return source;
@@ -308,14 +312,23 @@ static int64_t day_of(struct sheet *sheet, size_t column, int64_t add_s, int64_t
     return us + add_s * 1000000;
 }
 
+/* Room for the id of this row, made of several columns; files do not share it. */
+static char *id_room(struct sheet *sheet, struct tables *tables) {
+    size_t file = (size_t)(sheet->csv - tables->files);
+    return tables->ids + (file * CSV_ROWS_MAX + sheet->row) * ID_MAX;
+}
+
 static void read_air(struct sheet *sheet, struct tables *tables) {
+    char *id = id_room(sheet, tables);
+    (void)snprintf(id, ID_MAX, "%.24s/%.8sh/%.12s", field(sheet, 0), field(sheet, 2),
+                   field(sheet, 4));
     tables->air_limits[tables->air_limit_count++] = (struct air_limit){
         .parameter = field(sheet, 0),
         .averaging_h = number(sheet, 2, 1, 8760),
         .limit_ug_m3 = number(sheet, 3, 1e-6, 1e6),
         .valid_from_us = day_of(sheet, 4, 0, 0),
         .valid_to_us = day_of(sheet, 5, DAY_S, INT64_MAX),
-        .source = source_of(sheet, field(sheet, 0)),
+        .source = source_of(sheet, id),
     };
 }
 
@@ -343,7 +356,7 @@ static void read_aqi(struct sheet *sheet, struct tables *tables) {
 }
 
 static void read_aegl(struct sheet *sheet, struct tables *tables) {
-    char *id = tables->ids + sheet->row * ID_MAX;
+    char *id = id_room(sheet, tables);
     (void)snprintf(id, ID_MAX, "%.32s/AEGL-%.8s", field(sheet, 0), field(sheet, 4));
     struct aegl_row row = {
         .substance = field(sheet, 0),
@@ -391,13 +404,15 @@ static void read_rainfall(struct sheet *sheet, struct tables *tables) {
 }
 
 static void read_water(struct sheet *sheet, struct tables *tables) {
+    char *id = id_room(sheet, tables);
+    (void)snprintf(id, ID_MAX, "%.40s/%.8s", field(sheet, 0), field(sheet, 2));
     struct water_row row = {
         .parameter = field(sheet, 0),
         .unit = field(sheet, 1),
         .quality_class = field(sheet, 2),
         .min = number_or_nan(sheet, 3, 0, 1e6),
         .max = number_or_nan(sheet, 4, 0, 1e6),
-        .source = source_of(sheet, field(sheet, 0)),
+        .source = source_of(sheet, id),
     };
     bool class_known = strcmp(row.quality_class, "any") == 0 ||
                        (strlen(row.quality_class) == 1 && strchr("ABCD", *row.quality_class));
@@ -440,7 +455,7 @@ int tables_load(const char *dir, struct tables **ret_tables, struct err *ret_err
     tables->radiations = calloc(CSV_ROWS_MAX, sizeof *tables->radiations);
     tables->rainfalls = calloc(CSV_ROWS_MAX, sizeof *tables->rainfalls);
     tables->waters = calloc(CSV_ROWS_MAX, sizeof *tables->waters);
-    tables->ids = calloc(CSV_ROWS_MAX, ID_MAX);
+    tables->ids = calloc((size_t)TABLE_FILES * CSV_ROWS_MAX, ID_MAX);
     int result = 0;
     if (!tables->risks || !tables->floods || !tables->air_limits || !tables->aqi_segments ||
         !tables->aegls || !tables->radiations || !tables->rainfalls || !tables->waters ||

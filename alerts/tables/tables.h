@@ -16,9 +16,12 @@
 
 /* Strings point into the loaded tables. */
 struct table_source {
-    const char *id; /* of the row: "heavy_rain-04", "Cl2/2", "al-fi-1" */
+    const char *id; /* of the row: "heavy_rain-04", "Cl2/AEGL-2", "PM2.5/24h/2026-01-01" (from that
+                       day on), "nitrite_N/any", "al-fi-1", a gauge's name */
     const char *text, *kind, *confidence;
     bool provisional;
+    const struct csv *csv; /* with the whole row */
+    size_t row;
 };
 
 /* Quantities of Decision 18/2021/QĐ-TTg, with their units. */
@@ -149,7 +152,7 @@ struct tables {
     size_t water_count;
 
     struct csv files[TABLE_FILES]; /* owners of the strings */
-    char *ids;                     /* owner of the ids that are made of two columns */
+    char *ids;                     /* owner of the ids that are made of several columns */
 };
 
 /* Loads and checks every table of the folder (share/canhbaod/tables). ERR_IO, ERR_SYNTAX,

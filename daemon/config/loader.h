@@ -4,6 +4,7 @@
 #ifndef CANHBAO_CONFIG_LOADER_H
 #define CANHBAO_CONFIG_LOADER_H
 
+#include "alerts/tables/tables.h"
 #include "daemon/config/option.h"
 #include "daemon/config/options.h"
 #include "daemon/config/site.h"
@@ -24,6 +25,8 @@ struct loader {
     const struct yaml_node **point_nodes;   /* parallel to site.points */
     struct loader_id *stations;             /* sorted; made by loader_sort_ids() */
     struct loader_id *areas;
+    struct tables *tables; /* loaded when a rule first asks for them */
+    bool tables_failed;    /* told already */
 };
 
 /* Appends one zeroed element of `size` bytes to an array of `count`; NULL with an error at `node`
@@ -56,6 +59,10 @@ void loader_connect(struct loader *loader);
 
 /* rule_load.c; needs stations, areas, scales, products and the sorted ids. */
 void loader_rule(struct loader *loader, const struct yaml_node *map, const char *expected);
+
+/* rule_tables.c: the legal tables, loaded when first asked for; NULL with an error at `node` when
+ * there are none. */
+const struct tables *loader_tables(struct loader *loader, const struct yaml_node *node);
 
 /* area_check.c: the file holds a polygon of the area's id. */
 void loader_check_area(struct loader *loader, const struct yaml_node *node,

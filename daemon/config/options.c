@@ -44,6 +44,9 @@ static const struct option site_rows[] = {
      S(exercise_only)},
     {"state_dir", OPTION_PATH, "/var/lib/canhbaod",
      .help = "Folder of the daemon's file, inboxes and quarantine.", S(state_dir)},
+    {"tables", OPTION_PATH, "",
+     .help = "Folder of the legal tables (CSV). Left out: those that came with the program.",
+     S(tables_dir)},
 };
 const struct option_group group_site = {
     .path = "canhbao.yaml site", .help = "What this site is.", GROUP(site_rows)};
@@ -268,7 +271,13 @@ static const struct option alarm_level_rows[] = {
     {"level_3", OPTION_VALUE, "", .help = "Likewise.", A(at[2])},
     {"level_4", OPTION_VALUE, "", .help = "Likewise.", A(at[3])},
     {"level_5", OPTION_VALUE, "", .help = "Likewise.", A(at[4])},
-    {"source", OPTION_TEXT, NULL, .help = "Law, table or bulletin.", A(source)},
+    {"table_row", OPTION_TEXT, "",
+     .help =
+         "Name of a gauge in the table flood_alarm_levels: levels I to III and their source come "
+         "from there; a level that is given as well must be the same.",
+     A(table_row)},
+    {"source", OPTION_TEXT, "", .help = "Law, table or bulletin; mandatory without table_row.",
+     A(source)},
     {"provisional", OPTION_BOOL, "false", .help = "The levels are not certain.", A(provisional)},
 };
 #undef A
@@ -432,7 +441,8 @@ static const struct option rule_rows[] = {
      .help = "Validity of what is published. Expiry is no all-clear.", R(expires_after_us)},
     SECTION("places", NULL, "Where the rule holds."),
     SECTION("indicators", NULL, "The numbers that it compares; the first shows the trend."),
-    SECTION("levels", NULL, "When it has which level."),
+    SECTION("levels", "", "When it has which level; this or levels_from."),
+    SECTION("levels_from", "", "The levels of the table of risk levels (Decision 18/2021/QĐ-TTg)."),
 };
 const struct option_group group_rule = {.path = "rules/ID.yaml",
                                         .help = "When a place has which level on which scale.",
@@ -507,6 +517,43 @@ static const struct option level_rows[] = {
      .help = "The worst knowledge that may raise the level.", V(required)},
 };
 #undef V
+#define T(member) MEMBER(struct rule_table, member)
+static const struct option levels_from_rows[] = {
+    {"hazard", OPTION_ID, NULL, .help = "Of the table risk_levels: heavy_rain, flood, ...",
+     T(hazard)},
+    {"zone", OPTION_TEXT, NULL, .help = "Of the table: mountain_midland, KV1, ...", T(zone)},
+    {"susceptibility", OPTION_TEXT, "",
+     .help = "low, medium, high or very_high, where the article asks for it (Art. 46).",
+     T(susceptibility)},
+    SECTION("quantities", NULL, "What stands for each quantity of the hazard's rows."),
+    {"on_delay", OPTION_DURATION, "0 s", .max = 86400, .help = "As in levels, of every level.",
+     T(delays.on_delay_us)},
+    {"off_delay", OPTION_DURATION, "30 min", .max = 604800, .help = "Likewise.",
+     T(delays.off_delay_us)},
+    {"required", OPTION_CHOICE, "doubtful", .choices = required, .help = "Likewise.",
+     T(delays.required)},
+};
+#undef T
+const struct option_group group_levels_from = {
+    .path = "rules/ID.yaml levels_from",
+    .help = "Every row of the hazard and zone becomes a condition of its level. Between and beyond "
+            "the listed bands more never gives a lower level (our rule).",
+    GROUP(levels_from_rows)};
+#define Y(member) MEMBER(struct rule_quantity, member)
+static const struct option quantity_rows[] = {
+    {"metric", OPTION_TEXT, NULL, .help = "Of the table: rain_24h_mm, duration_d, stage_m, ...",
+     Y(metric)},
+    SECTION("indicator", "", "Name of the indicator that measures it."),
+    {"assumed", OPTION_NUMBER, "",
+     .help = "Instead of an indicator: a fixed value in the unit of the metric. Makes the rule "
+             "provisional.",
+     Y(assumed)},
+    SECTION("hysteresis", "", "Once true, false only this far on the other side, with unit."),
+};
+#undef Y
+const struct option_group group_quantity = {.path = "rules/ID.yaml levels_from.quantities[]",
+                                            .help = "One quantity of the table.",
+                                            GROUP(quantity_rows)};
 const struct option_group group_level = {
     .path = "rules/ID.yaml levels[]", .help = "When the rule has this level.", GROUP(level_rows)};
 
@@ -514,7 +561,9 @@ static const struct option condition_rows[] = {
     SECTION("all", "", "List of conditions: every one."),
     SECTION("any", "", "List of conditions: at least one."),
     SECTION("indicator", "", "Name of an indicator, with one of the next four keys."),
-    SECTION("at_least", "", "A value with unit; or 'level N': the place's alarm level N."),
+    SECTION("at_least", "",
+            "A value with unit; or 'level N': the place's alarm level N; or "
+            "'table NAME ROW COLUMN': a cell of a legal table."),
     SECTION("above", "", "Likewise."),
     SECTION("at_most", "", "Likewise."),
     SECTION("below", "", "Likewise."),
@@ -526,10 +575,13 @@ const struct option_group group_condition = {.path = "rules/ID.yaml levels[].whe
                                              GROUP(condition_rows)};
 
 const struct option_group *const option_groups[] = {
-    &group_root,         &group_site,       &group_site_name,    &group_store,
-    &group_kafka,        &group_web,        &group_control,      &group_scale,
-    &group_scale_name,   &group_level_name, &group_area,         &group_area_name,
-    &group_product,      &group_station,    &group_station_name, &group_position,
-    &group_alarm_levels, &group_connection, &group_point,        &group_register,
-    &group_quality,      &group_rule,       &group_rule_text,    &group_places,
-    &group_indicator,    &group_level,      &group_condition,    NULL};
+    &group_root,        &group_site,         &group_site_name,
+    &group_store,       &group_kafka,        &group_web,
+    &group_control,     &group_scale,        &group_scale_name,
+    &group_level_name,  &group_area,         &group_area_name,
+    &group_product,     &group_station,      &group_station_name,
+    &group_position,    &group_alarm_levels, &group_connection,
+    &group_point,       &group_register,     &group_quality,
+    &group_rule,        &group_rule_text,    &group_places,
+    &group_indicator,   &group_level,        &group_condition,
+    &group_levels_from, &group_quantity,     NULL};

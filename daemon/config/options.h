@@ -29,10 +29,12 @@ extern const struct option_group group_register;     /* struct modbus_map; enums
 extern const struct option_group group_quality;      /* struct quality_limits */
 extern const struct option_group group_rule;         /* struct rule */
 extern const struct option_group group_rule_text;
-extern const struct option_group group_places;    /* sections only */
-extern const struct option_group group_indicator; /* struct indicator_spec */
-extern const struct option_group group_level;     /* struct rule_level */
-extern const struct option_group group_condition; /* sections only */
+extern const struct option_group group_places;      /* sections only */
+extern const struct option_group group_indicator;   /* struct indicator_spec */
+extern const struct option_group group_level;       /* struct rule_level */
+extern const struct option_group group_condition;   /* sections only */
+extern const struct option_group group_levels_from; /* struct rule_table */
+extern const struct option_group group_quantity;    /* struct rule_quantity */
 
 /* All of them in the order of the reference page, NULL-terminated. */
 extern const struct option_group *const option_groups[];

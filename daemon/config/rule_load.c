@@ -4,16 +4,7 @@
 
 #include "daemon/base/err.h"
 #include "daemon/base/text.h"
-#include "daemon/config/loader.h"
-
-/* One rule while it is read. */
-struct rule_reader {
-    struct loader *loader;
-    struct rule *rule;
-    char names[RULE_INDICATORS_MAX][STATION_ID_SIZE];
-    char units[RULE_INDICATORS_MAX][STATION_UNIT_SIZE]; /* empty: not known, told already */
-    const struct yaml_node *level_nodes[RULE_LEVELS_MAX];
-};
+#include "daemon/config/rule_reader.h"
 
 /* What the models give: the unit of a rate (window 0) and of an accumulation; NULL: there is none.
  */
@@ -24,10 +15,6 @@ static const struct {
     {"areal", "rain_max", "mm h-1", "mm"},
     {"areal", "rain_covered", "1", NULL},
 };
-
-static struct config_errors *errors_of(const struct rule_reader *reader) {
-    return reader->loader->reader.errors;
-}
 
 /* ---- places ---- */
 
@@ -334,7 +321,7 @@ static void read_indicators(struct rule_reader *reader, const struct yaml_node *
 
 /* ---- conditions ---- */
 
-static struct rule_node *new_rule_node(struct rule_reader *reader, const struct yaml_node *node) {
+struct rule_node *rule_reader_node(struct rule_reader *reader, const struct yaml_node *node) {
     if (reader->rule->node_count == RULE_NODES_MAX) {
         yaml_error(errors_of(reader), node, "more than %d conditions in one rule", RULE_NODES_MAX);
         return NULL;
@@ -344,8 +331,8 @@ static struct rule_node *new_rule_node(struct rule_reader *reader, const struct 
     return rule_node;
 }
 
-static int read_in_unit(struct rule_reader *reader, const struct yaml_node *node,
-                        enum option_type type, const char *unit, double *ret_value) {
+int rule_reader_value(struct rule_reader *reader, const struct yaml_node *node,
+                      enum option_type type, const char *unit, double *ret_value) {
     const struct option row = {.type = type, .size = sizeof *ret_value};
     struct option_reader in_unit = reader->loader->reader;
     in_unit.value_unit = unit;
@@ -368,12 +355,25 @@ static bool read_station_level(struct rule_reader *reader, const struct yaml_nod
     return true;
 }
 
+int rule_reader_indicator(struct rule_reader *reader, const struct yaml_node *name,
+                          uint8_t *ret_index) {
+    for (uint8_t i = 0; i < reader->rule->indicator_count; i++) {
+        if (name->kind == YAML_SCALAR && strcmp(reader->names[i], name->text) == 0) {
+            *ret_index = i;
+            return 0;
+        }
+    }
+    yaml_error(errors_of(reader), name,
+               "the indicator '%.80s' is unknown; expected a name of the rule's indicators",
+               name->text);
+    return ERR_NOT_FOUND;
+}
+
 static void read_comparison(struct rule_reader *reader, const struct yaml_node *map,
                             struct rule_node *rule_node) {
     static const char *const keys[] = {"at_least", "above", "at_most", "below"};
     const struct yaml_node *name = yaml_member(map, "indicator");
     const struct yaml_node *value = NULL;
-    uint32_t index = 0;
     for (size_t i = 0; i < 4; i++) {
         const struct yaml_node *member = yaml_member(map, keys[i]);
         if (member != NULL && value != NULL) {
@@ -391,18 +391,10 @@ static void read_comparison(struct rule_reader *reader, const struct yaml_node *
                    name == NULL ? "the key 'indicator'" : "at_least, above, at_most or below");
         return;
     }
-    while (index < reader->rule->indicator_count &&
-           (name->kind != YAML_SCALAR || strcmp(reader->names[index], name->text) != 0)) {
-        index++;
-    }
-    if (index == reader->rule->indicator_count) {
-        yaml_error(errors_of(reader), name,
-                   "the indicator '%.80s' is unknown; expected a name of "
-                   "the rule's indicators",
-                   name->text);
+    if (rule_reader_indicator(reader, name, &rule_node->indicator) != 0) {
         return;
     }
-    rule_node->indicator = (uint8_t)index;
+    const uint32_t index = rule_node->indicator;
     const char *unit = reader->units[index];
     if (unit[0] == '\0') {
         return; /* told already */
@@ -413,18 +405,20 @@ static void read_comparison(struct rule_reader *reader, const struct yaml_node *
     const struct yaml_node *hysteresis = yaml_member(map, "hysteresis");
     if (read_station_level(reader, value, rule_node)) {
         if (margin != NULL) {
-            (void)read_in_unit(reader, margin, OPTION_DIFFERENCE, unit, &rule_node->threshold);
+            (void)rule_reader_value(reader, margin, OPTION_DIFFERENCE, unit, &rule_node->threshold);
         }
     } else {
-        (void)read_in_unit(reader, value, difference ? OPTION_DIFFERENCE : OPTION_VALUE, unit,
-                           &rule_node->threshold);
+        if (!rule_read_cell(reader, value, rule_node)) {
+            (void)rule_reader_value(reader, value, difference ? OPTION_DIFFERENCE : OPTION_VALUE,
+                                    unit, &rule_node->threshold);
+        }
         if (margin != NULL) {
             yaml_error_key(errors_of(reader), margin, "only a comparison with 'level N' has it");
         }
     }
     if (hysteresis != NULL) {
         int result =
-            read_in_unit(reader, hysteresis, OPTION_DIFFERENCE, unit, &rule_node->hysteresis);
+            rule_reader_value(reader, hysteresis, OPTION_DIFFERENCE, unit, &rule_node->hysteresis);
         if (result == 0 && rule_node->hysteresis < 0) {
             yaml_error(errors_of(reader), hysteresis,
                        "'%s' is negative: it would leave before it enters; expected 0 or more",
@@ -434,7 +428,7 @@ static void read_comparison(struct rule_reader *reader, const struct yaml_node *
 }
 
 static void read_condition(struct rule_reader *reader, const struct yaml_node *map, int depth) {
-    struct rule_node *rule_node = new_rule_node(reader, map);
+    struct rule_node *rule_node = rule_reader_node(reader, map);
     if (rule_node == NULL ||
         option_group_read(&reader->loader->reader, &group_condition, map, NULL) != 0) {
         return;
@@ -495,7 +489,17 @@ static void read_level(struct rule_reader *reader, const struct yaml_node *node)
 
 static void read_levels(struct rule_reader *reader, const struct yaml_node *map) {
     const struct yaml_node *list = yaml_member(map, "levels");
-    if (list == NULL || option_expect(&reader->loader->reader, list, YAML_LIST) != 0) {
+    const struct yaml_node *from = yaml_member(map, "levels_from");
+    if ((list == NULL) == (from == NULL)) {
+        yaml_error(errors_of(reader), from != NULL ? from : map,
+                   "expected one of the keys 'levels' and 'levels_from'");
+        return;
+    }
+    if (from != NULL) {
+        rule_read_levels_from(reader, from);
+        return;
+    }
+    if (option_expect(&reader->loader->reader, list, YAML_LIST) != 0) {
         return;
     }
     if (list->count == 0 || list->count > RULE_LEVELS_MAX) {
@@ -531,17 +535,6 @@ static const struct alarm_levels *levels_of(const struct site *site,
     return place->kind == PLACE_STATION ? &site->stations[place->index].alarm_levels : NULL;
 }
 
-/* NaN: the level is not known there. */
-static double threshold_at(const struct rule_node *node, const struct alarm_levels *levels) {
-    if (node->station_level == 0) {
-        return node->threshold;
-    }
-    if (levels == NULL || node->station_level > levels->count) {
-        return NAN;
-    }
-    return levels->at[node->station_level - 1] + node->threshold;
-}
-
 /* Where every level is one comparison of the same indicator in the same direction, a higher level
  * must be harder to reach, at every place, and must not be held below the level before it. */
 static void check_order(struct rule_reader *reader, const struct rule_place *place) {
@@ -551,14 +544,14 @@ static void check_order(struct rule_reader *reader, const struct rule_place *pla
     const struct rule_node *last = NULL;
     for (uint32_t i = 0; i < rule->level_count; i++) {
         const struct rule_node *node = &rule->nodes[rule->levels[i].first_node];
-        double at = threshold_at(node, levels);
+        double at = rule_threshold(node, levels);
         if (rule->levels[i].node_count != 1 || !isfinite(at)) {
             continue;
         }
         bool rising = node->comparison <= COMPARE_ABOVE;
         if (last != NULL && last->indicator == node->indicator &&
             (last->comparison <= COMPARE_ABOVE) == rising) {
-            double before = threshold_at(last, levels);
+            double before = rule_threshold(last, levels);
             double step = rising ? at - before : before - at;
             if (step <= 0) {
                 yaml_error(errors_of(reader), yaml_member(reader->level_nodes[i], "when"),
@@ -594,7 +587,7 @@ static void check_station_levels(struct rule_reader *reader, const struct yaml_n
             continue;
         }
         uses = true;
-        defined = defined || isfinite(threshold_at(node, levels));
+        defined = defined || isfinite(rule_threshold(node, levels));
         const char *unit = reader->units[node->indicator];
         if (levels != NULL && levels->count > 0 && strcmp(levels->unit, unit) != 0) {
             yaml_error(errors_of(reader), yaml_member(map, "levels"),
@@ -603,7 +596,9 @@ static void check_station_levels(struct rule_reader *reader, const struct yaml_n
                        place_id(site, place), levels->unit, unit);
             return;
         }
-        if (levels != NULL && levels->count > 0 && strcmp(levels->scale, rule->scale.id) != 0) {
+        /* The law measures the risk of a flood from the flood alarm levels. */
+        if (levels != NULL && levels->count > 0 && rule->levels_from.hazard[0] == '\0' &&
+            strcmp(levels->scale, rule->scale.id) != 0) {
             yaml_error(errors_of(reader), yaml_member(map, "scale"),
                        "the alarm levels of '%s' are of the scale '%s'; expected the same",
                        place_id(site, place), levels->scale);
@@ -621,13 +616,16 @@ struct rule_text {
     const struct rule *rule;
 };
 
-/* What a revision stands for: the rule as in the dump, and the alarm levels that it compares with.
- */
+/* What a revision stands for: the rule as in the dump, the rows of tables that it stands on, and
+ * the alarm levels that it compares with. */
 static void print_rule_text(const void *object, FILE *file) {
     const struct rule_text *text = object;
     const struct rule *rule = text->rule;
     bool uses = false;
     site_print_rule(text->site, rule, 0, file);
+    for (size_t i = 0; i < rule->row_count; i++) {
+        (void)fprintf(file, "%s %s\n", rule->rows[i].id, rule->rows[i].digest);
+    }
     for (uint32_t i = 0; i < rule->node_count; i++) {
         uses = uses || rule->nodes[i].station_level != 0;
     }
@@ -666,6 +664,9 @@ static void finish_rule(struct rule_reader *reader, const struct yaml_node *map)
     if (config_errors_total(errors_of(reader)) != errors) {
         return;
     }
+    for (size_t i = 0; i < rule->row_count; i++) {
+        rule->provisional = rule->provisional || rule->rows[i].provisional;
+    }
     set_revision(reader, map);
     if (rule_check(rule, &err) != 0) {
         yaml_error(errors_of(reader), map, "%s", err.text);
@@ -676,8 +677,8 @@ static void read_deadband(struct rule_reader *reader, const struct yaml_node *ma
     const struct yaml_node *node = yaml_member(map, "trend_deadband");
     reader->rule->trend_deadband = 0;
     if (node != NULL && reader->rule->indicator_count > 0 && reader->units[0][0] != '\0') {
-        (void)read_in_unit(reader, node, OPTION_DIFFERENCE, reader->units[0],
-                           &reader->rule->trend_deadband);
+        (void)rule_reader_value(reader, node, OPTION_DIFFERENCE, reader->units[0],
+                                &reader->rule->trend_deadband);
         if (reader->rule->trend_deadband < 0) {
             yaml_error(errors_of(reader), node, "'%s' is negative; expected 0 or more", node->text);
         }

@@ -566,6 +566,7 @@ int site_load(const char *dir, const struct units *units, struct site **ret_site
     free(loader.point_nodes);
     free(loader.stations);
     free(loader.areas);
+    (void)tables_destroy(loader.tables);
     if (config_errors_total(errors) != before) {
         (void)site_destroy(loader.site);
         return ERR_INVALID;
@@ -580,6 +581,7 @@ struct site *site_destroy(struct site *site) {
     }
     for (size_t i = 0; i < site->rule_count; i++) {
         free(site->rules[i].places);
+        free(site->rules[i].rows);
     }
     free(site->stations);
     free(site->links);

@@ -71,6 +71,7 @@ struct site_settings {
     int32_t utc_offset_min; /* local time for people */
     bool exercise_only;     /* the daemon must refuse to run this site but as an exercise */
     char state_dir[SITE_PATH_SIZE];
+    char tables_dir[SITE_PATH_SIZE]; /* "": beside the program */
     struct store_config store;
     struct site_kafka kafka;
     bool web_enabled;

@@ -214,6 +214,10 @@ static void print_comparison(const struct site *site, const struct rule *rule,
         if (node->threshold != 0) {
             print_value("margin", node->threshold, unit, indent, file);
         }
+    } else if (node->row != 0) {
+        const struct rule_row *row = &rule->rows[node->row - 1];
+        (void)fprintf(file, "%*s%s: table %s %s %s\n", (int)indent, "", keys[node->comparison],
+                      row->table, row->id, row->column);
     } else {
         print_value(keys[node->comparison], node->threshold, unit, indent, file);
     }
@@ -252,6 +256,26 @@ static void print_indicators(const struct site *site, const struct rule *rule, u
     }
 }
 
+/* The section that the levels were made of. */
+static void print_levels_from(const struct site *site, const struct rule *rule, unsigned indent,
+                              FILE *file) {
+    const struct rule_table *from = &rule->levels_from;
+    print_section("levels_from", &group_levels_from, from, NULL, indent, file);
+    print_key("quantities", indent + 2, file);
+    for (uint32_t i = 0; i < from->quantity_count; i++) {
+        const struct rule_quantity *quantity = &from->quantities[i];
+        const char *unit = indicator_unit(site, rule, quantity->indicator);
+        (void)fprintf(file, "%*s", (int)indent + 4, "");
+        option_group_print(&group_quantity, quantity, NULL, indent + 6, "- ", file);
+        if (isnan(quantity->assumed)) {
+            (void)fprintf(file, "%*sindicator: %s-%u\n", (int)indent + 6, "",
+                          indicator_kind_name(rule->indicators[quantity->indicator].kind),
+                          (unsigned)quantity->indicator + 1);
+            print_value("hysteresis", quantity->hysteresis, unit, indent + 6, file);
+        }
+    }
+}
+
 void site_print_rule(const struct site *site, const struct rule *rule, unsigned indent,
                      FILE *file) {
     option_group_print(&group_rule, rule, indicator_unit(site, rule, 0), indent,
@@ -260,6 +284,10 @@ void site_print_rule(const struct site *site, const struct rule *rule, unsigned 
     (void)fprintf(file, "%*sscale: %s\n", (int)indent, "", rule->scale.id);
     print_places(site, rule, indent, file);
     print_indicators(site, rule, indent, file);
+    if (rule->levels_from.hazard[0] != '\0') {
+        print_levels_from(site, rule, indent, file);
+        return;
+    }
     print_key("levels", indent, file);
     for (uint32_t i = 0; i < rule->level_count; i++) {
         const struct rule_level *level = &rule->levels[i];
@@ -333,6 +361,14 @@ void site_print_provisional(const struct site *site, FILE *file) {
         if (site->rules[i].provisional) {
             (void)fprintf(file, "provisional: rule %s: %s\n", site->rules[i].id,
                           site->rules[i].source);
+        }
+        for (size_t k = 0; k < site->rules[i].row_count; k++) {
+            const struct rule_row *row = &site->rules[i].rows[k];
+            if (row->provisional) {
+                (void)fprintf(file, "provisional: row %s%s%s of %s in rule %s: %s (%s)\n", row->id,
+                              row->column[0] != '\0' ? " " : "", row->column, row->table,
+                              site->rules[i].id, row->source, row->kind);
+            }
         }
     }
 }

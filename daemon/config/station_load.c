@@ -2,8 +2,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "alerts/tables/grade.h"
 #include "daemon/base/err.h"
 #include "daemon/base/ids.h"
+#include "daemon/base/text.h"
 #include "daemon/config/loader.h"
 #include "daemon/config/quantity.h"
 
@@ -16,10 +18,10 @@ static void check_alarm_levels(struct loader *loader, const struct yaml_node *no
     for (uint32_t i = 0; i < ALARM_LEVELS_MAX; i++) {
         char key[] = {'l', 'e', 'v', 'e', 'l', '_', (char)('1' + i), '\0'};
         const struct yaml_node *member = yaml_member(node, key);
-        if (member == NULL || !isfinite(levels->at[i])) {
+        if (!isfinite(levels->at[i])) {
             continue;
         }
-        if (levels->at[i] <= last) {
+        if (levels->at[i] <= last && member != NULL) { /* those of the table do rise */
             yaml_error(loader->reader.errors, member,
                        "'%s' is not above the level before; expected rising levels", member->text);
         }
@@ -44,6 +46,42 @@ static void check_alarm_levels(struct loader *loader, const struct yaml_node *no
     }
 }
 
+/* Levels I to III of a gauge as the table has them. */
+static void take_table_row(struct loader *loader, const struct yaml_node *node,
+                           struct alarm_levels *levels) {
+    static const char *const columns[] = {"bd1_m", "bd2_m", "bd3_m"};
+    const struct yaml_node *name = yaml_member(node, "table_row");
+    const struct tables *tables = loader_tables(loader, name);
+    const struct flood_station *row =
+        tables != NULL ? flood_station_find(tables, levels->table_row) : NULL;
+    if (row == NULL) {
+        if (tables != NULL) {
+            yaml_error(loader->reader.errors, name, "the table of alarm levels has no gauge '%s'",
+                       levels->table_row);
+        }
+        return;
+    }
+    for (size_t i = 0; i < sizeof columns / sizeof columns[0]; i++) {
+        double at = NAN;
+        if (isfinite(row->at_m[i]) &&
+            units_convert(loader->reader.units, row->at_m[i], "m", levels->unit, &at) != 0) {
+            yaml_error(loader->reader.errors, name, "the table is in m, the levels in '%s'",
+                       levels->unit);
+            return;
+        }
+        if (isfinite(levels->at[i]) && levels->at[i] != at) {
+            yaml_error(loader->reader.errors, name,
+                       "level_%zu is %.10g; the table has %.10g in %s of '%s'", i + 1,
+                       levels->at[i], at, columns[i], levels->table_row);
+        }
+        levels->at[i] = at;
+    }
+    levels->provisional = levels->provisional || row->source.provisional;
+    if (levels->source[0] == '\0') {
+        (void)text_copy(levels->source, sizeof levels->source, row->source.text); /* tables.c */
+    }
+}
+
 static void read_alarm_levels(struct loader *loader, const struct yaml_node *map,
                               struct station *station) {
     struct option_reader *reader = &loader->reader;
@@ -58,6 +96,12 @@ static void read_alarm_levels(struct loader *loader, const struct yaml_node *map
     (void)option_group_read(reader, &group_alarm_levels, node, levels);
     reader->value_unit = NULL;
     if (node->kind == YAML_MAP) {
+        if (levels->table_row[0] != '\0' && levels->unit[0] != '\0') {
+            take_table_row(loader, node, levels);
+        }
+        if (levels->source[0] == '\0') {
+            yaml_error(reader->errors, node, "the key 'source' is missing");
+        }
         check_alarm_levels(loader, node, levels);
     }
 }

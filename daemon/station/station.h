@@ -62,6 +62,7 @@ struct alarm_levels {
     char scale[STATION_ID_SIZE]; /* which scale: "flood_alarm" */
     double at[ALARM_LEVELS_MAX];
     char unit[STATION_UNIT_SIZE];
+    char table_row[STATION_NAME_SIZE]; /* of the table flood_alarm_levels; "": not of it */
     char source[STATION_SOURCE_SIZE];
     bool provisional;
 };
