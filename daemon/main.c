@@ -151,11 +151,13 @@ static void lint_loads(const struct parts *parts, FILE *file) {
             continue;
         }
         if (file != NULL) {
+            char place[MODBUS_PLACE_SIZE];
+            modbus_endpoint_place(endpoint, place);
             (void)fprintf(file,
-                          "warning: endpoint %s (%s port %d): %zu requests that each may take "
+                          "warning: endpoint %s (%s): %zu requests that each may take "
                           "request_timeout fill %.0f %% of its time; above 100 %% slots are "
                           "skipped when the device is slow\n",
-                          endpoint->id, endpoint->host, endpoint->port, requests, 100 * load);
+                          endpoint->id, place, requests, 100 * load);
         } else {
             log_event(parts->log, LOG_LEVEL_WARNING, "endpoint_load", endpoint->id,
                       log_int("requests", (int64_t)requests),
@@ -331,6 +333,7 @@ static int create_acquisition(struct parts *parts, struct err *ret_err) {
         .on_readings = pipeline_readings,
         .ctx = parts->pipeline,
         .on_refused = on_refused,
+        .connects_per_s = parts->site->settings.connects_per_s,
         .refused_ctx = parts,
     };
     return acquisition_create(&options, &parts->acquisition, ret_err);

@@ -25,7 +25,7 @@ size_t *view_map_endpoints(const struct site *site) {
         const struct modbus_endpoint_config *wanted = &site->links[i].endpoint;
         for (size_t tried = 0; tried < count; tried++, at = (at + 1) % count) {
             const struct modbus_endpoint_config *endpoint = &site->modbus.endpoints[at];
-            if (endpoint->port == wanted->port && strcmp(endpoint->host, wanted->host) == 0) {
+            if (modbus_endpoint_same(endpoint, wanted)) {
                 break;
             }
         }

@@ -65,6 +65,8 @@ struct acquisition {
     void *ctx;
     void (*on_refused)(void *ctx, const char *endpoint, const char *advice);
     void *refused_ctx;
+    int64_t connect_interval_us; /* between two connects; 0: none */
+    int64_t connect_free_us;     /* wire time of the next free turn */
     size_t station_count;
     uint64_t *seqs; /* per station, the last one given */
     size_t endpoint_count;
@@ -86,6 +88,14 @@ int64_t line_backoff_us(int64_t min_us, int64_t max_us, uint32_t level, uint64_t
     *random ^= *random >> 7;
     *random ^= *random << 17;
     return pause - (int64_t)(*random % (uint64_t)(pause / 2 + 1));
+}
+
+int64_t endpoint_connect_wait_us(struct endpoint *endpoint) {
+    struct acquisition *acquisition = endpoint->acquisition;
+    int64_t now_us = wire_us(endpoint);
+    int64_t turn_us = acquisition->connect_free_us > now_us ? acquisition->connect_free_us : now_us;
+    acquisition->connect_free_us = turn_us + acquisition->connect_interval_us;
+    return turn_us - now_us;
 }
 
 /* Makes the readings of a block. With READING_OK each point says its own status. */
@@ -258,25 +268,29 @@ static bool unit_waits(const struct endpoint *endpoint, uint32_t index) {
     return unit->dead && wire_us(endpoint) < unit->probe_us;
 }
 
-/* The pending block whose slot is the oldest, or no_block; those that wait for a busy device are
- * left to the timer. */
-static uint32_t oldest_pending(const struct endpoint *endpoint) {
-    uint32_t oldest = no_block;
+static bool goes_before(const struct block *a, const struct block *b) {
+    return a->about.urgent != b->about.urgent ? a->about.urgent : a->pending_us < b->pending_us;
+}
+
+/* The pending block that goes next, or no_block; those that wait for a busy device are left to the
+ * timer. */
+static uint32_t next_pending(const struct endpoint *endpoint) {
+    uint32_t next = no_block;
     int64_t now_us = wire_us(endpoint);
     for (uint32_t i = 0; i < endpoint->policy.block_count; i++) {
         const struct block *block = &endpoint->blocks[i];
         if (block->pending && block->not_before_us <= now_us &&
-            (oldest == no_block || block->pending_us < endpoint->blocks[oldest].pending_us)) {
-            oldest = i;
+            (next == no_block || goes_before(block, &endpoint->blocks[next]))) {
+            next = i;
         }
     }
-    return oldest;
+    return next;
 }
 
 void endpoint_ready(struct endpoint *endpoint) {
     /* Every turn takes one block off the pending ones, so this ends. */
     while (endpoint->open_block == no_block) {
-        uint32_t index = oldest_pending(endpoint);
+        uint32_t index = next_pending(endpoint);
         if (index == no_block) {
             return;
         }
@@ -390,6 +404,8 @@ int acquisition_create(const struct acquisition_options *options,
     acquisition->refused_ctx = options->refused_ctx;
     acquisition->ctx = options->ctx;
     acquisition->station_count = options->station_count;
+    acquisition->connect_interval_us =
+        options->connects_per_s > 0 ? 1000000 / (int64_t)options->connects_per_s : 0;
     acquisition->seqs = calloc(options->station_count + 1, sizeof(*acquisition->seqs));
     acquisition->endpoints = calloc(endpoint_count + 1, sizeof(*acquisition->endpoints));
     if (acquisition->seqs == NULL || acquisition->endpoints == NULL) {
@@ -403,8 +419,9 @@ int acquisition_create(const struct acquisition_options *options,
     for (size_t i = 0; i < endpoint_count; i++) {
         const struct modbus_endpoint_config *config = &options->modbus->endpoints[i];
         acquisition->endpoint_count++;
-        int result =
-            open_endpoint(acquisition, &modbus_tcp_driver, config, &acquisition->endpoints[i]);
+        const struct driver *driver =
+            config->transport == MODBUS_SERIAL ? &modbus_serial_driver : &modbus_tcp_driver;
+        int result = open_endpoint(acquisition, driver, config, &acquisition->endpoints[i]);
         if (result < 0) {
             (void)acquisition_destroy(acquisition);
             return err_set(ret_err, result, "endpoint %s cannot be set up: %s", config->id,

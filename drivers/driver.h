@@ -10,6 +10,9 @@
  * a request gives READING_SKIPPED for its points and is counted. When several slots of a block pass
  * in one go (a suspended machine) each is counted, but only one set of readings is made.
  *
+ * Of the requests that are due on one line those with points that rules need go first, then the
+ * oldest.
+ *
  * A unit that does not answer `dead_after` requests in a row is dead: it is asked again only after
  * a pause that doubles up to a bound, with jitter, so that the living units of the endpoint keep
  * their cadence. Pauses are wire time.
@@ -41,6 +44,9 @@ struct acquisition_options {
     struct loop *loop;
     const struct modbus_config *modbus; /* constant until destroy; checked (modbus_config_check) */
     size_t station_count;
+    /* New connections of all endpoints together, so that a fleet whose network comes back does not
+     * connect in the same second; 0: no bound. */
+    uint32_t connects_per_s;
     /* Per station the number of the last reading ever made (0: none); NULL: all 0. Copied. */
     const uint64_t *last_seqs;
     /* The readings of one block, in order of their numbers; valid during the call. Must not call

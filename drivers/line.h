@@ -25,6 +25,7 @@ struct line_block {
     uint32_t unit;
     uint32_t point_count;
     int64_t period_us;
+    bool urgent; /* goes before others that are due */
 };
 
 struct line_point {
@@ -67,10 +68,15 @@ void endpoint_answer(struct endpoint *endpoint, const struct line_answer *answer
 /* After endpoint_answer(), when the line can take the next request. */
 void endpoint_ready(struct endpoint *endpoint);
 
+/* How long the endpoint must wait for its turn to connect; the turn is taken. 0: now. */
+int64_t endpoint_connect_wait_us(struct endpoint *endpoint);
+
 /* A pause that doubles with every level: min * 2^level, at most max, less up to half of it by
  * jitter. `random` is a state of the caller's, not 0. */
 int64_t line_backoff_us(int64_t min_us, int64_t max_us, uint32_t level, uint64_t *random);
 
-extern const struct driver modbus_tcp_driver; /* config: struct modbus_endpoint_config */
+/* config of both: struct modbus_endpoint_config */
+extern const struct driver modbus_tcp_driver;
+extern const struct driver modbus_serial_driver;
 
 #endif

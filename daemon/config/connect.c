@@ -11,10 +11,7 @@ static int compare_links(const void *left, const void *right, void *context) {
     uint32_t b = *(const uint32_t *)right;
     const struct site_link *link_a = &site->links[a];
     const struct site_link *link_b = &site->links[b];
-    int order = strcmp(link_a->endpoint.host, link_b->endpoint.host);
-    if (order == 0) {
-        order = (int)link_a->endpoint.port - (int)link_b->endpoint.port;
-    }
+    int order = modbus_endpoint_compare(&link_a->endpoint, &link_b->endpoint);
     if (order == 0) {
         order = (int)link_a->unit - (int)link_b->unit;
     }
@@ -31,11 +28,6 @@ static int compare_maps(const void *left, const void *right) {
     return order != 0 ? order : (a->point > b->point) - (a->point < b->point);
 }
 
-static bool same_endpoint(const struct modbus_endpoint_config *a,
-                          const struct modbus_endpoint_config *b) {
-    return strcmp(a->host, b->host) == 0 && a->port == b->port;
-}
-
 static bool same_times(const struct modbus_endpoint_config *a,
                        const struct modbus_endpoint_config *b) {
     return a->request_timeout_us == b->request_timeout_us &&
@@ -43,6 +35,25 @@ static bool same_times(const struct modbus_endpoint_config *a,
            a->reconnect_min_us == b->reconnect_min_us &&
            a->reconnect_max_us == b->reconnect_max_us && a->probe_min_us == b->probe_min_us &&
            a->probe_max_us == b->probe_max_us && a->dead_after == b->dead_after;
+}
+
+static bool same_manner(const struct modbus_endpoint_config *a,
+                        const struct modbus_endpoint_config *b) {
+    const struct modbus_serial *serial_a = &a->serial;
+    const struct modbus_serial *serial_b = &b->serial;
+    const struct modbus_quirks *quirks_a = &a->quirks;
+    const struct modbus_quirks *quirks_b = &b->quirks;
+    return serial_a->baud == serial_b->baud && serial_a->parity == serial_b->parity &&
+           serial_a->stop_bits == serial_b->stop_bits &&
+           serial_a->direction == serial_b->direction &&
+           serial_a->silent_us == serial_b->silent_us &&
+           quirks_a->reply_unit == quirks_b->reply_unit &&
+           quirks_a->byte_count == quirks_b->byte_count && quirks_a->surplus == quirks_b->surplus &&
+           quirks_a->echo == quirks_b->echo &&
+           quirks_a->close_after_reply == quirks_b->close_after_reply &&
+           quirks_a->address_from_one == quirks_b->address_from_one &&
+           a->idle_close_us == b->idle_close_us && a->connect_pause_us == b->connect_pause_us &&
+           a->request_pause_us == b->request_pause_us && a->close_pause_us == b->close_pause_us;
 }
 
 static void check_overlap(struct loader *loader, const struct modbus_map *maps, size_t count) {
@@ -71,11 +82,21 @@ static void check_overlap(struct loader *loader, const struct modbus_map *maps, 
 }
 
 /* Copies the maps of one station behind those that are there. */
-static void take_maps(struct site *site, const struct station *station, size_t *used) {
-    if (station->point_count > 0) {
-        memcpy(site->unit_maps + *used, site->maps + station->first_point,
-               station->point_count * sizeof *site->maps);
-        *used += station->point_count;
+static void take_maps(struct loader *loader, uint32_t station_index, size_t *used) {
+    struct site *site = loader->site;
+    const struct station *station = &site->stations[station_index];
+    bool from_one = site->links[station_index].endpoint.quirks.address_from_one;
+    for (uint32_t i = 0; i < station->point_count; i++) {
+        uint32_t point = station->first_point + i;
+        struct modbus_map *map = &site->unit_maps[(*used)++];
+        *map = site->maps[point];
+        if (from_one && map->address == 0) {
+            const struct yaml_node *node = yaml_member(loader->point_nodes[point], "register");
+            yaml_error(loader->reader.errors, yaml_member(node, "address"),
+                       "there is no register 0 with registers_from_one");
+        } else if (from_one) {
+            map->address--;
+        }
     }
 }
 
@@ -88,7 +109,7 @@ static void begin_endpoint(struct loader *loader, struct modbus_endpoint_config 
     endpoint->units = units;
 }
 
-/* Walks the stations in the order of host, port and unit, so that what belongs together stands
+/* Walks the stations in the order of their places and units, so that what belongs together stands
  * together. */
 static void group_links(struct loader *loader, const uint32_t *order) {
     struct site *site = loader->site;
@@ -99,7 +120,7 @@ static void group_links(struct loader *loader, const uint32_t *order) {
     size_t used = 0;
     for (size_t i = 0; i < site->station_count; i++) {
         const struct site_link *link = &site->links[order[i]];
-        if (endpoint == NULL || !same_endpoint(endpoint, &link->endpoint)) {
+        if (endpoint == NULL || !modbus_endpoint_same(endpoint, &link->endpoint)) {
             endpoint = &site->endpoints[site->modbus.endpoint_count++];
             begin_endpoint(loader, endpoint, order[i], &site->units[units]);
             first = order[i];
@@ -109,6 +130,13 @@ static void group_links(struct loader *loader, const uint32_t *order) {
                        yaml_member(loader->station_nodes[order[i]], "connection"),
                        "the times differ from those of station '%s', which has the same host and "
                        "port",
+                       site->stations[first].id);
+        }
+        if (!same_manner(endpoint, &link->endpoint)) {
+            yaml_error(loader->reader.errors,
+                       yaml_member(loader->station_nodes[order[i]], "connection"),
+                       "the line's settings, pauses or quirks differ from those of station '%s', "
+                       "which is reached by the same way",
                        site->stations[first].id);
         }
         if (endpoint->framing != link->endpoint.framing) {
@@ -133,10 +161,10 @@ static void group_links(struct loader *loader, const uint32_t *order) {
                        "the same host, port and unit");
         }
         size_t before = used;
-        take_maps(site, &site->stations[order[i]], &used);
+        take_maps(loader, order[i], &used);
         unit->map_count += used - before;
         bool last = i + 1 == site->station_count || site->links[order[i + 1]].unit != unit->unit ||
-                    !same_endpoint(endpoint, &site->links[order[i + 1]].endpoint);
+                    !modbus_endpoint_same(endpoint, &site->links[order[i + 1]].endpoint);
         if (last && unit->map_count > 0) {
             struct modbus_map *maps = site->unit_maps + (used - unit->map_count);
             qsort(maps, unit->map_count, sizeof *maps, compare_maps);
@@ -182,9 +210,53 @@ int site_endpoint_load(const struct site *site, size_t endpoint, double *ret_loa
 
 const struct modbus_endpoint_config *site_endpoint_of(const struct site *site, size_t station) {
     for (size_t i = 0; i < site->modbus.endpoint_count; i++) {
-        if (same_endpoint(&site->modbus.endpoints[i], &site->links[station].endpoint)) {
+        if (modbus_endpoint_same(&site->modbus.endpoints[i], &site->links[station].endpoint)) {
             return &site->modbus.endpoints[i];
         }
     }
     return NULL;
+}
+
+static void mark_point(const struct site *site, uint32_t station_index, const char *point,
+                       bool *urgent) {
+    const struct station *station = &site->stations[station_index];
+    for (uint32_t i = station->first_point; i < station->first_point + station->point_count; i++) {
+        urgent[i] = urgent[i] || strcmp(site->points[i].id, point) == 0;
+    }
+}
+
+static void mark_rule(const struct loader *loader, const struct rule *rule, bool *urgent) {
+    const struct site *site = loader->site;
+    for (uint32_t i = 0; i < rule->indicator_count; i++) {
+        const struct indicator_spec *spec = &rule->indicators[i];
+        const struct loader_id *named =
+            loader_find(loader->stations, site->station_count, spec->station);
+        if (spec->point[0] == '\0') {
+            continue; /* of a model */
+        }
+        if (named != NULL) {
+            mark_point(site, named->index, spec->point, urgent);
+        }
+        for (size_t j = 0; named == NULL && j < rule->place_count; j++) {
+            if (rule->places[j].kind == PLACE_STATION) {
+                mark_point(site, rule->places[j].index, spec->point, urgent);
+            }
+        }
+    }
+}
+
+void loader_mark_urgent(struct loader *loader) {
+    struct site *site = loader->site;
+    bool *urgent = calloc(site->point_count + 1, sizeof *urgent);
+    if (urgent == NULL) {
+        config_errors_add(loader->reader.errors, "canhbao.yaml", 0, 0, "", "out of memory");
+        return;
+    }
+    for (size_t i = 0; i < site->rule_count; i++) {
+        mark_rule(loader, &site->rules[i], urgent);
+    }
+    for (size_t i = 0; i < site->point_count; i++) {
+        site->unit_maps[i].urgent = urgent[site->unit_maps[i].point];
+    }
+    free(urgent);
 }

@@ -56,6 +56,8 @@ void loader_station(struct loader *loader, const struct yaml_node *map, const ch
 /* connect.c: across stations: who shares endpoints and units, overlapping registers; fills
  * site.modbus. */
 void loader_connect(struct loader *loader);
+/* connect.c: the points that rules name are urgent; after all rules. */
+void loader_mark_urgent(struct loader *loader);
 
 /* rule_load.c; needs stations, areas, scales, products and the sorted ids. */
 void loader_rule(struct loader *loader, const struct yaml_node *map, const char *expected);

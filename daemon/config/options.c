@@ -18,6 +18,7 @@ static const struct option root_rows[] = {
     SECTION("kafka", "", "Delivery."),
     SECTION("web", "", "The HTTP interface."),
     SECTION("control", "", "The control socket."),
+    SECTION("acquisition", "", "What all connections to stations share."),
     SECTION("scales", "", "The scales that rules grade on, with the names of their levels."),
     SECTION("areas", "", "Polygons that models and rules speak of."),
     SECTION("products", "", "Inbox folders and the model that runs on every file in them."),
@@ -138,6 +139,16 @@ static const struct option control_rows[] = {
     {"clients_max", OPTION_INT, "32", .min = 2, .max = 1024, .help = "Connected at a time.",
      S(control.clients_max)},
 };
+static const struct option acquisition_rows[] = {
+    {"connects_per_s", OPTION_INT, "500", .min = 1, .max = 100000,
+     .help = "New connections of all stations together, in a second: a fleet whose network comes "
+             "back does not connect all at once.",
+     S(connects_per_s)},
+};
+const struct option_group group_acquisition = {.path = "canhbao.yaml acquisition",
+                                               .help = "What all connections to stations share.",
+                                               GROUP(acquisition_rows)};
+
 const struct option_group group_control = {.path = "canhbao.yaml control",
                                            .help = "The control socket of canhbaoctl.",
                                            GROUP(control_rows)};
@@ -285,21 +296,54 @@ const struct option_group group_alarm_levels = {.path = "stations/ID.yaml alarm_
                                                 .help = "Legal alarm levels of the place.",
                                                 GROUP(alarm_level_rows)};
 
+/* In the order of the enums of drivers/modbus/config.h. */
 static const char *const framings[] = {"tcp", "rtu", NULL};
+static const char *const parities[] = {"none", "even", "odd", NULL};
+static const char *const directions[] = {"auto", "kernel", "rts_up", "rts_down", NULL};
+static const char *const reply_units[] = {"asked", "0", "255", NULL};
 #define L(member) MEMBER(struct site_link, member)
 static const struct option connection_rows[] = {
-    {"host", OPTION_TEXT, NULL, .help = "Numeric address or name of a Modbus TCP server.",
+    {"host", OPTION_TEXT, "",
+     .help = "Numeric address or name of a Modbus server. One of host, device and identity.",
      L(endpoint.host)},
-    {"port", OPTION_INT, "502", .min = 1, .max = 65535, .help = "TCP port.", L(endpoint.port)},
+    {"device", OPTION_TEXT, "",
+     .help = "A serial port of this machine. Best a name that stays: /dev/serial/by-id/... or "
+             "/dev/serial/by-path/...; a USB adapter that comes back may have another number.",
+     L(endpoint.serial.device)},
+    {"identity", OPTION_TEXT, "",
+     .help = "The station dials in to us: it connects to 'port' and sends this text first (line "
+             "ends behind it are skipped). Later repetitions are a sign of life. It is no "
+             "secret and proves nothing: let only the stations' network reach the port.",
+     L(endpoint.identity)},
+    {"port", OPTION_INT, "502", .min = 1, .max = 65535,
+     .help = "TCP port of the host; with identity the one that we listen on.", L(endpoint.port)},
     {"framing", OPTION_CHOICE, "tcp", .choices = framings,
      .help = "tcp: Modbus TCP. rtu: the frames of a serial line over TCP, for gateways that only "
-             "pass bytes on.",
+             "pass bytes on. A device always has rtu.",
      L(endpoint.framing)},
-    {"unit", OPTION_INT, "1", .min = 0, .max = 255, .help = "Unit id: 0 to 247, or 255.", L(unit)},
+    {"baud", OPTION_INT, "9600", .min = MODBUS_BAUD_MIN, .max = MODBUS_BAUD_MAX,
+     .help = "Of a device: 300, 600, 1200, 2400, 4800, 9600, 19200, 38400, 57600 or 115200.",
+     L(endpoint.serial.baud)},
+    {"parity", OPTION_CHOICE, "even", .choices = parities, .help = "Of a device.",
+     L(endpoint.serial.parity)},
+    {"stop_bits", OPTION_INT, "1", .min = 1, .max = 2,
+     .help = "Of a device; the standard wants 2 without parity.", L(endpoint.serial.stop_bits)},
+    {"direction", OPTION_CHOICE, "auto", .choices = directions,
+     .help = "Who switches an RS-485 device between listening and sending: the adapter, the "
+             "kernel's driver, or we by RTS up or down while sending.",
+     L(endpoint.serial.direction)},
+    {"silent_interval", OPTION_DURATION, "0 s", .flags = OPTION_QUIET, .min = 0, .max = 3600,
+     .help = "Of a device: least silence between frames. 0: 3.5 characters, 1.75 ms above 19200 "
+             "baud.",
+     L(endpoint.serial.silent_us)},
+    {"unit", OPTION_INT, "1", .min = 0, .max = 255,
+     .help = "Unit id: 0 to 247, or 255; on a device 1 to 247.", L(unit)},
     {"request_timeout", OPTION_DURATION, "1 s", .min = 0.01, .max = 3600,
      .help = "From the request to the last byte of its reply.", L(endpoint.request_timeout_us)},
     {"connect_timeout", OPTION_DURATION, "3 s", .min = 0.01, .max = 3600,
-     .help = "Name resolution included.", L(endpoint.connect_timeout_us)},
+     .help = "Name resolution included; of a station that dials in, until it has said its "
+             "identity.",
+     L(endpoint.connect_timeout_us)},
     {"reconnect_min", OPTION_DURATION, "500 ms", .min = 0.01, .max = 3600,
      .help = "First pause after a failure; doubles, with jitter.", L(endpoint.reconnect_min_us)},
     {"reconnect_max", OPTION_DURATION, "1 min", .min = 0.01, .max = 3600,
@@ -310,9 +354,40 @@ static const struct option connection_rows[] = {
      L(endpoint.probe_max_us)},
     {"dead_after", OPTION_INT, "3", .min = 1, .max = 1000,
      .help = "Timeouts in a row until a unit counts as dead.", L(endpoint.dead_after)},
+    {"idle_close", OPTION_DURATION, "0 s", .flags = OPTION_QUIET, .min = 0, .max = 3600,
+     .help = "A connection without a request for so long is closed. 0: never.",
+     L(endpoint.idle_close_us)},
+    {"connect_pause", OPTION_DURATION, "0 s", .flags = OPTION_QUIET, .min = 0, .max = 3600,
+     .help = "From the connection to its first request, for devices that need it.",
+     L(endpoint.connect_pause_us)},
+    {"request_pause", OPTION_DURATION, "0 s", .flags = OPTION_QUIET, .min = 0, .max = 3600,
+     .help = "From a reply to the next request.", L(endpoint.request_pause_us)},
+    {"close_pause", OPTION_DURATION, "0 s", .flags = OPTION_QUIET, .min = 0, .max = 3600,
+     .help = "From the end of a connection to the next one, for gateways that take one at a time "
+             "and need a moment to see its end.",
+     L(endpoint.close_pause_us)},
+    {"reply_unit", OPTION_CHOICE, "asked", .choices = reply_units,
+     .help = "Quirk: answers may also bear this unit id instead of the one asked.",
+     L(endpoint.quirks.reply_unit)},
+    {"wrong_byte_count", OPTION_BOOL, "false", .flags = OPTION_QUIET,
+     .help = "Quirk: the byte count of answers is wrong; their length tells.",
+     L(endpoint.quirks.byte_count)},
+    {"surplus_bytes", OPTION_BOOL, "false", .flags = OPTION_QUIET,
+     .help = "Quirk: bytes stand behind the values, or behind the frame.",
+     L(endpoint.quirks.surplus)},
+    {"echo", OPTION_BOOL, "false", .flags = OPTION_QUIET,
+     .help = "Quirk: every request comes back before its answer (RS-485 adapters). Only rtu.",
+     L(endpoint.quirks.echo)},
+    {"close_after_reply", OPTION_BOOL, "false", .flags = OPTION_QUIET,
+     .help = "Quirk: the device closes the connection after each reply.",
+     L(endpoint.quirks.close_after_reply)},
+    {"registers_from_one", OPTION_BOOL, "false", .flags = OPTION_QUIET,
+     .help = "Quirk: register.address counts from one, as the device's manual does; the request "
+             "has one less.",
+     L(endpoint.quirks.address_from_one)},
     {"gap_registers", OPTION_INT, "8", .min = 0, .max = 125,
      .help = "Registers that no point wants but that are read along to save a request: at most so "
-             "many in a row. 16 coils count as one.",
+             "many in a row. 16 coils count as one. Left out, a device has 20.",
      L(gap_registers)},
     {"registers_max", OPTION_INT, "125", .min = 4, .max = 125, .help = "Of one request.",
      L(registers_max)},
@@ -320,9 +395,10 @@ static const struct option connection_rows[] = {
 #undef L
 const struct option_group group_connection = {
     .path = "stations/ID.yaml connection",
-    .help =
-        "Modbus over TCP. Stations with the same host and port share one connection and must agree "
-        "on its times.",
+    .help = "Modbus: over TCP, on a serial line, or from a station that dials in. Stations with "
+            "the same host and port, the same device, or the same port and identity share one "
+            "connection (one at a time, with one request in flight) and must agree on all but "
+            "unit, gap_registers and registers_max.",
     GROUP(connection_rows)};
 
 static const char *const point_kinds[] = {"instant", "counter", "amount", NULL};
@@ -574,14 +650,34 @@ const struct option_group group_condition = {.path = "rules/ID.yaml levels[].whe
                                              .help = "A comparison, or several below all or any.",
                                              GROUP(condition_rows)};
 
-const struct option_group *const option_groups[] = {
-    &group_root,        &group_site,         &group_site_name,
-    &group_store,       &group_kafka,        &group_web,
-    &group_control,     &group_scale,        &group_scale_name,
-    &group_level_name,  &group_area,         &group_area_name,
-    &group_product,     &group_station,      &group_station_name,
-    &group_position,    &group_alarm_levels, &group_connection,
-    &group_point,       &group_register,     &group_quality,
-    &group_rule,        &group_rule_text,    &group_places,
-    &group_indicator,   &group_level,        &group_condition,
-    &group_levels_from, &group_quantity,     NULL};
+const struct option_group *const option_groups[] = {&group_root,
+                                                    &group_site,
+                                                    &group_site_name,
+                                                    &group_store,
+                                                    &group_kafka,
+                                                    &group_web,
+                                                    &group_control,
+                                                    &group_acquisition,
+                                                    &group_scale,
+                                                    &group_scale_name,
+                                                    &group_level_name,
+                                                    &group_area,
+                                                    &group_area_name,
+                                                    &group_product,
+                                                    &group_station,
+                                                    &group_station_name,
+                                                    &group_position,
+                                                    &group_alarm_levels,
+                                                    &group_connection,
+                                                    &group_point,
+                                                    &group_register,
+                                                    &group_quality,
+                                                    &group_rule,
+                                                    &group_rule_text,
+                                                    &group_places,
+                                                    &group_indicator,
+                                                    &group_level,
+                                                    &group_condition,
+                                                    &group_levels_from,
+                                                    &group_quantity,
+                                                    NULL};

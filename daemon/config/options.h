@@ -1,5 +1,5 @@
 /* The rows of the option table, one group for each kind of map in the configuration files. The
- * structs that they fill: struct site_settings (group_site to group_control), struct station,
+ * structs that they fill: struct site_settings (group_site to group_acquisition), struct station,
  * struct point, struct rule and so on, as named. Thread rule: constant data. */
 #ifndef CANHBAO_CONFIG_OPTIONS_H
 #define CANHBAO_CONFIG_OPTIONS_H
@@ -13,6 +13,7 @@ extern const struct option_group group_store;
 extern const struct option_group group_kafka;
 extern const struct option_group group_web;
 extern const struct option_group group_control;
+extern const struct option_group group_acquisition;
 extern const struct option_group group_scale; /* struct scale */
 extern const struct option_group group_scale_name;
 extern const struct option_group group_level_name; /* struct level_name */

@@ -170,6 +170,7 @@ static void read_settings(struct loader *loader, const struct yaml_node *root) {
         yaml_error(loader->reader.errors, host, "'%s' is no numeric address", settings->web.host);
     }
     (void)loader_section(loader, &group_control, root, "control", settings);
+    (void)loader_section(loader, &group_acquisition, root, "acquisition", settings);
 }
 
 static void check_legal_scale(struct loader *loader, const struct yaml_node *map,
@@ -556,6 +557,7 @@ int site_load(const char *dir, const struct units *units, struct site **ret_site
     }
     read_site(&loader);
     if (config_errors_total(errors) == before) {
+        loader_mark_urgent(&loader);
         check_drivers(&loader);
     }
     for (size_t i = 0; i < loader.doc_count; i++) {

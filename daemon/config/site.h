@@ -77,6 +77,7 @@ struct site_settings {
     bool web_enabled;
     struct web_config web;
     struct control_config control;
+    uint32_t connects_per_s; /* see struct acquisition_options */
 };
 
 /* How a station is reached; parallel to site.stations. */

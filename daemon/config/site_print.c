@@ -306,6 +306,7 @@ void site_print(const struct site *site, FILE *file) {
     print_section("kafka", &group_kafka, settings, NULL, 0, file);
     print_section("web", &group_web, settings, NULL, 0, file);
     print_section("control", &group_control, settings, NULL, 0, file);
+    print_section("acquisition", &group_acquisition, settings, NULL, 0, file);
     if (site->scale_count > 0) {
         print_scales(site, file);
     }

@@ -106,10 +106,76 @@ static void read_alarm_levels(struct loader *loader, const struct yaml_node *map
     }
 }
 
+static bool is_host(const char *text) {
+    return strpbrk(text, " /@:,") == NULL ||
+           strspn(text, "0123456789abcdefABCDEF:.") == strlen(text);
+}
+
+/* Which of the three ways leads to the station, and what follows from it. */
+static void choose_transport(struct loader *loader, const struct yaml_node *node,
+                             struct site_link *link) {
+    struct config_errors *errors = loader->reader.errors;
+    struct modbus_endpoint_config *endpoint = &link->endpoint;
+    const struct yaml_node *device = yaml_member(node, "device");
+    const struct yaml_node *identity = yaml_member(node, "identity");
+    const struct yaml_node *host = yaml_member(node, "host");
+    bool has_device = endpoint->serial.device[0] != '\0';
+    bool has_identity = endpoint->identity[0] != '\0';
+    bool has_host = endpoint->host[0] != '\0';
+    if (has_device + has_identity + has_host != 1) {
+        if (host == NULL && device == NULL && identity == NULL) {
+            yaml_error(errors, node, "the key 'host' is missing (or 'device', or 'identity')");
+        } else if (has_device + has_identity + has_host > 1) {
+            yaml_error(errors, node, "expected one of host, device and identity");
+        }
+        return;
+    }
+    endpoint->transport = has_device     ? MODBUS_SERIAL
+                          : has_identity ? MODBUS_DIAL_IN
+                                         : MODBUS_CONNECT;
+    if (has_host && !is_host(endpoint->host)) {
+        yaml_error(errors, host, "'%.80s' is not a host; expected a name or numeric address",
+                   endpoint->host);
+    }
+    if (!has_device) {
+        return;
+    }
+    const struct yaml_node *framing = yaml_member(node, "framing");
+    if (framing != NULL && endpoint->framing != MODBUS_FRAMING_RTU) {
+        yaml_error(errors, framing, "'tcp' is not for a serial device; expected rtu");
+    }
+    endpoint->framing = MODBUS_FRAMING_RTU;
+    if (yaml_member(node, "gap_registers") == NULL) {
+        link->gap_registers = MODBUS_GAP_REGISTERS_SERIAL_DEFAULT;
+    }
+    if (endpoint->serial.device[0] != '/') {
+        yaml_error(errors, device, "'%.80s' is not an absolute path", endpoint->serial.device);
+    }
+    if (!modbus_baud_ok(endpoint->serial.baud)) {
+        yaml_error(errors, yaml_member(node, "baud"),
+                   "expected 300, 600, 1200, 2400, 4800, 9600, 19200, 38400, 57600 or 115200");
+    }
+    if (link->unit < 1 || link->unit > 247) {
+        yaml_error(errors, yaml_member(node, "unit"), "a serial line has the units 1 to 247");
+    }
+}
+
+static void check_quirks(struct loader *loader, const struct yaml_node *node,
+                         const struct modbus_endpoint_config *endpoint) {
+    struct config_errors *errors = loader->reader.errors;
+    if (endpoint->quirks.echo && endpoint->framing != MODBUS_FRAMING_RTU) {
+        yaml_error_key(errors, yaml_member(node, "echo"), "only rtu frames come back as an echo");
+    }
+    if (endpoint->quirks.close_after_reply && endpoint->transport != MODBUS_CONNECT) {
+        yaml_error_key(errors, yaml_member(node, "close_after_reply"),
+                       "only a connection that we make can be made anew for each request");
+    }
+}
+
 static void read_link(struct loader *loader, const struct yaml_node *map, struct site_link *link) {
     const struct yaml_node *node =
         loader_section(loader, &group_connection, map, "connection", link);
-    if (node == NULL) {
+    if (node == NULL || node->kind != YAML_MAP) {
         return;
     }
     struct config_errors *errors = loader->reader.errors;
@@ -118,12 +184,8 @@ static void read_link(struct loader *loader, const struct yaml_node *map, struct
     if (unit != NULL && link->unit > 247 && link->unit < 255) {
         yaml_error(errors, unit, "'%s' is reserved; expected 0 to 247, or 255", unit->text);
     }
-    const struct yaml_node *host = yaml_member(node, "host");
-    if (host != NULL && strpbrk(endpoint->host, " /@:,") != NULL &&
-        strspn(endpoint->host, "0123456789abcdefABCDEF:.") != strlen(endpoint->host)) {
-        yaml_error(errors, host, "'%.80s' is not a host; expected a name or numeric address",
-                   endpoint->host);
-    }
+    choose_transport(loader, node, link);
+    check_quirks(loader, node, endpoint);
     if (endpoint->reconnect_min_us > endpoint->reconnect_max_us) {
         yaml_error(errors, node, "reconnect_min is longer than reconnect_max");
     }

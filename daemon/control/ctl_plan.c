@@ -52,9 +52,12 @@ static json_t *describe(const struct site *site, size_t station,
                                         "thrown_away", (int)block->count - wanted, "period_s",
                                         (double)block->period_us / 1e6));
     }
-    return json_pack("{s:s,s:s,s:i,s:o,s:f,s:i,s:f}", "station", site->stations[station].id, "host",
-                     endpoint->host, "port", (int)endpoint->port, "requests", requests,
-                     "worst_case_s", worst_s, "endpoint_requests", (int)plan->block_count,
+    char place[MODBUS_PLACE_SIZE];
+    modbus_endpoint_place(endpoint, place);
+    return json_pack("{s:s,s:s,s:s,s:i,s:o,s:f,s:i,s:f}", "station", site->stations[station].id,
+                     "place", place, "host", endpoint->host, "port",
+                     endpoint->transport == MODBUS_SERIAL ? 0 : (int)endpoint->port, "requests",
+                     requests, "worst_case_s", worst_s, "endpoint_requests", (int)plan->block_count,
                      "endpoint_load_percent", 100 * modbus_plan_load(plan, endpoint));
 }
 
@@ -65,8 +68,8 @@ static int int_of(const json_t *object, const char *key) {
 static void print_plan(const json_t *plan) {
     size_t index;
     json_t *request;
-    printf("%s at %s port %d\n", json_string_value(json_object_get(plan, "station")),
-           json_string_value(json_object_get(plan, "host")), int_of(plan, "port"));
+    printf("%s at %s\n", json_string_value(json_object_get(plan, "station")),
+           json_string_value(json_object_get(plan, "place")));
     puts("unit  table     start  count  points  thrown away  period");
     json_array_foreach(json_object_get(plan, "requests"), index, request) {
         printf("%4d  %-8s  %5d  %5d  %6d  %11d  %g s\n", int_of(request, "unit"),

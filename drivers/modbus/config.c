@@ -1,6 +1,7 @@
 #include "drivers/modbus/config.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -177,6 +178,56 @@ bool modbus_maps_overlap(const struct modbus_map *a, const struct modbus_map *b)
     return !parts || (register_mask(a) & register_mask(b)) != 0;
 }
 
+bool modbus_baud_ok(uint32_t baud) {
+    static const uint32_t bauds[] = {300, 600, 1200, 2400, 4800, 9600, 19200, 38400, 57600, 115200};
+    for (size_t i = 0; i < sizeof(bauds) / sizeof(bauds[0]); i++) {
+        if (bauds[i] == baud) {
+            return true;
+        }
+    }
+    return false;
+}
+
+int modbus_endpoint_compare(const struct modbus_endpoint_config *a,
+                            const struct modbus_endpoint_config *b) {
+    int order = (int)a->transport - (int)b->transport;
+    if (order != 0) {
+        return order;
+    }
+    switch (a->transport) {
+    case MODBUS_SERIAL:
+        return strcmp(a->serial.device, b->serial.device);
+    case MODBUS_DIAL_IN:
+        order = strcmp(a->identity, b->identity);
+        break;
+    case MODBUS_CONNECT:
+        order = strcmp(a->host, b->host);
+        break;
+    }
+    return order != 0 ? order : (int)a->port - (int)b->port;
+}
+
+bool modbus_endpoint_same(const struct modbus_endpoint_config *a,
+                          const struct modbus_endpoint_config *b) {
+    return modbus_endpoint_compare(a, b) == 0;
+}
+
+void modbus_endpoint_place(const struct modbus_endpoint_config *config,
+                           char ret_text[MODBUS_PLACE_SIZE]) {
+    switch (config->transport) {
+    case MODBUS_SERIAL:
+        (void)snprintf(ret_text, MODBUS_PLACE_SIZE, "%s", config->serial.device);
+        break;
+    case MODBUS_DIAL_IN:
+        (void)snprintf(ret_text, MODBUS_PLACE_SIZE, "%s dialling in to port %u", config->identity,
+                       config->port);
+        break;
+    case MODBUS_CONNECT:
+        (void)snprintf(ret_text, MODBUS_PLACE_SIZE, "%s port %u", config->host, config->port);
+        break;
+    }
+}
+
 void modbus_endpoint_defaults(struct modbus_endpoint_config *ret_config) {
     *ret_config = (struct modbus_endpoint_config){
         .port = MODBUS_PORT_DEFAULT,
@@ -187,6 +238,7 @@ void modbus_endpoint_defaults(struct modbus_endpoint_config *ret_config) {
         .probe_min_us = MODBUS_PROBE_MIN_US_DEFAULT,
         .probe_max_us = MODBUS_PROBE_MAX_US_DEFAULT,
         .dead_after = MODBUS_DEAD_AFTER_DEFAULT,
+        .serial = {.baud = 9600, .parity = MODBUS_PARITY_EVEN, .stop_bits = 1},
     };
 }
 
@@ -268,6 +320,10 @@ static int check_unit(const struct modbus_endpoint_config *endpoint,
         return err_set(ret_err, ERR_RANGE, "endpoint %s: unit %u is not 0 to 247 or 255",
                        endpoint->id, unit->unit);
     }
+    if (endpoint->transport == MODBUS_SERIAL && (unit->unit < 1 || unit->unit > 247)) {
+        return err_set(ret_err, ERR_RANGE, "endpoint %s: unit %u is not 1 to 247 (a serial line)",
+                       endpoint->id, unit->unit);
+    }
     if (unit->map_count == 0 || unit->map_count > MODBUS_POINTS_MAX) {
         return err_set(ret_err, ERR_RANGE, "endpoint %s: unit %u has %zu points, not 1 to %d",
                        endpoint->id, unit->unit, unit->map_count, MODBUS_POINTS_MAX);
@@ -299,11 +355,68 @@ static bool time_ok(int64_t us) {
     return us >= MODBUS_TIME_US_MIN && us <= MODBUS_TIME_US_MAX;
 }
 
+static bool pause_ok(int64_t us) {
+    return us >= 0 && us <= MODBUS_TIME_US_MAX;
+}
+
+/* What the transport needs. Returns what is wrong, or NULL. */
+static const char *place_fault(const struct modbus_endpoint_config *endpoint) {
+    const struct modbus_serial *serial = &endpoint->serial;
+    switch (endpoint->transport) {
+    case MODBUS_CONNECT:
+        return endpoint->host[0] == '\0' || endpoint->port == 0 ? "host and port must be given"
+                                                                : NULL;
+    case MODBUS_DIAL_IN:
+        return endpoint->identity[0] == '\0' || endpoint->port == 0
+                   ? "a port to listen on and the station's identity must be given"
+                   : NULL;
+    case MODBUS_SERIAL:
+        return serial->device[0] != '/'        ? "the serial device must be an absolute path"
+               : !modbus_baud_ok(serial->baud) ? "the baud rate is none of 300 to 115200"
+               : serial->stop_bits < 1 || serial->stop_bits > 2 ? "stop bits are 1 or 2"
+               : serial->silent_us < 0 || serial->silent_us > MODBUS_TIME_US_MAX
+                   ? "the silent interval is no time"
+               : endpoint->framing != MODBUS_FRAMING_RTU ? "a serial line carries RTU frames"
+               : endpoint->quirks.close_after_reply      ? "a serial line has no connections"
+                                                         : NULL;
+    }
+    return "the transport is unknown";
+}
+
+static const char *option_fault(const struct modbus_endpoint_config *endpoint) {
+    if (endpoint->quirks.echo && endpoint->framing != MODBUS_FRAMING_RTU) {
+        return "only RTU frames come back as an echo";
+    }
+    if (!pause_ok(endpoint->idle_close_us) || !pause_ok(endpoint->connect_pause_us) ||
+        !pause_ok(endpoint->request_pause_us) || !pause_ok(endpoint->close_pause_us)) {
+        return "pauses must lie between 0 and 1 h";
+    }
+    return NULL;
+}
+
+/* A station that dials in is known by what it says first: no identity may begin another one. */
+static int check_identities(const struct modbus_config *config, struct err *ret_err) {
+    for (size_t i = 0; i < config->endpoint_count; i++) {
+        const struct modbus_endpoint_config *a = &config->endpoints[i];
+        for (size_t j = 0; a->transport == MODBUS_DIAL_IN && j < config->endpoint_count; j++) {
+            const struct modbus_endpoint_config *b = &config->endpoints[j];
+            if (i != j && b->transport == MODBUS_DIAL_IN && a->port == b->port &&
+                strncmp(a->identity, b->identity, strlen(a->identity)) == 0) {
+                return err_set(ret_err, ERR_EXISTS,
+                               "endpoint %s: its identity '%s' begins that of endpoint %s", a->id,
+                               a->identity, b->id);
+            }
+        }
+    }
+    return 0;
+}
+
 static int check_endpoint(const struct modbus_endpoint_config *endpoint, size_t point_count,
                           size_t station_count, struct err *ret_err) {
-    if (endpoint->id[0] == '\0' || endpoint->host[0] == '\0' || endpoint->port == 0) {
-        return err_set(ret_err, ERR_INVALID, "endpoint %s: id, host and port must be given",
-                       endpoint->id);
+    const char *fault = endpoint->id[0] == '\0' ? "an id must be given" : place_fault(endpoint);
+    fault = fault == NULL ? option_fault(endpoint) : fault;
+    if (fault != NULL) {
+        return err_set(ret_err, ERR_INVALID, "endpoint %s: %s", endpoint->id, fault);
     }
     if (!time_ok(endpoint->request_timeout_us) || !time_ok(endpoint->connect_timeout_us) ||
         !time_ok(endpoint->reconnect_min_us) || !time_ok(endpoint->reconnect_max_us) ||
@@ -345,5 +458,5 @@ int modbus_config_check(const struct modbus_config *config, size_t point_count,
             return result;
         }
     }
-    return 0;
+    return check_identities(config, ret_err);
 }

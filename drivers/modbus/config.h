@@ -16,6 +16,8 @@
 
 enum {
     MODBUS_HOST_SIZE = 256,
+    MODBUS_DEVICE_SIZE = 128,
+    MODBUS_IDENTITY_SIZE = 64,
     MODBUS_SENTINELS_MAX = 4,
     MODBUS_REGISTERS_MAX = 125, /* of one read (V1.1b3, 6.3) */
     MODBUS_BITS_MAX = 2000,     /* coils or discrete inputs of one read (V1.1b3, 6.1) */
@@ -35,8 +37,12 @@ enum {
 #define MODBUS_PROBE_MAX_US_DEFAULT       INT64_C(60000000)
 #define MODBUS_DEAD_AFTER_DEFAULT         3
 #define MODBUS_GAP_REGISTERS_TCP_DEFAULT  8
-#define MODBUS_TIME_US_MIN                INT64_C(10000)
-#define MODBUS_TIME_US_MAX                INT64_C(3600000000)
+/* A register costs 2.1 ms at 9600 baud, another request about 20 of them and a turn of the unit. */
+#define MODBUS_GAP_REGISTERS_SERIAL_DEFAULT 20
+#define MODBUS_BAUD_MIN                     300
+#define MODBUS_BAUD_MAX                     115200
+#define MODBUS_TIME_US_MIN                  INT64_C(10000)
+#define MODBUS_TIME_US_MAX                  INT64_C(3600000000)
 
 /* Which table of the device; the value is the function code that reads it. */
 enum modbus_table { MODBUS_COIL = 1, MODBUS_DISCRETE, MODBUS_HOLDING, MODBUS_INPUT };
@@ -90,6 +96,7 @@ struct modbus_map {
     double sentinels[MODBUS_SENTINELS_MAX];
     int64_t period_us; /* of its request, scenario time, > 0 */
     bool alone;        /* shares no request, for devices that refuse it together with others */
+    bool urgent;       /* a rule needs it: its request goes before others that are due */
 };
 
 struct modbus_unit_config {
@@ -103,21 +110,69 @@ struct modbus_unit_config {
 };
 
 /* How frames travel on the connection: with the MBAP header of Modbus TCP, or as on a serial line
- * (gateways that only pass bytes on). */
+ * (gateways that only pass bytes on). Serial lines have only the latter. */
 enum modbus_framing { MODBUS_FRAMING_TCP, MODBUS_FRAMING_RTU };
 
+enum modbus_transport {
+    MODBUS_CONNECT, /* we connect to host and port */
+    MODBUS_SERIAL,  /* a serial device of this machine */
+    MODBUS_DIAL_IN  /* the station connects to our port and says its identity */
+};
+
+enum modbus_parity { MODBUS_PARITY_NONE, MODBUS_PARITY_EVEN, MODBUS_PARITY_ODD };
+
+/* Who switches an RS-485 transceiver between listening and sending. */
+enum modbus_direction {
+    MODBUS_DIRECTION_AUTO,   /* the adapter by itself, or the line is RS-232 */
+    MODBUS_DIRECTION_KERNEL, /* the port's driver (TIOCSRS485) */
+    MODBUS_DIRECTION_RTS_UP, /* we: RTS up while sending */
+    MODBUS_DIRECTION_RTS_DOWN
+};
+
+struct modbus_serial {
+    char device[MODBUS_DEVICE_SIZE]; /* absolute path; opened anew by it after every error */
+    uint32_t baud;                   /* one of modbus_baud_ok() */
+    enum modbus_parity parity;
+    uint8_t stop_bits; /* 1 or 2 */
+    enum modbus_direction direction;
+    int64_t silent_us; /* between frames; 0: 3.5 characters, at least 1.75 ms (V1.02, 2.5.1.1) */
+};
+
+/* What a device does against the standard and is forgiven: nothing else ever is. */
+enum modbus_reply_unit { MODBUS_REPLY_UNIT_ASKED, MODBUS_REPLY_UNIT_0, MODBUS_REPLY_UNIT_255 };
+
+struct modbus_quirks {
+    enum modbus_reply_unit reply_unit; /* answers bear this id instead */
+    bool byte_count;                   /* its byte count is wrong; the frame's length tells */
+    bool surplus;                      /* bytes stand behind the values or behind the frame */
+    bool echo;                         /* every request comes back before its answer */
+    bool close_after_reply;            /* a connection serves one request */
+    bool address_from_one; /* its manual counts registers from one, and so do we: the request has
+                              one less. Applied when the site is loaded. */
+};
+
 struct modbus_endpoint_config {
-    char id[STATION_ID_SIZE];    /* unique; spreads the phase and the jitter */
-    char host[MODBUS_HOST_SIZE]; /* numeric address or name */
-    uint16_t port;
+    char id[STATION_ID_SIZE]; /* unique; spreads the phase and the jitter */
+    enum modbus_transport transport;
+    char host[MODBUS_HOST_SIZE]; /* MODBUS_CONNECT: numeric address or name */
+    uint16_t port;               /* of the host, or of ours with MODBUS_DIAL_IN */
+    /* MODBUS_DIAL_IN: what the station sends first. None on one port begins another one's. */
+    char identity[MODBUS_IDENTITY_SIZE];
     enum modbus_framing framing;
+    struct modbus_serial serial; /* with MODBUS_SERIAL */
+    struct modbus_quirks quirks;
     int64_t request_timeout_us; /* from the send to the last byte of the reply */
     int64_t connect_timeout_us; /* name resolution included */
     int64_t reconnect_min_us;   /* first pause after a failure; doubles, with jitter ... */
     int64_t reconnect_max_us;   /* ... up to this */
     int64_t probe_min_us;       /* the same for asking a dead unit again */
     int64_t probe_max_us;
-    uint32_t dead_after; /* timeouts in a row until a unit counts as dead, >= 1 */
+    uint32_t dead_after;      /* timeouts in a row until a unit counts as dead, >= 1 */
+    int64_t idle_close_us;    /* a connection without a request for so long is closed; 0: never */
+    int64_t connect_pause_us; /* from the connection to its first request */
+    int64_t request_pause_us; /* from a reply to the next request */
+    int64_t close_pause_us;   /* from the end of a connection to the next one: a gateway that takes
+                                 one at a time needs a moment to see the end of it */
     size_t unit_count;
     const struct modbus_unit_config *units;
 };
@@ -151,7 +206,23 @@ bool modbus_permutation_ok(enum modbus_type type, const char *text);
 /* Whether two points of one unit share a bit. Two parts of one register do not. */
 bool modbus_maps_overlap(const struct modbus_map *a, const struct modbus_map *b);
 
-/* Fills the defaults of an endpoint: port, times, dead_after; the rest zero. */
+/* 300, 600, 1200, 2400, 4800, 9600, 19200, 38400, 57600, 115200. */
+bool modbus_baud_ok(uint32_t baud);
+
+/* The same place: host and port; device; port and identity. */
+bool modbus_endpoint_same(const struct modbus_endpoint_config *a,
+                          const struct modbus_endpoint_config *b);
+/* Orders places, for sorting; 0 exactly when they are the same. */
+int modbus_endpoint_compare(const struct modbus_endpoint_config *a,
+                            const struct modbus_endpoint_config *b);
+
+enum { MODBUS_PLACE_SIZE = MODBUS_HOST_SIZE + MODBUS_IDENTITY_SIZE + 16 };
+/* "HOST port N", the device, or "IDENTITY dialling in to port N": for people. */
+void modbus_endpoint_place(const struct modbus_endpoint_config *config,
+                           char ret_text[MODBUS_PLACE_SIZE]);
+
+/* Fills the defaults of an endpoint: port, times, dead_after, 9600 baud, even parity, one stop bit;
+ * the rest zero. */
 void modbus_endpoint_defaults(struct modbus_endpoint_config *ret_config);
 
 /* Everything that this header demands, with a sentence in ret_err (may be NULL) that names endpoint

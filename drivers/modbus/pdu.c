@@ -50,6 +50,13 @@ uint16_t modbus_data_size(const struct modbus_request *request) {
                                                            : request->count * 2);
 }
 
+bool modbus_reply_unit_ok(const struct modbus_request *request, uint8_t unit) {
+    enum modbus_reply_unit quirk =
+        request->quirks != NULL ? request->quirks->reply_unit : MODBUS_REPLY_UNIT_ASKED;
+    return unit == request->unit || (quirk == MODBUS_REPLY_UNIT_0 && unit == 0) ||
+           (quirk == MODBUS_REPLY_UNIT_255 && unit == 255);
+}
+
 struct modbus_reply modbus_pdu_judge(const struct modbus_request *request, const uint8_t *pdu,
                                      size_t length) {
     if (pdu[0] == ((uint8_t)request->table | EXCEPTION_BIT)) {
@@ -65,10 +72,14 @@ struct modbus_reply modbus_pdu_judge(const struct modbus_request *request, const
     if (pdu[0] != (uint8_t)request->table) {
         return bad("function code");
     }
-    if (length < 2 || pdu[1] != modbus_data_size(request)) {
+    static const struct modbus_quirks none = {.surplus = false};
+    const struct modbus_quirks *quirks = request->quirks != NULL ? request->quirks : &none;
+    size_t wanted = modbus_data_size(request);
+    bool more = quirks->surplus && length > 2 && pdu[1] > wanted && length == (size_t)2 + pdu[1];
+    if (length < 2 || (pdu[1] != wanted && !quirks->byte_count && !more)) {
         return bad("byte count");
     }
-    if (length != (size_t)2 + pdu[1]) {
+    if (length != 2 + wanted && !(quirks->surplus && length > 2 + wanted)) {
         return bad("length of the values");
     }
     return (struct modbus_reply){.verdict = MODBUS_REPLY_VALUES, .data = pdu + 2, .fault = ""};
@@ -86,7 +97,7 @@ struct modbus_reply modbus_reply_parse(const struct modbus_request *request, con
     if (get16(frame) != request->transaction) {
         return (struct modbus_reply){.verdict = MODBUS_REPLY_FOREIGN, .fault = ""};
     }
-    if (frame[6] != request->unit) {
+    if (!modbus_reply_unit_ok(request, frame[6])) {
         return bad("unit id");
     }
     return modbus_pdu_judge(request, frame + MODBUS_MBAP_SIZE, length - MODBUS_MBAP_SIZE);

@@ -24,7 +24,8 @@ struct modbus_request {
     uint8_t unit;
     enum modbus_table table;
     uint16_t start;
-    uint16_t count; /* 1 to modbus_table_read_max() */
+    uint16_t count;                     /* 1 to modbus_table_read_max() */
+    const struct modbus_quirks *quirks; /* what replies may do; NULL: nothing of the kind */
 };
 
 /* The request as it goes over the wire. */
@@ -52,6 +53,9 @@ struct modbus_reply {
 
 /* Bytes that answer a request: two a register, one for eight bits. */
 uint16_t modbus_data_size(const struct modbus_request *request);
+
+/* Whether a reply with this unit id can be the answer: the one asked, or its quirk. */
+bool modbus_reply_unit_ok(const struct modbus_request *request, uint8_t unit);
 
 /* Judges one whole frame (`length` from modbus_frame_length()). Every field is compared. */
 struct modbus_reply modbus_reply_parse(const struct modbus_request *request, const uint8_t *frame,

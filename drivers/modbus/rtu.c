@@ -48,6 +48,16 @@ int modbus_rtu_frame_length(const uint8_t *bytes, size_t length) {
     return length < whole ? 0 : (int)whole;
 }
 
+int modbus_rtu_reply_length(const struct modbus_request *request, const uint8_t *bytes,
+                            size_t length) {
+    if (request->quirks == NULL || !request->quirks->byte_count || length < 2 ||
+        bytes[1] != (uint8_t)request->table) {
+        return modbus_rtu_frame_length(bytes, length);
+    }
+    size_t whole = 3u + modbus_data_size(request) + CRC_SIZE;
+    return length < whole ? 0 : (int)whole;
+}
+
 struct modbus_reply modbus_rtu_reply_parse(const struct modbus_request *request,
                                            const uint8_t *frame, size_t length) {
     struct modbus_reply bad = {.verdict = MODBUS_REPLY_BAD, .fault = "CRC"};
@@ -59,7 +69,7 @@ struct modbus_reply modbus_rtu_reply_parse(const struct modbus_request *request,
     if (frame[length - 2] != (crc & 0xFF) || frame[length - 1] != crc >> 8) {
         return bad;
     }
-    if (frame[0] != request->unit) {
+    if (!modbus_reply_unit_ok(request, frame[0])) {
         bad.fault = "unit id";
         return bad;
     }

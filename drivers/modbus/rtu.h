@@ -25,6 +25,11 @@ void modbus_rtu_request_build(const struct modbus_request *request,
  * reply to a read begins like this. */
 int modbus_rtu_frame_length(const uint8_t *bytes, size_t length);
 
+/* The same for the reply to a request, whose quirks may say that the byte count is not to be
+ * trusted. */
+int modbus_rtu_reply_length(const struct modbus_request *request, const uint8_t *bytes,
+                            size_t length);
+
 /* As modbus_reply_parse(); the transaction id of the request plays no part, and so nothing is ever
  * MODBUS_REPLY_FOREIGN. */
 struct modbus_reply modbus_rtu_reply_parse(const struct modbus_request *request,

@@ -5,66 +5,67 @@
  * something new. A failed connect, and a connection that ends without one good reply, is followed
  * by a pause that doubles; a timeout is not: that unit's own back-off is the scheduler's business,
  * and the other units of the endpoint must not wait for it. Connections are made when there is
- * something to ask. */
+ * something to ask, in turns that the scheduler gives; with MODBUS_DIAL_IN they come from outside.
+ */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "daemon/base/ids.h"
-#include "drivers/line.h"
-#include "drivers/modbus/decode.h"
-#include "drivers/modbus/pdu.h"
-#include "drivers/modbus/plan.h"
+#include "drivers/modbus/blocks.h"
 #include "drivers/modbus/rtu.h"
-
-enum { EXCEPTION_FAILURE = 4, EXCEPTION_NO_PATH = 10, EXCEPTION_NO_TARGET = 11 };
+#include "drivers/modbus/tcp.h"
 
 struct modbus_tcp {
-    struct loop *loop;
-    struct endpoint *endpoint;
-    struct endpoint_stats *stats;
-    const struct modbus_endpoint_config *config;
-    struct modbus_plan plan;
-    bool *told; /* per map of the plan: its refusal, or a cut behind it, was told */
+    struct modbus_blocks blocks; /* first: see blocks.h */
     struct loop_stream *stream;
-    struct loop_timer timer; /* of the state: connect deadline, request deadline, end of pause */
+    struct loop_timer timer; /* of the state: connect deadline, request deadline, a pause, idling */
     bool open;               /* a request is taken and not answered */
+    bool waiting;            /* it is not sent yet: the timer ends a pause before the next step */
     bool heard;              /* a good reply came on this connection */
     bool foreign;            /* a foreign frame came since the send */
     uint32_t level;          /* of the reconnect back-off */
     uint64_t random;
     uint32_t block;
+    uint16_t transaction;
     struct modbus_request request;
     struct mono_us sent;
-    const uint8_t *data; /* of the reply being answered */
+    int64_t quiet_us;  /* nothing is sent before: pauses after connect and reply */
+    int64_t closed_us; /* when the last connection ended; valid with was_closed */
+    bool was_closed;
+    size_t echo_left; /* of `echo`, what has to come back before the reply */
+    uint8_t echo[MODBUS_REQUEST_SIZE];
     size_t rx_length;
     uint8_t rx[MODBUS_FRAME_MAX];
 };
 
+static int64_t wire_us(const struct modbus_tcp *tcp) {
+    return clock_wire(loop_clock(tcp->blocks.loop)).us;
+}
+
 static void enter(struct modbus_tcp *tcp, enum endpoint_state state) {
-    if (tcp->stats->state != state) {
-        tcp->stats->state = state;
-        tcp->stats->since = clock_now(loop_clock(tcp->loop));
-    }
+    modbus_blocks_enter(&tcp->blocks, state);
 }
 
 static void say_why(struct modbus_tcp *tcp, const char *what, const char *detail) {
-    (void)snprintf(tcp->stats->why, sizeof(tcp->stats->why), "%s%s%s", what,
-                   detail[0] != '\0' ? ": " : "", detail);
+    modbus_blocks_why(&tcp->blocks, what, detail);
 }
 
 /* Lets the connection go; with `pause` the next one has to wait. */
 static void drop(struct modbus_tcp *tcp, bool pause) {
     tcp->stream = loop_stream_close(tcp->stream);
     tcp->rx_length = 0;
+    tcp->waiting = false;
+    tcp->closed_us = wire_us(tcp);
+    tcp->was_closed = true;
     loop_timer_stop(&tcp->timer);
-    if (!pause) {
+    if (!pause || tcp->blocks.config->transport == MODBUS_DIAL_IN) {
         enter(tcp, ENDPOINT_IDLE);
         return;
     }
-    loop_timer_start_in(&tcp->timer,
-                        line_backoff_us(tcp->config->reconnect_min_us,
-                                        tcp->config->reconnect_max_us, tcp->level, &tcp->random));
+    loop_timer_start_in(&tcp->timer, line_backoff_us(tcp->blocks.config->reconnect_min_us,
+                                                     tcp->blocks.config->reconnect_max_us,
+                                                     tcp->level, &tcp->random));
     tcp->level++;
     enter(tcp, ENDPOINT_PAUSED);
 }
@@ -73,42 +74,51 @@ static void drop(struct modbus_tcp *tcp, bool pause) {
 static void answer(struct modbus_tcp *tcp, enum reading_status status, uint8_t exception,
                    bool unit_alive) {
     bool came = status == READING_OK || status == READING_EXCEPTION;
-    struct line_answer line_answer = {
-        .status = status,
-        .exception = exception,
-        .round_trip_us = came ? clock_wire(loop_clock(tcp->loop)).us - tcp->sent.us : -1,
-        .unit_alive = unit_alive};
+    struct line_answer line_answer = {.status = status,
+                                      .exception = exception,
+                                      .round_trip_us = came ? wire_us(tcp) - tcp->sent.us : -1,
+                                      .unit_alive = unit_alive};
     tcp->open = false;
-    endpoint_answer(tcp->endpoint, &line_answer);
+    endpoint_answer(tcp->blocks.endpoint, &line_answer);
 }
 
 static bool is_rtu(const struct modbus_tcp *tcp) {
-    return tcp->config->framing == MODBUS_FRAMING_RTU;
+    return tcp->blocks.config->framing == MODBUS_FRAMING_RTU;
 }
 
 static int send_request(struct modbus_tcp *tcp) {
-    const struct modbus_block *block = &tcp->plan.blocks[tcp->block];
     uint8_t frame[MODBUS_REQUEST_SIZE];
     size_t size = is_rtu(tcp) ? MODBUS_RTU_REQUEST_SIZE : MODBUS_REQUEST_SIZE;
-    tcp->request = (struct modbus_request){.transaction = (uint16_t)(tcp->request.transaction + 1),
-                                           .unit = tcp->config->units[block->unit].unit,
-                                           .table = block->table,
-                                           .start = block->start,
-                                           .count = block->count};
+    tcp->request = modbus_blocks_request(&tcp->blocks, tcp->block);
+    tcp->request.transaction = ++tcp->transaction;
     if (is_rtu(tcp)) {
         modbus_rtu_request_build(&tcp->request, frame);
     } else {
         modbus_request_build(&tcp->request, frame);
     }
+    if (tcp->blocks.config->quirks.echo) {
+        memcpy(tcp->echo, frame, size);
+        tcp->echo_left = size;
+    }
     tcp->foreign = false;
-    tcp->sent = clock_wire(loop_clock(tcp->loop));
+    tcp->sent = clock_wire(loop_clock(tcp->blocks.loop));
     int result = loop_stream_write(tcp->stream, frame, size);
     if (result < 0) {
         return result;
     }
-    tcp->stats->polls++;
+    tcp->blocks.stats->polls++;
     loop_timer_start_at(&tcp->timer,
-                        (struct mono_us){tcp->sent.us + tcp->config->request_timeout_us});
+                        (struct mono_us){tcp->sent.us + tcp->blocks.config->request_timeout_us});
+    return 0;
+}
+
+/* Sends the open request, now or when the device has had its pause. */
+static int send_when_quiet(struct modbus_tcp *tcp) {
+    if (tcp->quiet_us <= wire_us(tcp)) {
+        return send_request(tcp);
+    }
+    tcp->waiting = true;
+    loop_timer_start_at(&tcp->timer, (struct mono_us){tcp->quiet_us});
     return 0;
 }
 
@@ -118,40 +128,61 @@ static void lose(struct modbus_tcp *tcp, const char *what, const char *detail) {
     say_why(tcp, what, detail);
     drop(tcp, !tcp->heard);
     if (open) {
-        tcp->stats->lost++;
+        tcp->blocks.stats->lost++;
         /* A gateway may hang up because of this one unit, so that it counts against it. */
         answer(tcp, READING_NO_CONNECTION, 0, false);
-        endpoint_ready(tcp->endpoint);
+        endpoint_ready(tcp->blocks.endpoint);
     }
+}
+
+static void begin_connection(struct modbus_tcp *tcp) {
+    tcp->blocks.stats->connects++;
+    tcp->heard = false;
+    tcp->echo_left = 0;
+    tcp->quiet_us = wire_us(tcp) + tcp->blocks.config->connect_pause_us;
+    loop_timer_stop(&tcp->timer);
+    enter(tcp, ENDPOINT_CONNECTED);
+    loop_stream_set_buffer(tcp->stream, tcp->rx, sizeof(tcp->rx));
 }
 
 static void on_connect(void *ctx, int result) {
     struct modbus_tcp *tcp = ctx;
     if (result < 0) {
         say_why(tcp, "cannot connect", loop_stream_why(tcp->stream));
-        tcp->stats->connect_failures++;
+        tcp->blocks.stats->connect_failures++;
         drop(tcp, true);
         answer(tcp, READING_NO_CONNECTION, 0, true); /* says nothing about the unit */
-        endpoint_ready(tcp->endpoint);
+        endpoint_ready(tcp->blocks.endpoint);
         return;
     }
-    tcp->stats->connects++;
-    tcp->heard = false;
-    enter(tcp, ENDPOINT_CONNECTED);
-    loop_stream_set_buffer(tcp->stream, tcp->rx, sizeof(tcp->rx));
-    if (send_request(tcp) < 0) {
+    begin_connection(tcp);
+    if (send_when_quiet(tcp) < 0) {
         lose(tcp, "cannot send", loop_stream_why(tcp->stream));
+    }
+}
+
+/* Whether a frame may be the answer to something. */
+static bool asked(const struct modbus_tcp *tcp) {
+    return tcp->open && !tcp->waiting;
+}
+
+/* What came breaks the protocol. */
+static void refuse(struct modbus_tcp *tcp, const char *fault, bool unit_alive) {
+    tcp->blocks.stats->bad_replies++;
+    say_why(tcp, "bad reply", fault);
+    drop(tcp, false);
+    if (tcp->open) {
+        answer(tcp, READING_BAD_REPLY, 0, unit_alive);
     }
 }
 
 /* The open request got `frame` for an answer, or for something else. */
 static void take_frame(struct modbus_tcp *tcp, const uint8_t *frame, size_t length) {
-    if (!tcp->open) {
-        tcp->stats->foreign_replies++;
+    if (!asked(tcp)) {
+        tcp->blocks.stats->foreign_replies++;
         if (is_rtu(tcp)) {
             /* The next one of these could be taken for an answer: nothing in it tells. */
-            say_why(tcp, "bad reply", "a frame without a request");
-            drop(tcp, false);
+            refuse(tcp, "a frame without a request", true);
         }
         return;
     }
@@ -159,16 +190,16 @@ static void take_frame(struct modbus_tcp *tcp, const uint8_t *frame, size_t leng
                                             : modbus_reply_parse(&tcp->request, frame, length);
     switch (reply.verdict) {
     case MODBUS_REPLY_FOREIGN:
-        tcp->stats->foreign_replies++;
+        tcp->blocks.stats->foreign_replies++;
         tcp->foreign = true; /* and wait on, until the same deadline */
         return;
     case MODBUS_REPLY_VALUES:
         loop_timer_stop(&tcp->timer);
         tcp->heard = true;
         tcp->level = 0;
-        tcp->data = reply.data;
+        tcp->blocks.data = reply.data;
         answer(tcp, READING_OK, 0, true);
-        tcp->data = NULL;
+        tcp->blocks.data = NULL;
         return;
     case MODBUS_REPLY_EXCEPTION:
         loop_timer_stop(&tcp->timer);
@@ -176,42 +207,97 @@ static void take_frame(struct modbus_tcp *tcp, const uint8_t *frame, size_t leng
         tcp->level = 0;
         say_why(tcp, "exception", modbus_exception_name(reply.exception));
         answer(tcp, READING_EXCEPTION, reply.exception,
-               reply.exception != EXCEPTION_FAILURE && reply.exception != EXCEPTION_NO_PATH &&
-                   reply.exception != EXCEPTION_NO_TARGET);
+               !modbus_exception_is_failure(reply.exception));
         return;
     case MODBUS_REPLY_BAD:
-        tcp->stats->bad_replies++;
-        say_why(tcp, "bad reply", reply.fault);
-        drop(tcp, false);
-        answer(tcp, READING_BAD_REPLY, 0, false);
+        refuse(tcp, reply.fault, false);
         return;
     }
 }
 
+/* Takes our own request off the front. False: something else came instead. */
+static bool take_echo(struct modbus_tcp *tcp, size_t *at) {
+    size_t size = tcp->rx_length - *at < tcp->echo_left ? tcp->rx_length - *at : tcp->echo_left;
+    const uint8_t *expected = tcp->echo + MODBUS_RTU_REQUEST_SIZE - tcp->echo_left;
+    if (memcmp(tcp->rx + *at, expected, size) != 0) {
+        return false;
+    }
+    tcp->echo_left -= size;
+    *at += size;
+    return true;
+}
+
+/* Bytes at the front that repeat the identity of a station that dialled in, as a sign of life.
+ * -1: they may, when more has come. */
+static int identity_size(const struct modbus_tcp *tcp, size_t at) {
+    const char *identity = tcp->blocks.config->identity;
+    size_t size = strlen(identity), left = tcp->rx_length - at;
+    if (tcp->blocks.config->transport != MODBUS_DIAL_IN || left == 0 ||
+        memcmp(tcp->rx + at, identity, left < size ? left : size) != 0) {
+        return 0;
+    }
+    if (left < size) {
+        return -1;
+    }
+    while (size < left && (tcp->rx[at + size] == '\r' || tcp->rx[at + size] == '\n')) {
+        size++;
+    }
+    return (int)size;
+}
+
+/* Length of what stands at the front, as modbus_frame_length(). */
+static int front_length(const struct modbus_tcp *tcp, size_t at) {
+    const uint8_t *bytes = tcp->rx + at;
+    size_t length = tcp->rx_length - at;
+    return is_rtu(tcp) ? modbus_rtu_reply_length(&tcp->request, bytes, length)
+                       : modbus_frame_length(bytes, length);
+}
+
+/* Takes one thing off the front. False: nothing whole is there, or the connection is gone. */
+static bool take_front(struct modbus_tcp *tcp, size_t *at) {
+    if (tcp->stream == NULL || *at >= tcp->rx_length) {
+        return false;
+    }
+    if (tcp->echo_left > 0 && asked(tcp)) {
+        if (!take_echo(tcp, at)) {
+            refuse(tcp, "no echo of the request", false);
+        }
+        return tcp->stream != NULL;
+    }
+    if (!asked(tcp) && tcp->blocks.config->quirks.surplus) {
+        *at = tcp->rx_length; /* known of this device, and never looked at */
+        return false;
+    }
+    int length = identity_size(tcp, *at);
+    if (length > 0) {
+        *at += (size_t)length;
+        return true;
+    }
+    length = length == 0 ? front_length(tcp, *at) : 0;
+    if (length < 0) {
+        refuse(tcp, is_rtu(tcp) ? "no RTU frame" : "no Modbus TCP frame", false);
+        return false;
+    }
+    if (length > 0) {
+        take_frame(tcp, tcp->rx + *at, (size_t)length);
+        *at += (size_t)length;
+    }
+    return length > 0;
+}
+
 static void on_read(void *ctx, size_t length) {
     struct modbus_tcp *tcp = ctx;
+    const struct modbus_endpoint_config *config = tcp->blocks.config;
     size_t at = 0;
     bool was_open = tcp->open;
     tcp->rx_length += length;
     /* All frames that are here are judged before the next request goes out: what came before a
      * request cannot be its answer. */
-    while (tcp->stream != NULL && at < tcp->rx_length) {
-        int frame_length = is_rtu(tcp) ? modbus_rtu_frame_length(tcp->rx + at, tcp->rx_length - at)
-                                       : modbus_frame_length(tcp->rx + at, tcp->rx_length - at);
-        if (frame_length == 0) {
-            break;
-        }
-        if (frame_length < 0) {
-            tcp->stats->bad_replies++;
-            say_why(tcp, "bad reply", is_rtu(tcp) ? "no RTU frame" : "no Modbus TCP frame");
-            drop(tcp, false);
-            if (tcp->open) {
-                answer(tcp, READING_BAD_REPLY, 0, false);
-            }
-            break;
-        }
-        take_frame(tcp, tcp->rx + at, (size_t)frame_length);
-        at += (size_t)frame_length;
+    while (take_front(tcp, &at)) {
+    }
+    bool answered = was_open && !tcp->open;
+    if (answered && tcp->stream != NULL && config->quirks.close_after_reply) {
+        drop(tcp, false);
     }
     if (tcp->stream != NULL) {
         tcp->rx_length -= at;
@@ -219,9 +305,15 @@ static void on_read(void *ctx, size_t length) {
         /* Never full: a frame of the longest kind would have been taken out. */
         loop_stream_set_buffer(tcp->stream, tcp->rx + tcp->rx_length,
                                sizeof(tcp->rx) - tcp->rx_length);
+        if (answered) {
+            tcp->quiet_us = wire_us(tcp) + config->request_pause_us;
+            if (config->idle_close_us > 0) {
+                loop_timer_start_in(&tcp->timer, config->idle_close_us);
+            }
+        }
     }
-    if (was_open && !tcp->open) {
-        endpoint_ready(tcp->endpoint);
+    if (answered) {
+        endpoint_ready(tcp->blocks.endpoint);
     }
 }
 
@@ -238,19 +330,72 @@ static void on_end(void *ctx, int code) {
 static const struct loop_stream_events stream_events = {
     .on_connect = on_connect, .on_read = on_read, .on_end = on_end};
 
+static int connect_now(struct modbus_tcp *tcp) {
+    const struct modbus_endpoint_config *config = tcp->blocks.config;
+    int result = loop_connect_tcp(tcp->blocks.loop, config->host, config->port, &stream_events, tcp,
+                                  &tcp->stream);
+    if (result < 0) {
+        say_why(tcp, "cannot connect", err_name(result));
+        tcp->blocks.stats->connect_failures++;
+        drop(tcp, true);
+        return ERR_CLOSED;
+    }
+    enter(tcp, ENDPOINT_CONNECTING);
+    loop_timer_start_in(&tcp->timer, config->connect_timeout_us);
+    return 0;
+}
+
+/* Connects when it is our turn and the device has had its pause since the last connection. */
+static int connect_in_turn(struct modbus_tcp *tcp) {
+    int64_t now_us = wire_us(tcp);
+    int64_t free_us = tcp->closed_us + tcp->blocks.config->close_pause_us;
+    int64_t wait_us = endpoint_connect_wait_us(tcp->blocks.endpoint);
+    if (tcp->was_closed && free_us - now_us > wait_us) {
+        wait_us = free_us - now_us;
+    }
+    if (wait_us <= 0) {
+        return connect_now(tcp);
+    }
+    tcp->waiting = true;
+    enter(tcp, ENDPOINT_CONNECTING);
+    loop_timer_start_in(&tcp->timer, wait_us);
+    return 0;
+}
+
+/* The pause before the next step of the open request is over. */
+static void go_on(struct modbus_tcp *tcp) {
+    tcp->waiting = false;
+    if (tcp->stream == NULL) {
+        if (connect_now(tcp) < 0) {
+            answer(tcp, READING_NO_CONNECTION, 0, true);
+            endpoint_ready(tcp->blocks.endpoint);
+        }
+    } else if (send_request(tcp) < 0) {
+        lose(tcp, "cannot send", loop_stream_why(tcp->stream));
+    }
+}
+
 static void on_timer(void *ctx) {
     struct modbus_tcp *tcp = ctx;
-    switch (tcp->stats->state) {
+    if (tcp->waiting) {
+        go_on(tcp);
+        return;
+    }
+    switch (tcp->blocks.stats->state) {
     case ENDPOINT_PAUSED:
         enter(tcp, ENDPOINT_IDLE);
         return;
     case ENDPOINT_CONNECTING:
         say_why(tcp, "cannot connect", "no answer in time");
-        tcp->stats->connect_failures++;
+        tcp->blocks.stats->connect_failures++;
         drop(tcp, true);
         answer(tcp, READING_NO_CONNECTION, 0, true);
         break;
     case ENDPOINT_CONNECTED:
+        if (!tcp->open) {
+            drop(tcp, false); /* nothing to ask for so long as the configuration says */
+            return;
+        }
         say_why(tcp, "no reply in time",
                 tcp->foreign         ? "only replies to other requests"
                 : tcp->rx_length > 0 ? "only a part of one"
@@ -261,41 +406,30 @@ static void on_timer(void *ctx) {
     case ENDPOINT_IDLE:
         return;
     }
-    endpoint_ready(tcp->endpoint);
-}
-
-static int start_connect(struct modbus_tcp *tcp) {
-    int result = loop_connect_tcp(tcp->loop, tcp->config->host, tcp->config->port, &stream_events,
-                                  tcp, &tcp->stream);
-    if (result < 0) {
-        say_why(tcp, "cannot connect", err_name(result));
-        tcp->stats->connect_failures++;
-        drop(tcp, true);
-        return ERR_CLOSED;
-    }
-    enter(tcp, ENDPOINT_CONNECTING);
-    loop_timer_start_in(&tcp->timer, tcp->config->connect_timeout_us);
-    return 0;
+    endpoint_ready(tcp->blocks.endpoint);
 }
 
 static int tcp_request(void *line, uint32_t block) {
     struct modbus_tcp *tcp = line;
     int result = 0;
-    if (tcp->stats->state == ENDPOINT_PAUSED) {
+    if (tcp->blocks.stats->state == ENDPOINT_PAUSED) {
         return ERR_CLOSED;
     }
-    if (tcp->stats->state == ENDPOINT_CONNECTED && tcp->rx_length > 0) {
+    if (tcp->blocks.stats->state == ENDPOINT_CONNECTED && tcp->rx_length > 0) {
         /* Half a frame that nobody asked for: whatever follows cannot be told from an answer. */
-        tcp->stats->bad_replies++;
+        tcp->blocks.stats->bad_replies++;
         say_why(tcp, "bad reply", "bytes without a request");
         drop(tcp, false);
     }
     tcp->block = block;
-    if (tcp->stats->state == ENDPOINT_IDLE) {
-        result = start_connect(tcp);
-    } else if (send_request(tcp) < 0) {
+    if (tcp->stream == NULL && tcp->blocks.config->transport == MODBUS_DIAL_IN) {
+        say_why(tcp, "the station has not dialled in", "");
+        result = ERR_CLOSED;
+    } else if (tcp->blocks.stats->state == ENDPOINT_IDLE) {
+        result = connect_in_turn(tcp);
+    } else if (send_when_quiet(tcp) < 0) {
         say_why(tcp, "cannot send", loop_stream_why(tcp->stream));
-        tcp->stats->lost++;
+        tcp->blocks.stats->lost++;
         drop(tcp, !tcp->heard);
         result = ERR_CLOSED;
     }
@@ -303,73 +437,15 @@ static int tcp_request(void *line, uint32_t block) {
     return result;
 }
 
-static struct line_block tcp_block(const void *line, uint32_t block) {
-    const struct modbus_tcp *tcp = line;
-    const struct modbus_block *about = &tcp->plan.blocks[block];
-    return (struct line_block){
-        .unit = about->unit, .point_count = about->map_count, .period_us = about->period_us};
-}
-
-static const struct modbus_map *map_of(const struct modbus_tcp *tcp, uint32_t block,
-                                       uint32_t index) {
-    return &tcp->plan.maps[tcp->plan.blocks[block].first_map + index];
-}
-
-static struct line_point tcp_point(const void *line, uint32_t block, uint32_t index) {
-    const struct modbus_map *map = map_of(line, block, index);
-    return (struct line_point){.point = map->point, .station = map->station};
-}
-
-static void tcp_decode(const void *line, uint32_t block, uint32_t index,
-                       struct reading *ret_reading) {
-    const struct modbus_tcp *tcp = line;
-    modbus_decode_from(map_of(tcp, block, index), tcp->plan.blocks[block].start, tcp->data,
-                       ret_reading);
-}
-
-static bool tcp_cut(void *line, uint32_t block, uint8_t exception,
-                    char ret_advice[LINE_ADVICE_SIZE]) {
+void modbus_tcp_adopt(void *line, struct loop_stream *stream) {
     struct modbus_tcp *tcp = line;
-    struct modbus_block refused = tcp->plan.blocks[block];
-    const char *table = modbus_table_name(refused.table);
-    unsigned unit = tcp->config->units[refused.unit].unit;
-    uint16_t gap = 0;
-    bool is_cut = modbus_plan_cut(&tcp->plan, block, &gap);
-    uint32_t place = refused.first_map + tcp->plan.blocks[block].map_count - 1;
-    ret_advice[0] = '\0';
-    if (tcp->told[place]) {
-        return is_cut;
+    if (tcp->stream != NULL) {
+        lose(tcp, "connection replaced", "the station dialled in again");
     }
-    if (!is_cut) {
-        (void)snprintf(
-            ret_advice, LINE_ADVICE_SIZE,
-            "unit %u: %s %u is refused by itself (%s): correct register.address, or keep it "
-            "out of other requests with 'alone: true' at its register",
-            unit, table, refused.start, modbus_exception_name(exception));
-    } else if (gap > 0) {
-        (void)snprintf(
-            ret_advice, LINE_ADVICE_SIZE,
-            "unit %u: %s %u to %u are refused in one request (%s) and asked in parts from "
-            "now on; 'gap_registers: %u' in its connection avoids reading the gap of %u",
-            unit, table, refused.start, refused.start + refused.count - 1u,
-            modbus_exception_name(exception),
-            modbus_table_is_bits(refused.table) ? (gap - 1u) / 16 : gap - 1u, gap);
-    } else {
-        (void)snprintf(
-            ret_advice, LINE_ADVICE_SIZE,
-            "unit %u: %s %u to %u are refused in one request (%s) and asked in parts from "
-            "now on; unless one of them is refused by itself, the device wants shorter "
-            "requests: 'registers_max' in its connection",
-            unit, table, refused.start, refused.start + refused.count - 1u,
-            modbus_exception_name(exception));
-    }
-    tcp->told[place] = true;
-    return is_cut;
-}
-
-static void tcp_rejoin(void *line) {
-    struct modbus_tcp *tcp = line;
-    modbus_plan_rejoin(&tcp->plan);
+    tcp->stream = stream;
+    loop_stream_set_events(stream, &stream_events, tcp);
+    begin_connection(tcp);
+    endpoint_ready(tcp->blocks.endpoint);
 }
 
 static void tcp_close(void *line) {
@@ -377,31 +453,24 @@ static void tcp_close(void *line) {
     if (tcp != NULL) {
         (void)loop_stream_close(tcp->stream);
         loop_timer_finish(&tcp->timer);
-        modbus_plan_finish(&tcp->plan);
-        free(tcp->told);
+        modbus_blocks_finish(&tcp->blocks);
         free(tcp);
     }
 }
 
 static int tcp_open(struct loop *loop, const void *config, struct endpoint *endpoint,
                     struct endpoint_stats *stats, struct line_policy *ret_policy, void **ret_line) {
+    const struct modbus_endpoint_config *endpoint_config = config;
     struct modbus_tcp *tcp = calloc(1, sizeof(*tcp));
     if (tcp == NULL) {
         return ERR_MEMORY;
     }
-    tcp->loop = loop;
-    tcp->endpoint = endpoint;
-    tcp->stats = stats;
-    tcp->config = config;
-    tcp->random = hash_spread(tcp->config->host) ^ hash_spread(tcp->config->id) ^ 1;
+    tcp->random = hash_spread(endpoint_config->host) ^ hash_spread(endpoint_config->id) ^ 1;
     tcp->random += tcp->random == 0;
     /* Not from 0 everywhere: two programs that ask through one gateway should differ. */
-    tcp->request.transaction = (uint16_t)(tcp->random >> 16);
-    int result = modbus_plan_init(tcp->config, &tcp->plan);
-    if (result == 0) {
-        tcp->told = calloc(tcp->plan.map_count, sizeof(*tcp->told));
-        result = tcp->told == NULL ? ERR_MEMORY : 0;
-    }
+    tcp->transaction = (uint16_t)(tcp->random >> 16);
+    int result =
+        modbus_blocks_init(loop, endpoint_config, endpoint, stats, &tcp->blocks, ret_policy);
     if (result == 0) {
         result = loop_timer_init(loop, LOOP_WIRE, on_timer, tcp, &tcp->timer);
     }
@@ -409,13 +478,6 @@ static int tcp_open(struct loop *loop, const void *config, struct endpoint *endp
         tcp_close(tcp);
         return result;
     }
-    *ret_policy = (struct line_policy){.id = tcp->config->id,
-                                       .unit_count = (uint32_t)tcp->config->unit_count,
-                                       .block_count = (uint32_t)tcp->plan.block_count,
-                                       .block_max = (uint32_t)tcp->plan.map_count,
-                                       .dead_after = tcp->config->dead_after,
-                                       .probe_min_us = tcp->config->probe_min_us,
-                                       .probe_max_us = tcp->config->probe_max_us};
     *ret_line = tcp;
     return 0;
 }
@@ -423,11 +485,11 @@ static int tcp_open(struct loop *loop, const void *config, struct endpoint *endp
 const struct driver modbus_tcp_driver = {
     .name = "modbus-tcp",
     .open = tcp_open,
-    .block = tcp_block,
-    .point = tcp_point,
+    .block = modbus_blocks_block,
+    .point = modbus_blocks_point,
     .request = tcp_request,
-    .decode = tcp_decode,
-    .cut = tcp_cut,
-    .rejoin = tcp_rejoin,
+    .decode = modbus_blocks_decode,
+    .cut = modbus_blocks_cut,
+    .rejoin = modbus_blocks_rejoin,
     .close = tcp_close,
 };

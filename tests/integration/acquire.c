@@ -1,6 +1,10 @@
-/* Runs the real acquisition against one Modbus TCP server and prints what comes, one JSON object a
+/* Runs the real acquisition against one Modbus server and prints what comes, one JSON object a
  * reading, until every point has had ROUNDS readings. For the tests of this folder.
- *   acquire [rtu] HOST PORT ROUNDS TIMEOUT_MS POINT ...
+ *   acquire [WORD ...] HOST PORT ROUNDS TIMEOUT_MS POINT ...
+ *   acquire [WORD ...] DEVICE BAUD ROUNDS TIMEOUT_MS POINT ...     a path: a serial line
+ *   acquire [WORD ...] @IDENTITY PORT ROUNDS TIMEOUT_MS POINT ...  the server dials in to us
+ * WORD: rtu, or a quirk: reply-unit-0, reply-unit-255, byte-count, surplus, echo,
+ * close-after-reply; period=MS, connect-pause=MS, request-pause=MS, close-pause=MS, idle-close=MS.
  * POINT: unit:table:address:type:order:scale:offset[:sentinel]; points are numbered as they stand.
  * type may be bit@N or bits@N@COUNT; order may be a permutation of the bytes.
  * Exit 0: all there; 1: not within GIVE_UP_US; 2: bad arguments. */
@@ -13,8 +17,8 @@
 #include "drivers/driver.h"
 
 enum { POINTS_MAX = 512, FIELDS = 8 };
-#define GIVE_UP_US INT64_C(60000000)
-#define PERIOD_US  INT64_C(200000)
+#define GIVE_UP_US        INT64_C(60000000)
+#define PERIOD_US_DEFAULT INT64_C(200000)
 
 struct tool {
     struct loop *loop;
@@ -22,6 +26,7 @@ struct tool {
     struct modbus_map maps[MODBUS_UNITS_MAX][POINTS_MAX];
     size_t unit_count;
     uint32_t point_count;
+    int64_t period_us;
     int64_t rounds;
     int64_t seen[POINTS_MAX];
 };
@@ -94,7 +99,7 @@ static int read_order(const char *text, struct modbus_map *map) {
 static int add_point(struct tool *tool, char *text) {
     char *fields[FIELDS] = {NULL};
     int64_t unit = 0, address = 0;
-    struct modbus_map map = {.point = tool->point_count, .period_us = PERIOD_US};
+    struct modbus_map map = {.point = tool->point_count, .period_us = tool->period_us};
     size_t count = 0;
     for (char *field = strtok(text, ":"); field != NULL && count < FIELDS;
          field = strtok(NULL, ":")) {
@@ -150,21 +155,83 @@ static int run(struct tool *tool, const struct modbus_endpoint_config *endpoint)
     return result;
 }
 
+/* "connect-pause=50". */
+static bool read_pause(const char *word, const char *name, int64_t *ret_us) {
+    size_t length = strlen(name);
+    int64_t ms;
+    if (strncmp(word, name, length) != 0 || word[length] != '=' ||
+        text_parse_int(word + length + 1, 0, 60000, &ms) < 0) {
+        return false;
+    }
+    *ret_us = ms * 1000;
+    return true;
+}
+
+static bool read_word(const char *word, struct tool *tool,
+                      struct modbus_endpoint_config *endpoint) {
+    struct modbus_quirks *quirks = &endpoint->quirks;
+    struct {
+        const char *name;
+        bool *flag;
+    } flags[] = {{"byte-count", &quirks->byte_count},
+                 {"surplus", &quirks->surplus},
+                 {"echo", &quirks->echo},
+                 {"close-after-reply", &quirks->close_after_reply}};
+    for (size_t i = 0; i < sizeof(flags) / sizeof(flags[0]); i++) {
+        if (strcmp(word, flags[i].name) == 0) {
+            *flags[i].flag = true;
+            return true;
+        }
+    }
+    if (strcmp(word, "rtu") == 0) {
+        endpoint->framing = MODBUS_FRAMING_RTU;
+    } else if (strcmp(word, "reply-unit-0") == 0) {
+        quirks->reply_unit = MODBUS_REPLY_UNIT_0;
+    } else if (strcmp(word, "reply-unit-255") == 0) {
+        quirks->reply_unit = MODBUS_REPLY_UNIT_255;
+    } else {
+        return read_pause(word, "period", &tool->period_us) ||
+               read_pause(word, "connect-pause", &endpoint->connect_pause_us) ||
+               read_pause(word, "request-pause", &endpoint->request_pause_us) ||
+               read_pause(word, "close-pause", &endpoint->close_pause_us) ||
+               read_pause(word, "idle-close", &endpoint->idle_close_us);
+    }
+    return true;
+}
+
+/* Where the server is; the second word is a port or a speed. */
+static int read_place(const char *place, int64_t number, struct modbus_endpoint_config *endpoint) {
+    if (place[0] == '/') {
+        endpoint->transport = MODBUS_SERIAL;
+        endpoint->framing = MODBUS_FRAMING_RTU;
+        endpoint->serial.baud = (uint32_t)number;
+        endpoint->serial.parity = MODBUS_PARITY_NONE; /* a pseudo-terminal has none */
+        return text_copy(endpoint->serial.device, sizeof(endpoint->serial.device), place);
+    }
+    endpoint->port = (uint16_t)number;
+    if (place[0] == '@') {
+        endpoint->transport = MODBUS_DIAL_IN;
+        return text_copy(endpoint->identity, sizeof(endpoint->identity), place + 1);
+    }
+    return text_copy(endpoint->host, sizeof(endpoint->host), place);
+}
+
 int main(int argc, char **argv) {
     static struct tool tool;
     struct modbus_endpoint_config endpoint;
-    int64_t port = 0, timeout_ms = 0;
+    int64_t number = 0, timeout_ms = 0;
+    tool.period_us = PERIOD_US_DEFAULT;
     modbus_endpoint_defaults(&endpoint);
-    if (argc > 1 && strcmp(argv[1], "rtu") == 0) {
-        endpoint.framing = MODBUS_FRAMING_RTU;
-        argc--;
+    for (; argc > 1 && read_word(argv[1], &tool, &endpoint); argc--) {
         argv++;
     }
-    if (argc < 6 || text_parse_int(argv[2], 1, 65535, &port) < 0 ||
+    if (argc < 6 || text_parse_int(argv[2], 1, 115200, &number) < 0 ||
+        (argv[1][0] != '/' && number > 65535) ||
         text_parse_int(argv[3], 1, 1000000, &tool.rounds) < 0 ||
         text_parse_int(argv[4], 10, 60000, &timeout_ms) < 0 ||
-        text_copy(endpoint.host, sizeof(endpoint.host), argv[1]) < 0) {
-        (void)fprintf(stderr, "usage: acquire [rtu] HOST PORT ROUNDS TIMEOUT_MS POINT ...\n");
+        read_place(argv[1], number, &endpoint) < 0) {
+        (void)fprintf(stderr, "usage: acquire [WORD ...] HOST|DEVICE|@IDENTITY PORT|BAUD ROUNDS "
+                              "TIMEOUT_MS POINT ...\n");
         return 2;
     }
     for (int i = 5; i < argc; i++) {
@@ -174,7 +241,6 @@ int main(int argc, char **argv) {
         }
     }
     (void)text_copy(endpoint.id, sizeof(endpoint.id), "peer");
-    endpoint.port = (uint16_t)port;
     endpoint.request_timeout_us = timeout_ms * 1000;
     endpoint.unit_count = tool.unit_count;
     endpoint.units = tool.units;

@@ -1,7 +1,9 @@
-/* A Modbus TCP server made of libmodbus alone, as an independent counterpart. Serves one connection
- * after the other, every unit id, with the registers it is given; prints its port.
- *   libmodbus_server TABLE:ADDRESS:VALUE ...     TABLE: holding or input */
+/* A Modbus server made of libmodbus alone, as an independent counterpart.
+ *   libmodbus_server TABLE:ADDRESS:VALUE ...              TCP: one connection after the other,
+ * every unit id; prints its port libmodbus_server DEVICE UNIT TABLE:ADDRESS:VALUE ...  a serial
+ * line; prints "ready" TABLE: holding or input. */
 #include <modbus.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -22,26 +24,37 @@ static void serve(modbus_t *modbus, modbus_mapping_t *mapping) {
     }
 }
 
-int main(int argc, char **argv) {
-    struct sockaddr_in address;
-    socklen_t size = sizeof(address);
-    modbus_t *modbus = modbus_new_tcp("127.0.0.1", 0);
-    modbus_mapping_t *mapping = modbus_mapping_new(0, 0, REGISTERS, REGISTERS);
-    if (modbus == NULL || mapping == NULL) {
-        return 1;
-    }
-    for (int i = 1; i < argc; i++) {
+static int read_registers(char **texts, int count, modbus_mapping_t *mapping) {
+    for (int i = 0; i < count; i++) {
         char table[16];
         unsigned at = 0, value = 0;
-        if (sscanf(argv[i], "%15[a-z]:%u:%u", table, &at, &value) != 3 || at >= REGISTERS ||
-            value > UINT16_MAX) {
-            return 2;
+        if (sscanf(texts[i], "%15[a-z]:%u:%u", table, &at, &value) != 3 || at >= REGISTERS) {
+            return -1;
         }
         uint16_t *registers =
             strcmp(table, "holding") == 0 ? mapping->tab_registers : mapping->tab_input_registers;
-        registers[at] = (uint16_t)value;
+        registers[at] = (uint16_t)value; /* the low word of a larger number */
     }
-    int listener = modbus_tcp_listen(modbus, 1);
+    return 0;
+}
+
+static int serve_line(const char *device, const char *unit, modbus_mapping_t *mapping) {
+    modbus_t *modbus = modbus_new_rtu(device, 115200, 'N', 8, 1);
+    if (modbus == NULL || modbus_set_slave(modbus, atoi(unit)) < 0 || modbus_connect(modbus) < 0) {
+        return 1;
+    }
+    puts("ready");
+    (void)fflush(stdout);
+    for (;;) {
+        serve(modbus, mapping); /* ends at a frame with an error; the next one may be good */
+    }
+}
+
+static int serve_tcp(modbus_mapping_t *mapping) {
+    struct sockaddr_in address;
+    socklen_t size = sizeof(address);
+    modbus_t *modbus = modbus_new_tcp("127.0.0.1", 0);
+    int listener = modbus == NULL ? -1 : modbus_tcp_listen(modbus, 1);
     if (listener < 0 || getsockname(listener, (struct sockaddr *)&address, &size) < 0) {
         return 1;
     }
@@ -52,7 +65,17 @@ int main(int argc, char **argv) {
         modbus_close(modbus);
     }
     (void)close(listener);
-    modbus_mapping_free(mapping);
     modbus_free(modbus);
     return 0;
+}
+
+int main(int argc, char **argv) {
+    bool line = argc > 2 && argv[1][0] == '/';
+    modbus_mapping_t *mapping = modbus_mapping_new(0, 0, REGISTERS, REGISTERS);
+    if (mapping == NULL || read_registers(argv + (line ? 3 : 1), argc - (line ? 3 : 1), mapping)) {
+        return 2;
+    }
+    int result = line ? serve_line(argv[1], argv[2], mapping) : serve_tcp(mapping);
+    modbus_mapping_free(mapping);
+    return result;
 }

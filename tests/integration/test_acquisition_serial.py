@@ -1,0 +1,214 @@
+"""Serial lines over pseudo-terminals: the real acquisition against RTU units of our own making and
+against libmodbus's. Values are coded with unit and address, so that one that reaches the wrong
+point is seen."""
+import json
+import os
+import struct
+import subprocess
+import tempfile
+import threading
+import unittest
+
+import rtu_peer
+from harness import BINARY, DEADLINE_S, wait_for
+
+ACQUIRE = os.path.join(BINARY, "tests", "integration", "acquire")
+LIBMODBUS_SERVER = os.path.join(BINARY, "tests", "integration", "libmodbus_server")
+TIMEOUT_MS = 100
+
+
+def point(unit, address):
+    return f"{unit}:holding:{address}:uint16:ABCD:1:0"
+
+
+class Serial(unittest.TestCase):
+    def setUp(self):
+        self.folder = tempfile.TemporaryDirectory(prefix="canhbao-serial-")
+        self.addCleanup(self.folder.cleanup)
+        self.link = os.path.join(self.folder.name, "line")
+        self.places = [(1, 0), (1, 3), (2, 0), (2, 7)]
+
+    def start(self, rounds, words=(), timeout_ms=TIMEOUT_MS, places=None):
+        points = [point(*place) for place in places or self.places]
+        return subprocess.Popen(
+            [ACQUIRE, "period=60", *words, self.link, "115200", str(rounds), str(timeout_ms), *points],
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+    def readings(self, process, places=None):
+        out, errors = process.communicate(timeout=DEADLINE_S * 3)
+        self.assertEqual((process.returncode, errors), (0, ""))
+        places = places or self.places
+        readings = [json.loads(line) for line in out.splitlines()]
+        self.assertEqual([r["seq"] for r in readings], list(range(1, len(readings) + 1)))
+        for reading in readings:
+            if reading["status"] == "ok":
+                self.assertEqual(reading["value"], rtu_peer.coded(*places[reading["point"]]))
+            else:
+                self.assertIsNone(reading["value"])
+        return readings
+
+    def play(self, fault, rounds=6, words=(), units=(1, 2)):
+        with rtu_peer.Line(self.link, units, fault):
+            return self.readings(self.start(rounds, words))
+
+    def statuses(self, readings, unit=None):
+        return {r["status"] for r in readings
+                if unit is None or self.places[r["point"]][0] == unit}
+
+    def test_two_units(self):
+        self.assertEqual(self.statuses(self.play(None)), {"ok"})
+
+    def test_crc_errors(self):
+        def fault(line, request, reply):
+            spoilt = reply[:-1] + bytes([reply[-1] ^ 1])
+            line.send(spoilt if len(line.requests) % 3 == 0 else reply)
+        self.assertEqual(self.statuses(self.play(fault)), {"ok", "bad_reply"})
+
+    def test_noise(self):
+        def fault(line, request, reply):
+            turn = len(line.requests) % 4
+            line.send(b"\x00\xff\x7f" + reply if turn == 0 else reply + b"\xaa\x55" if turn == 1
+                      else os.urandom(20) if turn == 2 else reply)
+        self.assertTrue({"ok", "bad_reply"} <= self.statuses(self.play(fault, 10)))
+
+    def test_every_byte_missing_in_turn(self):
+        def fault(line, request, reply):
+            turn, spoilt = divmod(len(line.requests), 2)
+            at = turn % len(reply)
+            line.send(reply[:at] + reply[at + 1:] if spoilt else reply)
+        seen = self.statuses(self.play(fault, 40, ["period=20"]))
+        self.assertTrue({"ok"} <= seen <= {"ok", "bad_reply", "timeout", "skipped"}, seen)
+
+    def test_dribble_in_time(self):
+        def fault(line, request, reply):
+            for byte in reply:
+                line.send(bytes([byte]))
+        self.assertEqual(self.statuses(self.play(fault)), {"ok"})
+
+    def test_dribble_beyond_the_deadline(self):
+        stop = threading.Event()
+
+        def fault(line, request, reply):
+            for byte in reply:
+                line.send(bytes([byte]))
+                stop.wait(0.03)
+        seen = self.statuses(self.play(fault, 4))
+        self.assertFalse("ok" in seen, seen)
+        self.assertTrue("timeout" in seen)
+
+    def test_a_late_answer_reaches_no_other_request(self):
+        # Unit 1 answers its first request of three only after the deadline, with its own registers;
+        # the next request to the same unit asks for the other block of the same length.
+        self.places = [(1, 0), (1, 500), (2, 0), (2, 500)]
+        timers = []
+
+        def fault(line, request, reply):
+            if len(line.requests) % 3 == 1:
+                timers.append(threading.Timer(TIMEOUT_MS / 1000 * 1.4, line.send, [reply]))
+                timers[-1].start()
+            else:
+                line.send(reply)
+        with rtu_peer.Line(self.link, (1, 2), fault):
+            readings = self.readings(self.start(12))
+            for timer in timers:
+                timer.join()
+        self.assertTrue({"ok", "timeout"} <= self.statuses(readings))
+
+    def test_another_units_answer_is_waited_out(self):
+        def fault(line, request, reply):
+            other = rtu_peer.answer(rtu_peer.frame(bytes([3 - request[0]]) + request[1:6]))
+            line.send(other + reply)
+        self.assertEqual(self.statuses(self.play(fault)), {"ok"})
+
+    def test_echo(self):
+        def fault(line, request, reply):
+            line.send(request + reply)
+        self.assertEqual(self.statuses(self.play(fault, words=["echo"])), {"ok"})
+        self.assertFalse("ok" in self.statuses(self.play(fault, 3)))
+
+    def test_echo_that_does_not_come(self):
+        seen = self.statuses(self.play(None, 3, words=["echo"]))
+        self.assertTrue("bad_reply" in seen and "ok" not in seen, seen)
+
+    def test_one_dead_unit_of_ten(self):
+        self.places = [(unit, 0) for unit in range(1, 11)]
+        with rtu_peer.Line(self.link, set(range(1, 11)) - {4}):
+            readings = self.readings(self.start(20, ["period=200"]))
+        for unit in range(1, 11):
+            seen = [r["status"] for r in readings if self.places[r["point"]][0] == unit]
+            if unit == 4:
+                self.assertTrue("timeout" in seen and "ok" not in seen)
+            else:
+                self.assertGreaterEqual(seen.count("ok"), 0.9 * len(seen))
+
+    def test_silent_interval(self):
+        with rtu_peer.Line(self.link, (1, 2)) as line:
+            self.readings(self.start(4, ["request-pause=30"]))
+            times = [at for at, _ in line.requests]
+        # From reply to request; the reply is sent after the request came, so this is a lower bound.
+        self.assertGreaterEqual(min(b - a for a, b in zip(times, times[1:])), 0.03)
+
+    def test_unplugged_and_back_under_another_name(self):
+        with rtu_peer.Line(self.link, (1, 2)) as line:
+            process = self.start(30)
+            wait_for(lambda: len(line.requests) >= 4, "the line is asked")
+            name = line.name
+            keep, other = os.openpty()  # takes the old number, so that the new one differs
+            line.unplug()
+            line.requests.clear()
+            line.plug_in()
+            self.addCleanup(os.close, keep)
+            self.addCleanup(os.close, other)
+            wait_for(lambda: len(line.requests) >= 4, "the line is asked under its new name")
+            renamed = line.name != name
+            readings = self.readings(process)
+        seen = [r["status"] for r in readings]
+        self.assertEqual(seen[-4:], ["ok"] * 4)
+        self.assertTrue(renamed)
+
+    def test_no_port(self):
+        seen = self.statuses(self.readings(self.start(3)))
+        self.assertEqual(seen, {"no_connection"})
+
+    def test_a_port_in_use(self):
+        with rtu_peer.Line(self.link, (1, 2)) as line:
+            first = self.start(25)
+            wait_for(lambda: line.requests, "the first program has the line")
+            second = self.readings(self.start(3))
+            self.assertEqual({r["status"] for r in second}, {"no_connection"})
+            self.assertEqual(self.statuses(self.readings(first)), {"ok"})
+
+    def test_libmodbus(self):
+        far = os.path.join(self.folder.name, "far")
+        pair = subprocess.Popen(["socat", f"pty,rawer,link={self.link}", f"pty,rawer,link={far}"])
+        registers = [f"holding:{address}:{rtu_peer.coded(1, address)}" for address in (0, 3, 65535)]
+        registers += [f"holding:{300 + i}:{1000 + i}" for i in range(125)]
+        try:
+            wait_for(lambda: os.path.exists(self.link) and os.path.exists(far), "the pair is there")
+            server = subprocess.Popen([LIBMODBUS_SERVER, far, "1", *registers],
+                                      stdout=subprocess.PIPE, text=True)
+            try:
+                self.assertEqual(server.stdout.readline(), "ready\n")
+                points = [point(1, 0), point(1, 3), point(1, 65535)]
+                points += [point(1, 300 + i) for i in range(125)]
+                done = subprocess.run([ACQUIRE, "period=60", self.link, "115200", "3", "2000", *points],
+                                      capture_output=True, text=True, timeout=DEADLINE_S,
+                                      check=False)
+            finally:
+                server.kill()
+                server.communicate()
+        finally:
+            pair.terminate()
+            pair.wait()
+        self.assertEqual(done.returncode, 0, done.stderr)
+        expected = [rtu_peer.coded(1, a) % 65536 for a in (0, 3)]
+        expected += [struct.unpack(">H", struct.pack(">I", rtu_peer.coded(1, 65535))[2:])[0]]
+        expected += [1000 + i for i in range(125)]
+        readings = [json.loads(line) for line in done.stdout.splitlines()]
+        self.assertEqual({r["status"] for r in readings}, {"ok"})
+        for reading in readings:
+            self.assertEqual(reading["value"], expected[reading["point"]])
+
+
+if __name__ == "__main__":
+    unittest.main()
