@@ -97,6 +97,17 @@ static const struct bad bads[] = {
     {alpha, "connection:\n  host: 127.0.0.1\n  port: 15900\n", "connection: |none\n",
      "one value here; expected a map of keys", NULL},
     {alpha, "host: 127.0.0.1", "host: |tcp://gauge", "is not a host", NULL},
+    {alpha, "host: 127.0.0.1", "|device: /dev/ttyS0\n  host: 127.0.0.1",
+     "expected one of host, device and identity", NULL},
+    {alpha, "host: 127.0.0.1\n  port: 15900", "|framing: rtu", "the key 'host' is missing", NULL},
+    {alpha, "host: 127.0.0.1", "device: |ttyS0", "is not an absolute path", NULL},
+    {alpha, "host: 127.0.0.1", "device: /dev/ttyS0\n  baud: |9601", "expected 300, 600", NULL},
+    {alpha, "host: 127.0.0.1", "device: /dev/ttyS0\n  unit: |0", "has the units 1 to 247", NULL},
+    {alpha, "host: 127.0.0.1", "device: /dev/ttyS0\n  framing: |tcp", "not for a serial", NULL},
+    {alpha, "port: 15900", "port: 15900\n  |echo: true", "only rtu frames", NULL},
+    {alpha, "host: 127.0.0.1", "identity: ABC\n  |close_after_reply: true",
+     "only a connection that we make", NULL},
+    {alpha, "port: 15900", "port: 15900\n  reply_unit: |1", "expected one of", NULL},
     {alpha, "name: {vi: Trạm Alpha, en: Alpha}", "name: |{vi: Trạm Alpha}",
      "the key 'en' is missing", NULL},
     /* stations */
@@ -519,6 +530,11 @@ static void test_two_stations(void **state) {
          "the times differ from those of station 'alpha'"},
         {"unit: 2", "unit: 2, framing: rtu", "stations/beta.yaml:4:13",
          "the framing differs from that of station 'alpha'"},
+        {"unit: 2", "unit: 2, request_pause: 5 ms", "stations/beta.yaml:4:13",
+         "the line's settings, pauses or quirks differ from those of station 'alpha'"},
+        {"host: 127.0.0.1, port: 15900, unit: 2",
+         "host: 127.0.0.1, port: 15901, registers_from_one: true", "stations/beta.yaml:12:16",
+         "there is no register 0 with registers_from_one"},
         {"unit: cm", "unit: m", NULL, NULL},
     };
     static const char beta[] = "id: beta\n"
@@ -651,6 +667,69 @@ static void test_round_trip(void **state) {
                                         "areas/lv-lai-giang.geojson"};
     round_trip(minimal, minimal_areas, 1);
     round_trip(binh_dinh, areas, 3);
+}
+
+/* Every way to reach a station, through load, dump and load again; those that meet share a line. */
+static void test_connections(void **state) {
+    (void)state;
+    static const struct {
+        const char *connection;
+        enum modbus_transport transport;
+    } rows[] = {
+        {"device: /dev/serial/by-id/usb-1, baud: 19200, parity: none, stop_bits: 2, unit: 3, "
+         "direction: rts_down, silent_interval: 5 ms, echo: true",
+         MODBUS_SERIAL},
+        {"device: /dev/serial/by-id/usb-1, baud: 19200, parity: none, stop_bits: 2, unit: 4, "
+         "direction: rts_down, silent_interval: 5 ms, echo: true",
+         MODBUS_SERIAL},
+        {"identity: IMEI-860123, port: 5020, framing: rtu", MODBUS_DIAL_IN},
+        {"host: 10.0.0.1, reply_unit: 255, wrong_byte_count: true, surplus_bytes: true, "
+         "close_after_reply: true, registers_from_one: true, connect_pause: 1 s, close_pause: 2 s, "
+         "request_pause: 20 ms, idle_close: 1 min",
+         MODBUS_CONNECT},
+    };
+    enum { ROWS = sizeof rows / sizeof rows[0] };
+    char dir[64];
+    struct config_errors errors;
+    struct site *site = NULL;
+    copy_minimal(dir);
+    for (size_t i = 0; i < ROWS; i++) {
+        char name[64], text[1024];
+        (void)snprintf(name, sizeof name, "stations/s%zu.yaml", i);
+        int length = snprintf(text, sizeof text,
+                              "id: s%zu\nname: {vi: S, en: S}\nkind: stage\nconnection: {%s}\n"
+                              "points:\n  - id: stage\n    quantity: stage\n    unit: m\n"
+                              "    period: 1 min\n    stale_after: 10 min\n"
+                              "    register: {address: 7, table: holding, type: float32}\n"
+                              "    quality: {hard_min: 0 m, hard_max: 20 m}\n",
+                              i, rows[i].connection);
+        write_whole(dir, name, text, (size_t)length);
+    }
+    assert_int_equal(load(dir, &site, &errors), 0);
+    assert_int_equal(site->modbus.endpoint_count, 4); /* minimal's own, and two share */
+    for (size_t i = 0; i < ROWS; i++) {
+        const struct modbus_endpoint_config *endpoint = site_endpoint_of(site, i + 1);
+        assert_int_equal(endpoint->transport, rows[i].transport);
+        assert_int_equal(endpoint->unit_count, i < 2 ? 2 : 1);
+        assert_int_equal(endpoint->units[0].maps[0].address, i == 3 ? 6 : 7);
+        assert_int_equal(endpoint->units[0].gap_registers, i < 2 ? 20 : 8);
+    }
+    const struct modbus_endpoint_config *line = site_endpoint_of(site, 1);
+    assert_int_equal(line->framing, MODBUS_FRAMING_RTU);
+    assert_int_equal(line->serial.baud, 19200);
+    assert_int_equal(line->serial.parity, MODBUS_PARITY_NONE);
+    assert_int_equal(line->serial.direction, MODBUS_DIRECTION_RTS_DOWN);
+    assert_int_equal(line->serial.silent_us, 5000);
+    assert_true(line->quirks.echo);
+    const struct modbus_endpoint_config *last = site_endpoint_of(site, ROWS);
+    assert_int_equal(last->quirks.reply_unit, MODBUS_REPLY_UNIT_255);
+    assert_true(last->quirks.byte_count && last->quirks.surplus && last->quirks.close_after_reply);
+    assert_int_equal(last->connect_pause_us, 1000000);
+    assert_int_equal(last->idle_close_us, 60000000);
+    (void)site_destroy(site);
+    static const char *const minimal_areas[] = {"areas/lv-alpha.geojson"};
+    round_trip(dir, minimal_areas, 1);
+    remove_dir(dir);
 }
 
 /* Every way to say where a value is, through load, dump and load again. */
@@ -956,13 +1035,21 @@ static int close_units(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_bad_files),      cmocka_unit_test(test_explosive_files),
-        cmocka_unit_test(test_strange_files),  cmocka_unit_test(test_two_stations),
-        cmocka_unit_test(test_many_errors),    cmocka_unit_test(test_round_trip),
-        cmocka_unit_test(test_registers),      cmocka_unit_test(test_revision_follows_levels),
-        cmocka_unit_test(test_minimal_values), cmocka_unit_test(test_unset_is_nan),
-        cmocka_unit_test(test_binh_dinh),      cmocka_unit_test(test_manual),
-        cmocka_unit_test(test_kafka),          cmocka_unit_test(test_pages),
+        cmocka_unit_test(test_bad_files),
+        cmocka_unit_test(test_explosive_files),
+        cmocka_unit_test(test_strange_files),
+        cmocka_unit_test(test_two_stations),
+        cmocka_unit_test(test_many_errors),
+        cmocka_unit_test(test_round_trip),
+        cmocka_unit_test(test_connections),
+        cmocka_unit_test(test_registers),
+        cmocka_unit_test(test_revision_follows_levels),
+        cmocka_unit_test(test_minimal_values),
+        cmocka_unit_test(test_unset_is_nan),
+        cmocka_unit_test(test_binh_dinh),
+        cmocka_unit_test(test_manual),
+        cmocka_unit_test(test_kafka),
+        cmocka_unit_test(test_pages),
     };
     return cmocka_run_group_tests(tests, open_units, close_units);
 }
