@@ -151,6 +151,12 @@ static int build_points(struct build *build) {
             return err_set(build->err, ERR_RANGE, "point %s: station, period or staleness",
                            point->id);
         }
+        if (point->counter_epoch != COUNTER_EPOCH_NONE &&
+            point->counter_epoch_point >= site->point_count) {
+            return err_set(build->err, ERR_NOT_FOUND, "point %s: its counter_epoch", point->id);
+        }
+        engine->points[i].newest_epoch = (double)NAN;
+        engine->points[i].before_epoch = (double)NAN;
         engine->point_keys[i] = (struct engine_key){
             .part = {site->stations[point->station].id, point->id, ""}, .index = (uint32_t)i};
     }

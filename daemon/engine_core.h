@@ -25,8 +25,9 @@ struct engine_point {
     enum reading_status status; /* of the newest reading */
     bool newest_failed;         /* the newest value failed quality control */
     bool received_any;
-    struct mono_us received;          /* of the newest reading */
-    struct sample_ref newest, before; /* newest usable readings; seq 0: none */
+    struct mono_us received;           /* of the newest reading */
+    struct sample_ref newest, before;  /* newest usable readings; seq 0: none */
+    double newest_epoch, before_epoch; /* counters: of the epoch point at that very reply, or NaN */
     uint32_t first_window, window_count;
     uint32_t first_alarm, alarm_count; /* in point_alarms */
 };

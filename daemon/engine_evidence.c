@@ -3,6 +3,8 @@
 #include <math.h>
 #include <string.h>
 
+#include "daemon/station/counter.h"
+
 /* A run that claims to know more than this about the future is not believed: its clock is wrong. */
 #define FUTURE_TOLERANCE_US (INT64_C(60) * 1000000)
 
@@ -16,15 +18,19 @@ static bool is_good(const struct sample_ref *sample) {
 }
 
 /* The stretch that a reading adds to an accumulation; false: nothing is known about it. */
-static bool amount_of(const struct point *point, const struct sample_ref *before,
-                      const struct sample_ref *newest, struct window_segment *ret_segment) {
+static bool amount_of(const struct point *point, const struct engine_point *state,
+                      struct window_segment *ret_segment) {
+    const struct sample_ref *before = &state->before;
+    const struct sample_ref *newest = &state->newest;
     double amount;
     int64_t start_us = newest->at.mono.us - point->period_us;
     if (point->kind == POINT_COUNTER) {
         if (before->seq == 0) {
             return false;
         }
-        amount = window_counter_step(point, before->value, newest->value);
+        struct counter_sample from = {before->value, before->at.mono.us, state->before_epoch};
+        struct counter_sample to = {newest->value, newest->at.mono.us, state->newest_epoch};
+        amount = counter_amount(point, &from, &to);
         start_us = before->at.mono.us;
     } else {
         amount = newest->value >= 0 ? newest->value : (double)NAN;
@@ -48,14 +54,15 @@ static bool amount_of(const struct point *point, const struct sample_ref *before
 }
 
 static void feed_window(struct engine_window *window, const struct point *point,
-                        const struct sample_ref *before, const struct sample_ref *newest) {
+                        const struct engine_point *state) {
+    const struct sample_ref *newest = &state->newest;
     struct window_segment segment = {.start_us = newest->at.mono.us,
                                      .end_us = newest->at.mono.us,
                                      .amount = newest->value,
                                      .count = 1,
                                      .good = is_good(newest),
                                      .seq = newest->seq};
-    if (window->series.kind != WINDOW_ACCUMULATION || amount_of(point, before, newest, &segment)) {
+    if (window->series.kind != WINDOW_ACCUMULATION || amount_of(point, state, &segment)) {
         window_add(&window->series, &segment);
     }
     window->value = window_value(&window->series, newest->at.mono.us);
@@ -76,15 +83,27 @@ static void requalify(struct engine *engine, struct engine_point *state,
         struct engine_window *window = &engine->windows[state->first_window + i];
         window_take_back(&window->series, state->newest.at.mono.us);
         if (worse->flag != QUALITY_FAIL) {
-            feed_window(window, point, &state->before, &state->newest);
+            feed_window(window, point, state);
         } else {
             window->value = window_value(&window->series, state->before.at.mono.us);
         }
     }
     if (worse->flag == QUALITY_FAIL) {
         state->newest = state->before;
+        state->newest_epoch = state->before_epoch;
         state->before = (struct sample_ref){0};
     }
+}
+
+/* What the device said in the same reply about restarts of itself. */
+static double epoch_of(const struct engine *engine, const struct point *point,
+                       const struct reading *reading) {
+    if (point->counter_epoch == COUNTER_EPOCH_NONE) {
+        return (double)NAN;
+    }
+    const struct sample_ref *epoch = &engine->points[point->counter_epoch_point].newest;
+    bool same_reply = epoch->seq != 0 && epoch->at.mono.us == reading->received.mono.us;
+    return same_reply ? epoch->value : (double)NAN;
 }
 
 bool engine_take_reading(struct engine *engine, struct reading *reading, bool simulated,
@@ -110,6 +129,8 @@ bool engine_take_reading(struct engine *engine, struct reading *reading, bool si
         return worse;
     }
     state->before = state->newest;
+    state->before_epoch = state->newest_epoch;
+    state->newest_epoch = epoch_of(engine, point, reading);
     state->newest = (struct sample_ref){.seq = reading->seq,
                                         .at = reading->received,
                                         .value = reading->value,
@@ -119,8 +140,7 @@ bool engine_take_reading(struct engine *engine, struct reading *reading, bool si
                                         .quality_revision = reading->quality_revision,
                                         .simulated = simulated};
     for (uint32_t i = 0; i < state->window_count; i++) {
-        feed_window(&engine->windows[state->first_window + i], point, &state->before,
-                    &state->newest);
+        feed_window(&engine->windows[state->first_window + i], point, state);
     }
     return worse;
 }

@@ -4,7 +4,7 @@
 
 #include "daemon/base/ids.h"
 
-enum { SAVE_VERSION = 1 };
+enum { SAVE_VERSION = 2 };
 
 #define TIME_MAX_US (INT64_MAX / 4)
 
@@ -175,6 +175,8 @@ static void io_point(const struct io *io, struct engine_point *point) {
     io_i64(io, &point->received.us);
     io_sample(io, &point->newest);
     io_sample(io, &point->before);
+    io_double(io, &point->newest_epoch);
+    io_double(io, &point->before_epoch);
 }
 
 static void io_slot(const struct io *io, struct engine_slot *slot) {

@@ -401,6 +401,8 @@ const struct option_group group_connection = {
             "unit, gap_registers and registers_max.",
     GROUP(connection_rows)};
 
+/* In the order of enum counter_memory. */
+static const char *const counter_memories[] = {"kept", "lost", NULL};
 static const char *const point_kinds[] = {"instant", "counter", "amount", NULL};
 #define P(member) MEMBER(struct point, member)
 static const struct option point_rows[] = {
@@ -423,6 +425,15 @@ static const struct option point_rows[] = {
     {"counter_step_max", OPTION_DIFFERENCE, "",
      .help = "A larger difference of a counter is not believed. Mandatory for counters.",
      P(counter_step_max)},
+    {"counter_memory", OPTION_CHOICE, "kept", .flags = OPTION_QUIET, .choices = counter_memories,
+     .help = "What becomes of a counter's total when its device restarts. kept: a fall is the "
+             "modulus passed, or another device. lost: it begins at 0 again, so that an amount is "
+             "unknown wherever a restart could look like it. When in doubt: lost.",
+     P(counter_memory)},
+    {"counter_epoch", OPTION_ID, "",
+     .help = "A point of the same device, at a lower address of the same table and with the same "
+             "period, that tells its restarts: of the quantity restarts, serial_number or uptime.",
+     P(counter_epoch_id)},
     {"provisional", OPTION_BOOL, "false", .help = "Register map or limits are an assumption.",
      P(provisional)},
     SECTION("register", NULL, "Where the device has it."),

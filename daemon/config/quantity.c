@@ -23,6 +23,9 @@ const struct quantity quantities[] = {
     {"hf", "ppm", true, false, "hydrogen fluoride, volume fraction"},
     {"co", "ppm", true, false, "carbon monoxide, volume fraction"},
     {"state", "1", true, false, "a switch, a contact or a status word of a device"},
+    {"restarts", "1", true, false, "how often a device has started"},
+    {"serial_number", "1", true, false, "the number of a device, as a number"},
+    {"uptime", "s", true, false, "time since a device started"},
     {"voltage", "V", true, false, "supply voltage of the station"},
 };
 

@@ -361,7 +361,6 @@ static void check_point(struct loader *loader, const struct yaml_node *node,
     struct config_errors *errors = loader->reader.errors;
     const struct yaml_node *stale = yaml_member(node, "stale_after");
     const struct yaml_node *step = yaml_member(node, "counter_step_max");
-    const struct yaml_node *modulus = yaml_member(node, "counter_modulus");
     check_quantity(loader, node, point);
     if (stale != NULL && point->period_us > 0 && point->stale_after_us > 0 &&
         point->stale_after_us < 2 * point->period_us) {
@@ -376,9 +375,15 @@ static void check_point(struct loader *loader, const struct yaml_node *node,
         check_positive(loader, node, "counter_step_max", point->counter_step_max);
         check_order(loader, node, "counter_step_max", point->counter_step_max, "counter_modulus",
                     point->counter_modulus, true);
-    } else if (step != NULL || modulus != NULL) {
-        yaml_error_key(errors, step != NULL ? step : modulus,
-                       "only a point of kind counter has it");
+        return;
+    }
+    static const char *const counter_keys[] = {"counter_step_max", "counter_modulus",
+                                               "counter_memory", "counter_epoch"};
+    for (size_t i = 0; i < sizeof counter_keys / sizeof counter_keys[0]; i++) {
+        const struct yaml_node *member = yaml_member(node, counter_keys[i]);
+        if (member != NULL) {
+            yaml_error_key(errors, member, "only a point of kind counter has it");
+        }
     }
 }
 
@@ -445,6 +450,42 @@ static void read_points(struct loader *loader, const struct yaml_node *map, stru
     }
 }
 
+/* The point that tells restarts of a counter's device; all points of the station are known. */
+static void resolve_epoch(struct loader *loader, const struct station *station, uint32_t index) {
+    const struct site *site = loader->site;
+    struct config_errors *errors = loader->reader.errors;
+    struct point *counter = &site->points[index];
+    const struct yaml_node *node = yaml_member(loader->point_nodes[index], "counter_epoch");
+    uint32_t end = station->first_point + station->point_count;
+    uint32_t found = station->first_point;
+    while (found < end && strcmp(site->points[found].id, counter->counter_epoch_id) != 0) {
+        found++;
+    }
+    if (found == end) {
+        yaml_error(errors, node, "the station has no point '%s'", counter->counter_epoch_id);
+        return;
+    }
+    const struct point *epoch = &site->points[found];
+    const struct modbus_map *from = &site->maps[found];
+    const struct modbus_map *map = &site->maps[index];
+    bool uptime = strcmp(epoch->quantity, "uptime") == 0 && strcmp(epoch->unit, "s") == 0;
+    if (!uptime && strcmp(epoch->quantity, "restarts") != 0 &&
+        strcmp(epoch->quantity, "serial_number") != 0) {
+        yaml_error(errors, node,
+                   "'%s' does not tell restarts; expected a point of the quantity restarts, "
+                   "serial_number, or uptime in s",
+                   epoch->id);
+    } else if (from->table != map->table || from->address >= map->address ||
+               epoch->period_us != counter->period_us) {
+        yaml_error(errors, node,
+                   "'%s' does not come before the counter in the same reply; expected a lower "
+                   "address of the same table and the same period",
+                   epoch->id);
+    }
+    counter->counter_epoch = uptime ? COUNTER_EPOCH_UPTIME : COUNTER_EPOCH_CHANGES;
+    counter->counter_epoch_point = found;
+}
+
 void loader_station(struct loader *loader, const struct yaml_node *map, const char *expected) {
     struct site *site = loader->site;
     struct config_errors *errors = loader->reader.errors;
@@ -463,6 +504,11 @@ void loader_station(struct loader *loader, const struct yaml_node *map, const ch
     }
     read_link(loader, map, &link);
     read_points(loader, map, &station, (uint32_t)site->station_count);
+    for (uint32_t i = 0; i < station.point_count; i++) {
+        if (site->points[station.first_point + i].counter_epoch_id[0] != '\0') {
+            resolve_epoch(loader, &station, station.first_point + i);
+        }
+    }
 
     size_t links = site->station_count;
     size_t nodes = site->station_count;

@@ -24,6 +24,15 @@ enum point_kind {
     POINT_AMOUNT   /* the amount since the previous reading */
 };
 
+/* What becomes of a total when the device restarts; see counter.h. */
+enum counter_memory { COUNTER_KEPT, COUNTER_LOST };
+/* How another point of the same device tells restarts and replacements of a counter's device. */
+enum counter_epoch {
+    COUNTER_EPOCH_NONE,
+    COUNTER_EPOCH_CHANGES, /* a count of restarts or a serial number: any other value */
+    COUNTER_EPOCH_UPTIME   /* seconds since the start: falls */
+};
+
 /* Limits of the per-reading tests (QARTOD names). NaN switches a test off; 0 durations too. */
 struct quality_limits {
     double hard_min, hard_max; /* outside: fail (4) */
@@ -51,6 +60,10 @@ struct point {
                                 unknown */
     double counter_step_max; /* POINT_COUNTER: a larger difference is not believed, the interval is
                                 unknown */
+    enum counter_memory counter_memory;
+    enum counter_epoch counter_epoch;
+    uint32_t counter_epoch_point; /* index in site.points, unless COUNTER_EPOCH_NONE */
+    char counter_epoch_id[STATION_ID_SIZE]; /* its id; empty: none */
     struct quality_limits quality;
     bool provisional; /* register map or limits are our assumption */
 };

@@ -207,15 +207,3 @@ struct window_value window_value(const struct window *series, int64_t end_us) {
     }
     return none;
 }
-
-double window_counter_step(const struct point *point, double before, double after) {
-    double step = after - before;
-    if (step < 0) {
-        /* NaN modulus (unknown) makes the step NaN. */
-        step += point->counter_modulus;
-    }
-    if (!(step >= 0) || step > point->counter_step_max) {
-        return (double)NAN;
-    }
-    return step;
-}

@@ -22,7 +22,6 @@
 #include <stdint.h>
 
 #include "daemon/base/clock.h"
-#include "daemon/station/station.h"
 
 enum { WINDOW_SHARE = 360, WINDOW_SEGMENTS_MAX = WINDOW_SHARE * 2 + 8 };
 
@@ -65,10 +64,5 @@ void window_add(struct window *series, const struct window_segment *segment);
 void window_take_back(struct window *series, int64_t end_us);
 /* The window that ends at `end_us`, the stamp of the newest usable reading of the point. */
 struct window_value window_value(const struct window *series, int64_t end_us);
-
-/* The amount of one reading of a POINT_COUNTER after `before`, both in the point's unit: the
- * difference, over the modulus if the counter started again there; NaN when it went back without a
- * known modulus or the step is not believed. */
-double window_counter_step(const struct point *point, double before, double after);
 
 #endif

@@ -218,21 +218,6 @@ static void test_sizes_are_checked(void **state) {
     assert_true(window.capacity >= 3);
 }
 
-static void test_counter_steps(void **state) {
-    (void)state;
-    struct point point = {.counter_modulus = (double)NAN, .counter_step_max = 50};
-    assert_close(window_counter_step(&point, 100, 112.5), 12.5);
-    assert_close(window_counter_step(&point, 100, 100), 0);
-    assert_close(window_counter_step(&point, 100, 150), 50);
-    assert_true(isnan(window_counter_step(&point, 100, 150.1))); /* not believed */
-    assert_true(isnan(window_counter_step(&point, 100, 99.9)));  /* reset, modulus unknown */
-    point.counter_modulus = 1000;
-    assert_close(window_counter_step(&point, 990, 5), 15);    /* started again */
-    assert_true(isnan(window_counter_step(&point, 100, 90))); /* 990: not believed */
-    assert_true(isnan(window_counter_step(&point, 5000, 5))); /* beyond the modulus */
-    assert_true(isnan(window_counter_step(&point, (double)NAN, 5)));
-}
-
 #define TEST(name) cmocka_unit_test_teardown(name, finish)
 
 int main(void) {
@@ -251,7 +236,6 @@ int main(void) {
         TEST(test_rise_of_a_short_history_is_partial),
         TEST(test_taking_back_the_newest),
         TEST(test_sizes_are_checked),
-        TEST(test_counter_steps),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
