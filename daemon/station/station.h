@@ -62,7 +62,7 @@ struct point {
                                 unknown */
     enum counter_memory counter_memory;
     enum counter_epoch counter_epoch;
-    uint32_t counter_epoch_point; /* index in site.points, unless COUNTER_EPOCH_NONE */
+    uint32_t counter_epoch_point;           /* index in site.points, unless COUNTER_EPOCH_NONE */
     char counter_epoch_id[STATION_ID_SIZE]; /* its id; empty: none */
     struct quality_limits quality;
     bool provisional; /* register map or limits are our assumption */
