@@ -46,6 +46,10 @@ static bool check_indicator(const struct indicator_spec *spec) {
     if (spec->kind == INDICATOR_MODEL) {
         bool probability = isnan(spec->min_probability) ||
                            (spec->min_probability >= 0 && spec->min_probability <= 1);
+        probability =
+            probability &&
+            (isnan(spec->probability) ||
+             (spec->probability >= 0 && spec->probability <= 1 && isnan(spec->min_probability)));
         return share && probability && spec->product[0] != '\0' && spec->variable[0] != '\0' &&
                spec->window_us >= 0 && spec->lead_us >= 0 && spec->min_lead_us >= 0 &&
                spec->min_lead_us <= spec->lead_us && spec->max_age_us > 0 &&

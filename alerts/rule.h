@@ -78,6 +78,8 @@ struct indicator_spec {
     int64_t min_lead_us;    /* a run whose remaining lead is below this counts as outdated */
     double min_coverage;    /* 0 to 1; less is unknown. 0: not asked for */
     double min_probability; /* 0 to 1; a lower one makes every comparison false. NaN: not asked */
+    double probability;     /* part of the key: the value that is reached or exceeded with this
+                               probability. NaN: not asked */
 };
 
 enum node_kind { NODE_ALL, NODE_ANY, NODE_COMPARE };

@@ -20,7 +20,7 @@ static int compare_keys(const void *left, const void *right) {
             return order;
         }
     }
-    for (int i = 0; i < 2; i++) {
+    for (int i = 0; i < 3; i++) {
         if (a->number[i] != b->number[i]) {
             return a->number[i] < b->number[i] ? -1 : 1;
         }
@@ -48,10 +48,21 @@ uint32_t engine_find_point(const struct engine *engine, const char *station, con
     return engine_keys_find(engine->point_keys, engine->site.point_count, &key);
 }
 
+/* The probability as part of a key: 0 for none, so that equal texts give equal keys. */
+static int64_t probability_key(double probability) {
+    return isnan(probability) ? 0 : 1 + (int64_t)llround(probability * 1e6);
+}
+
 uint32_t engine_find_slot(const struct engine *engine, const struct model_result *result) {
-    struct engine_key key = {.part = {result->product, result->variable, result->place},
-                             .number = {result->window_us, result->lead_us}};
-    return engine_keys_find(engine->slot_keys, engine->slot_count, &key);
+    struct engine_key key = {
+        .part = {result->product, result->variable, result->place},
+        .number = {result->window_us, result->lead_us, probability_key(result->probability)}};
+    uint32_t index = engine_keys_find(engine->slot_keys, engine->slot_count, &key);
+    if (index == UINT32_MAX) { /* a rule that does not ask for one may still show it */
+        key.number[2] = 0;
+        index = engine_keys_find(engine->slot_keys, engine->slot_count, &key);
+    }
+    return index;
 }
 
 uint32_t engine_find_alarm(const struct engine *engine, const char *rule, const char *place) {
@@ -216,10 +227,10 @@ static uint32_t want_window(struct build *build, uint32_t point,
 /* One slot for each model source; build_slots() makes one of equal ones. */
 static uint32_t want_slot(struct engine *engine, const struct indicator_spec *spec,
                           const char *place) {
-    engine->slot_keys[engine->slot_count] =
-        (struct engine_key){.part = {spec->product, spec->variable, place},
-                            .number = {spec->window_us, spec->lead_us},
-                            .index = engine->slot_count};
+    engine->slot_keys[engine->slot_count] = (struct engine_key){
+        .part = {spec->product, spec->variable, place},
+        .number = {spec->window_us, spec->lead_us, probability_key(spec->probability)},
+        .index = engine->slot_count};
     return engine->slot_count++;
 }
 

@@ -11,7 +11,7 @@
 /* A name of several parts for sorted look-up; pointers into the site. */
 struct engine_key {
     const char *part[3];
-    int64_t number[2];
+    int64_t number[3];
     uint32_t index; /* what it leads to */
 };
 
@@ -77,7 +77,7 @@ struct engine {
     uint64_t *place_sequences; /* stations, then areas */
 
     struct engine_key *point_keys; /* station id, point id */
-    struct engine_key *slot_keys;  /* product, variable, place; window, lead */
+    struct engine_key *slot_keys;  /* product, variable, place; window, lead, probability */
     struct engine_key *alarm_keys; /* rule id, place id */
     struct engine_key *place_keys; /* place id */
 };

@@ -151,8 +151,10 @@ bool engine_take_result(struct engine *engine, uint32_t index, const struct mode
     int64_t age_us = now.utc.us - result->reference_time.us;
     bool future = age_us < -FUTURE_TOLERANCE_US;
     bool older = slot->filled && result->reference_time.us <= slot->model.reference_time.us;
-    /* A repetition may fill in what was unknown; otherwise only a newer run replaces. */
+    /* A repetition may fill in what was unknown; otherwise only a newer run replaces. A number with
+     * a probability is no repetition of one without. */
     bool fills = slot->filled && isnan(slot->value) && isfinite(result->value) &&
+                 isnan(slot->model.probability) == isnan(result->probability) &&
                  result->reference_time.us == slot->model.reference_time.us;
     if (future || (older && !fills)) {
         return false;

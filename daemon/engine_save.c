@@ -275,8 +275,9 @@ static void save_slots(const struct engine *engine, const struct io *io) {
         for (int p = 0; p < 3; p++) {
             bytes_put_text(io->out, key->part[p]);
         }
-        bytes_put_i64(io->out, key->number[0]);
-        bytes_put_i64(io->out, key->number[1]);
+        for (int n = 0; n < 3; n++) {
+            bytes_put_i64(io->out, key->number[n]);
+        }
         io_slot(io, &slot);
     }
 }
@@ -413,15 +414,17 @@ static void load_point(const struct load *load) {
 
 static void load_slot(const struct load *load) {
     const struct io io = {.in = load->reader};
-    struct model_result key = {0};
+    char parts[3][STATION_ID_SIZE];
+    struct engine_key key = {.part = {parts[0], parts[1], parts[2]}};
     struct engine_slot saved = {0};
-    bytes_get_text(load->reader, key.product, sizeof key.product);
-    bytes_get_text(load->reader, key.variable, sizeof key.variable);
-    bytes_get_text(load->reader, key.place, sizeof key.place);
-    key.window_us = bytes_get_i64(load->reader);
-    key.lead_us = bytes_get_i64(load->reader);
+    for (int p = 0; p < 3; p++) {
+        bytes_get_text(load->reader, parts[p], sizeof parts[p]);
+    }
+    for (int n = 0; n < 3; n++) {
+        key.number[n] = bytes_get_i64(load->reader);
+    }
     io_slot(&io, &saved);
-    uint32_t index = engine_find_slot(load->engine, &key);
+    uint32_t index = engine_keys_find(load->engine->slot_keys, load->engine->slot_count, &key);
     if (index != UINT32_MAX) {
         struct engine_slot *slot = &load->engine->slots[index];
         saved.first_alarm = slot->first_alarm;

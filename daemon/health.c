@@ -21,6 +21,7 @@ static const char *const names[CONDITION_CLASS_COUNT] = {
     [CONDITION_GRID_REJECTED] = "grid-rejected",
     [CONDITION_GRID_STALE] = "grid-stale",
     [CONDITION_WORKER_FAILED] = "worker-failed",
+    [CONDITION_MODEL_STALE] = "model-stale",
     [CONDITION_JOBS_BEHIND] = "jobs-behind",
     [CONDITION_KAFKA_UNREACHABLE] = "kafka-unreachable",
     [CONDITION_KAFKA_REBUILT] = "kafka-rebuilt",

@@ -23,6 +23,7 @@ enum condition_class {
     CONDITION_POINT_STALE,         /* subject: station/point */
     CONDITION_GRID_REJECTED,       /* subject: product; the file is in quarantine */
     CONDITION_GRID_STALE,          /* subject: product; no new grid for too long */
+    CONDITION_MODEL_STALE,         /* subject: product; no good run for too long */
     CONDITION_WORKER_FAILED,       /* subject: product; died, was killed, or passed its deadline */
     CONDITION_JOBS_BEHIND,         /* subject: product; newer input made older input skipped */
     CONDITION_KAFKA_UNREACHABLE,   /* subject: kafka */

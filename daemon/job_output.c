@@ -95,11 +95,35 @@ static int read_head(const json_t *root, const char *model, const char *product,
     return 0;
 }
 
+static int read_results(const json_t *list, const struct model_result *head,
+                        struct job_output *output, struct err *ret_err) {
+    size_t count = json_array_size(list);
+    if (!json_is_array(list) || count > JOB_RESULTS_MAX) {
+        return err_set(ret_err, ERR_INVALID, "results is no list of at most %d", JOB_RESULTS_MAX);
+    }
+    if (count == 0) {
+        return 0;
+    }
+    output->results = malloc(count * sizeof *output->results);
+    if (output->results == NULL) {
+        return err_set(ret_err, ERR_MEMORY, "no memory for results");
+    }
+    for (size_t i = 0; i < count; i++) {
+        output->results[i] = *head;
+        int result = read_result(json_array_get(list, i), i, &output->results[i], ret_err);
+        if (result != 0) {
+            return result;
+        }
+    }
+    output->count = count;
+    return 0;
+}
+
 int job_output_parse(const char *text, size_t length, const char *model, const char *product,
-                     struct utc_us newest, struct model_result **ret_results, size_t *ret_count,
-                     struct err *ret_err) {
+                     struct utc_us newest, struct job_output *ret_output, struct err *ret_err) {
     json_error_t error;
     struct model_result head;
+    struct job_output output = {.count = 0};
     if (length > JOB_OUTPUT_BYTES_MAX) {
         return err_set(ret_err, ERR_LIMIT, "output of more than %d bytes", JOB_OUTPUT_BYTES_MAX);
     }
@@ -107,28 +131,30 @@ int job_output_parse(const char *text, size_t length, const char *model, const c
     if (root == NULL) {
         return err_set(ret_err, ERR_SYNTAX, "output is not JSON: %.100s", error.text);
     }
-    const json_t *list = json_object_get(root, "results");
-    size_t count = json_array_size(list);
-    struct model_result *results = NULL;
     int result = read_head(root, model, product, newest, &head, ret_err);
-    if (result == 0 && (!json_is_array(list) || count == 0 || count > JOB_RESULTS_MAX)) {
-        result =
-            err_set(ret_err, ERR_INVALID, "%zu results; 1 to %d expected", count, JOB_RESULTS_MAX);
-    }
     if (result == 0) {
-        results = malloc(count * sizeof *results);
-        result = results == NULL ? err_set(ret_err, ERR_MEMORY, "no memory for results") : 0;
-    }
-    for (size_t i = 0; i < count && result == 0; i++) {
-        results[i] = head;
-        result = read_result(json_array_get(list, i), i, &results[i], ret_err);
+        output.reference_time = head.reference_time;
+        memcpy(output.manifest, head.manifest, sizeof output.manifest);
+        const json_t *manifest = json_object_get(root, "manifest");
+        output.manifest_json =
+            json_is_object(manifest)
+                ? json_dumps(manifest, JSON_COMPACT | JSON_SORT_KEYS | JSON_REAL_PRECISION(17))
+                : strdup("null");
+        result = output.manifest_json == NULL
+                     ? err_set(ret_err, ERR_MEMORY, "no memory for the manifest")
+                     : read_results(json_object_get(root, "results"), &head, &output, ret_err);
     }
     json_decref(root);
     if (result != 0) {
-        free(results);
+        job_output_finish(&output);
         return result;
     }
-    *ret_results = results;
-    *ret_count = count;
+    *ret_output = output;
     return 0;
+}
+
+void job_output_finish(struct job_output *output) {
+    free(output->manifest_json);
+    free(output->results);
+    *output = (struct job_output){.count = 0};
 }

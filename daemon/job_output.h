@@ -12,10 +12,18 @@
 
 enum { JOB_OUTPUT_BYTES_MAX = 16 << 20, JOB_RESULTS_MAX = 100000 };
 
-/* The caller frees. `model` and `product` must be those of the job; a reference time later than
- * `newest` is refused. */
+struct job_output {
+    struct utc_us reference_time;
+    char manifest[HASH_TEXT_SIZE]; /* SHA-256 of the manifest, as the worker says */
+    char *manifest_json;           /* the manifest as compact JSON; "null" without one */
+    struct model_result *results;  /* NULL when there are none */
+    size_t count;
+};
+
+/* `model` and `product` must be those of the job; a reference time later than `newest` is refused.
+ * A run may have no results. */
 int job_output_parse(const char *text, size_t length, const char *model, const char *product,
-                     struct utc_us newest, struct model_result **ret_results, size_t *ret_count,
-                     struct err *ret_err);
+                     struct utc_us newest, struct job_output *ret_output, struct err *ret_err);
+void job_output_finish(struct job_output *output); /* fine on a zeroed struct */
 
 #endif

@@ -2,7 +2,6 @@
 
 #include <inttypes.h>
 #include <math.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,10 +9,9 @@
 #include "daemon/base/text.h"
 #include "daemon/inbox.h"
 #include "daemon/job_output.h"
+#include "daemon/worker.h"
 
 enum {
-    STDERR_KEPT = 1024,
-    OUTPUT_START = 64 << 10,
     RESCAN_US = 2000000, /* the kernel's watch is only a hint */
     RETAIN_EVERY = 30,   /* rescans between two looks at what is kept */
     WAITING_MAX = 256,
@@ -41,28 +39,15 @@ struct job {
     const struct jobs_product *product;
     struct loop_watch *watch;
     struct loop_timer rescan;
-    struct loop_timer deadline;
     struct mono_us good_since; /* reference time of the newest good file, or the start */
     unsigned rescans;
     bool stuck; /* a file could not be moved: nothing before the next rescan */
     struct jobs_counters counters;
 
     /* the run */
-    struct loop_process *process;
-    struct loop_stream *out;
-    struct loop_stream *err;
-    bool exited, out_ended, err_ended;
-    int64_t exit_status;
-    int term_signal;
-    const char *killed; /* why we killed it; NULL: we did not */
+    struct worker *worker; /* NULL: none */
     char name[INBOX_NAME_SIZE];
-    struct mono_us started;
     struct utc_us newest;
-    char *output; /* [output_room] */
-    size_t output_length, output_room;
-    char stderr_tail[STDERR_KEPT + 1];
-    size_t stderr_length;
-    char stderr_chunk[256];
 };
 
 struct jobs {
@@ -112,145 +97,51 @@ static void note_good(struct job *job, struct utc_us reference_time) {
     }
 }
 
-static void accept(struct job *job) {
-    struct model_result *results = NULL;
-    size_t count = 0;
+static void accept(struct job *job, const struct worker_outcome *outcome) {
+    struct job_output parsed = {.count = 0};
     struct err err = {.code = 0};
-    int result = job_output_parse(job->output, job->output_length, job->product->model,
-                                  job->product->name, job->newest, &results, &count, &err);
+    int result = job_output_parse(outcome->output, outcome->output_length, job->product->model,
+                                  job->product->name, job->newest, &parsed, &err);
+    if (result == 0 && parsed.count == 0) {
+        result = err_set(&err, ERR_INVALID, "no results");
+    }
     if (result == 0) {
         /* Moved first: were the move to fail after the results, the next look would hand the same
          * results on again. */
         result = inbox_done(job->product->folder, job->name, &err);
     }
-    if (result != 0) {
-        free(results);
-        reject(job, job->name, CONDITION_WORKER_FAILED, err.text);
-        return;
-    }
-    job->counters.done++;
-    note_good(job, results[0].reference_time); /* there is one at least, and all have the same */
-    clear_condition(job, CONDITION_GRID_REJECTED);
-    clear_condition(job, CONDITION_WORKER_FAILED);
-    job->jobs->options.on_results(job->jobs->options.ctx, results, count);
-    free(results);
-}
-
-/* The last line that the worker wrote to stderr, as one line of text. */
-static const char *last_words(struct job *job) {
-    char *text = job->stderr_tail;
-    size_t length = job->stderr_length;
-    while (length > 0 && (text[length - 1] == '\n' || text[length - 1] == ' ')) {
-        length--;
-    }
-    text[length] = '\0';
-    char *line = strrchr(text, '\n');
-    line = line != NULL ? line + 1 : text;
-    for (char *at = line; *at != '\0'; at++) {
-        *at = (unsigned char)*at < 0x20 || *at == 0x7f ? '?' : *at;
-    }
-    return line[0] != '\0' ? line : "no reason given";
-}
-
-static void finish_run(struct job *job) {
-    char text[STDERR_KEPT + 128];
-    loop_timer_stop(&job->deadline);
-    job->process = loop_process_destroy(job->process);
-    job->out = loop_stream_close(job->out);
-    job->err = loop_stream_close(job->err);
-    job->counters.running = false;
-    job->counters.run_us_last = clock_wire(clock_of(job)).us - job->started.us;
-    if (job->killed != NULL) {
-        reject(job, job->name, CONDITION_WORKER_FAILED, job->killed);
-    } else if (job->term_signal != 0) {
-        (void)snprintf(text, sizeof text, "worker died of signal %d", job->term_signal);
-        reject(job, job->name, CONDITION_WORKER_FAILED, text);
-    } else if (job->exit_status == 0) {
-        accept(job);
-    } else if (job->exit_status == 3) { /* MODEL_REFUSED of models/model.h */
-        reject(job, job->name, CONDITION_GRID_REJECTED, last_words(job));
+    if (result == 0) {
+        job->counters.done++;
+        note_good(job, parsed.reference_time);
+        clear_condition(job, CONDITION_GRID_REJECTED);
+        clear_condition(job, CONDITION_WORKER_FAILED);
+        const struct jobs_run run = {.product = job->product->name,
+                                     .model = job->product->model,
+                                     .parsed = &parsed,
+                                     .output = outcome->output,
+                                     .output_length = outcome->output_length,
+                                     .run_us = outcome->run_us};
+        job->jobs->options.on_run(job->jobs->options.ctx, &run);
     } else {
-        (void)snprintf(text, sizeof text, "worker ended with status %" PRId64 ": %s",
-                       job->exit_status, last_words(job));
-        reject(job, job->name, CONDITION_WORKER_FAILED, text);
+        reject(job, job->name, CONDITION_WORKER_FAILED, err.text);
     }
-    free(job->output);
-    job->output = NULL;
+    job_output_finish(&parsed);
+}
+
+static void on_worker_end(void *ctx, const struct worker_outcome *outcome) {
+    struct job *job = ctx;
+    job->counters.running = false;
+    job->counters.run_us_last = outcome->run_us;
+    if (outcome->end == WORKER_DONE) {
+        accept(job, outcome);
+    } else {
+        reject(job, job->name,
+               outcome->end == WORKER_REFUSED ? CONDITION_GRID_REJECTED : CONDITION_WORKER_FAILED,
+               outcome->text);
+    }
+    job->worker = worker_destroy(job->worker);
     look(job);
 }
-
-static void finish_when_over(struct job *job) {
-    if (job->exited && job->out_ended && job->err_ended) {
-        finish_run(job);
-    }
-}
-
-static void kill_worker(struct job *job, const char *why) {
-    if (job->killed == NULL) {
-        job->killed = why;
-        (void)loop_process_kill(job->process, SIGKILL); /* gone already: its exit is on the way */
-    }
-}
-
-/* ---- callbacks of the run ---- */
-
-static void on_exit_of(void *ctx, int64_t exit_status, int term_signal) {
-    struct job *job = ctx;
-    job->exited = true;
-    job->exit_status = exit_status;
-    job->term_signal = term_signal;
-    finish_when_over(job);
-}
-
-static void on_deadline(void *ctx) {
-    kill_worker(ctx, "worker passed its deadline and was killed");
-}
-
-static void on_out(void *ctx, size_t length) {
-    struct job *job = ctx;
-    job->output_length += length;
-    if (job->output_length == job->output_room) {
-        size_t room = 2 * job->output_room;
-        char *more = room <= JOB_OUTPUT_BYTES_MAX ? realloc(job->output, room) : NULL;
-        if (more == NULL) {
-            kill_worker(job, "worker printed too much and was killed");
-            job->output_length = 0; /* the rest is read only to see the end */
-        } else {
-            job->output = more;
-            job->output_room = room;
-        }
-    }
-    loop_stream_set_buffer(job->out, job->output + job->output_length,
-                           job->output_room - job->output_length);
-}
-
-static void on_out_end(void *ctx, int code) {
-    struct job *job = ctx;
-    (void)code; /* a broken pipe leaves half a JSON text, which is refused */
-    job->out_ended = true;
-    finish_when_over(job);
-}
-
-static void on_err(void *ctx, size_t length) {
-    struct job *job = ctx;
-    if (job->stderr_length + length > STDERR_KEPT) {
-        size_t drop = job->stderr_length + length - STDERR_KEPT;
-        memmove(job->stderr_tail, job->stderr_tail + drop, job->stderr_length - drop);
-        job->stderr_length -= drop;
-    }
-    memcpy(job->stderr_tail + job->stderr_length, job->stderr_chunk, length);
-    job->stderr_length += length;
-}
-
-static void on_err_end(void *ctx, int code) {
-    struct job *job = ctx;
-    (void)code; /* only words for a person */
-    job->err_ended = true;
-    finish_when_over(job);
-}
-
-static const struct loop_stream_events out_events = {.on_read = on_out, .on_end = on_out_end};
-static const struct loop_stream_events err_events = {.on_read = on_err, .on_end = on_err_end};
 
 /* ---- the start of a run ---- */
 
@@ -316,62 +207,25 @@ static int fill_arguments(struct job *job, struct arguments *arguments, struct e
     return result;
 }
 
-static int spawn(struct job *job, const struct arguments *arguments, struct err *ret_err) {
-    /* Nothing of the daemon's environment: it may hold secrets, and it must not change numbers. */
-    static const char *const environment[] = {"LC_ALL=C",           "TZ=UTC",
-                                              "NCRCENV_IGNORE=1",   "PROJ_NETWORK=OFF",
-                                              "OMP_NUM_THREADS=1",  "OPENBLAS_NUM_THREADS=1",
-                                              "PATH=/usr/bin:/bin", NULL};
-    const struct loop_spawn options = {
-        .file = job->jobs->options.program,
-        .argv = arguments->list,
-        .env = environment,
-        .stdio = {{.kind = LOOP_STDIO_NULL}, {.kind = LOOP_STDIO_PIPE}, {.kind = LOOP_STDIO_PIPE}},
-        .on_exit = on_exit_of,
-        .ctx = job,
-    };
-    struct loop_stream *pipes[3] = {NULL};
-    int result = loop_spawn(job->jobs->options.loop, &options, &job->process, pipes);
-    if (result != 0) {
-        return err_set(ret_err, result, "cannot start %.200s: %s", job->jobs->options.program,
-                       err_name(result));
-    }
-    job->out = pipes[1];
-    job->err = pipes[2];
-    loop_stream_set_events(job->out, &out_events, job);
-    loop_stream_set_events(job->err, &err_events, job);
-    loop_stream_set_buffer(job->out, job->output, job->output_room);
-    loop_stream_set_buffer(job->err, job->stderr_chunk, sizeof job->stderr_chunk);
-    loop_timer_start_in(&job->deadline, job->product->deadline_us);
-    return 0;
-}
-
 static void start_run(struct job *job, const struct inbox_file *file) {
     struct err err = {.code = 0};
     struct arguments *arguments = calloc(1, sizeof *arguments);
     (void)snprintf(job->name, sizeof job->name, "%s", file->name); /* same size */
-    job->output = malloc(OUTPUT_START);
-    job->output_room = OUTPUT_START;
-    job->output_length = job->stderr_length = 0;
-    job->exited = job->out_ended = job->err_ended = false;
-    job->exit_status = job->term_signal = 0;
-    job->killed = NULL;
-    job->started = clock_wire(clock_of(job));
     job->newest.us = clock_now(clock_of(job)).utc.us + job->product->future_tolerance_us;
-    int result = ERR_MEMORY;
-    if (arguments != NULL && job->output != NULL) {
-        result = fill_arguments(job, arguments, &err);
-        if (result == 0) {
-            result = spawn(job, arguments, &err);
-        }
-    } else {
-        err_set(&err, result, "no memory to start a worker");
+    int result = arguments == NULL ? err_set(&err, ERR_MEMORY, "no memory to start a worker")
+                                   : fill_arguments(job, arguments, &err);
+    if (result == 0) {
+        const struct worker_options options = {.loop = job->jobs->options.loop,
+                                               .program = job->jobs->options.program,
+                                               .argv = arguments->list,
+                                               .deadline_us = job->product->deadline_us,
+                                               .on_end = on_worker_end,
+                                               .ctx = job};
+        result = worker_start(&options, &job->worker, &err);
     }
     free(arguments);
     if (result != 0) {
         /* Not the file's fault: it stays and is tried again at the next rescan. */
-        free(job->output);
-        job->output = NULL;
         raise_condition(job, CONDITION_WORKER_FAILED, err.text);
         return;
     }
@@ -414,7 +268,7 @@ static void skip_surplus(struct job *job, const struct inbox_file *files, size_t
 
 /* Starts the newest file that can be run, if nothing runs. */
 static void look(struct job *job) {
-    if (job->process != NULL || job->stuck) {
+    if (job->worker != NULL || job->stuck) {
         return;
     }
     struct err err = {.code = 0};
@@ -466,7 +320,7 @@ static void on_rescan(void *ctx) {
         (void)snprintf(text, sizeof text, "no good grid for %" PRId64 " s", age_us / 1000000);
         raise_condition(job, CONDITION_GRID_STALE, text);
     }
-    if (job->process == NULL && job->rescans++ % RETAIN_EVERY == 0) {
+    if (job->worker == NULL && job->rescans++ % RETAIN_EVERY == 0) {
         retain(job);
     }
     look(job);
@@ -522,9 +376,6 @@ static int start_job(struct jobs *jobs, size_t index, struct err *ret_err) {
     }
     result = loop_timer_init(loop, LOOP_WIRE, on_rescan, job, &job->rescan);
     if (result == 0) {
-        result = loop_timer_init(loop, LOOP_WIRE, on_deadline, job, &job->deadline);
-    }
-    if (result == 0) {
         result = loop_watch_folder(loop, job->product->folder, on_change, job, &job->watch);
     }
     if (result != 0) {
@@ -567,12 +418,8 @@ struct jobs *jobs_destroy(struct jobs *jobs) {
     for (size_t i = 0; i < jobs->options.product_count; i++) {
         struct job *job = &jobs->jobs[i];
         loop_timer_finish(&job->rescan);
-        loop_timer_finish(&job->deadline);
         (void)loop_watch_close(job->watch);
-        (void)loop_process_destroy(job->process); /* kills it */
-        (void)loop_stream_close(job->out);
-        (void)loop_stream_close(job->err);
-        free(job->output);
+        (void)worker_destroy(job->worker);
     }
     free(jobs->jobs);
     free(jobs);

@@ -19,6 +19,7 @@
 
 #include "daemon/base/loop.h"
 #include "daemon/health.h"
+#include "daemon/job_output.h"
 #include "daemon/station/model_result.h"
 
 enum { JOBS_PRODUCTS_MAX = 32, JOBS_ARGUMENTS_MAX = 32, JOBS_HISTORY_MAX = 1000 };
@@ -46,12 +47,22 @@ struct jobs_product {
  * history, 1000 kept for 7 days, coverage 0.8. */
 extern const struct jobs_product jobs_product_default;
 
+/* A run that succeeded; everything lives only during the call. */
+struct jobs_run {
+    const char *product;
+    const char *model;
+    const struct job_output *parsed;
+    const char *output; /* the JSON object as the model printed it */
+    size_t output_length;
+    int64_t run_us; /* real time */
+};
+
 struct jobs_options {
     struct loop *loop;
     const char *program; /* path of canhbao-model */
     const struct jobs_product *products;
     size_t product_count;
-    void (*on_results)(void *ctx, const struct model_result *results, size_t count);
+    void (*on_run)(void *ctx, const struct jobs_run *run);
     /* raised: the text says why; else the condition clears. */
     void (*on_condition)(void *ctx, enum condition_class class, const char *product, bool raised,
                          const char *text);

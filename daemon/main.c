@@ -14,8 +14,8 @@
 #include "daemon/base/text.h"
 #include "daemon/command_line.h"
 #include "daemon/desk.h"
+#include "daemon/models.h"
 #include "daemon/monitor.h"
-#include "daemon/products.h"
 
 enum { EXIT_DONE = 0, EXIT_FAILED = 1, EXIT_USAGE = 2 };
 enum { CONDITIONS_MAX = 4096, FLUSH_MS = 3000, DESCRIPTORS_SPARE = 512 };
@@ -38,9 +38,8 @@ struct parts {
     struct bulletins *bulletins;
     struct pipeline *pipeline;
     struct acquisition *acquisition;
-    struct products *products;
     char model_program[4096];
-    struct jobs *jobs; /* NULL: no products configured */
+    struct models *models;
     struct desk desk;
     struct monitor *monitor;
     struct control *control;
@@ -65,13 +64,8 @@ static void on_condition(void *ctx, const struct condition *condition, bool rais
               log_text("text", condition->text));
 }
 
-static void on_results(void *ctx, const struct model_result *results, size_t count) {
-    struct parts *parts = ctx;
-    pipeline_model_results(parts->pipeline, results, count);
-}
-
-static void on_job_condition(void *ctx, enum condition_class class, const char *product,
-                             bool raised, const char *text) {
+static void on_model_condition(void *ctx, enum condition_class class, const char *product,
+                               bool raised, const char *text) {
     struct parts *parts = ctx;
     if (raised) {
         monitor_raise(parts->monitor, class, product, "%s", text);
@@ -362,25 +356,18 @@ static void find_model_program(struct parts *parts) {
     (void)snprintf(path, size, "canhbao-model");
 }
 
-static int create_jobs(struct parts *parts, struct err *ret_err) {
-    if (parts->site->product_count == 0) {
-        return 0;
-    }
+static int create_models(struct parts *parts, struct err *ret_err) {
     find_model_program(parts);
-    int result = products_create(parts->site, &parts->products, ret_err);
-    if (result != 0) {
-        return result;
-    }
-    struct jobs_options options = {
+    struct models_options options = {
         .loop = parts->loop,
         .program = parts->model_program,
-        .products = products_list(parts->products),
-        .product_count = products_count(parts->products),
-        .on_results = on_results,
-        .on_condition = on_job_condition,
+        .site = parts->site,
+        .store = parts->store,
+        .pipeline = parts->pipeline,
+        .on_condition = on_model_condition,
         .ctx = parts,
     };
-    return jobs_create(&options, &parts->jobs, ret_err);
+    return models_create(&options, &parts->models, ret_err);
 }
 
 static int create_views(struct parts *parts, struct err *ret_err) {
@@ -448,14 +435,13 @@ static int start(struct parts *parts, struct err *ret_err) {
     result = result == 0 ? create_pipeline(parts, ret_err) : result;
     result = result == 0 ? create_acquisition(parts, ret_err) : result;
     result = result == 0 ? create_views(parts, ret_err) : result;
-    result = result == 0 ? create_jobs(parts, ret_err) : result;
+    result = result == 0 ? create_models(parts, ret_err) : result;
     result = result == 0 ? write_web_file(parts, ret_err) : result;
     return result;
 }
 
 static void stop(struct parts *parts) {
-    parts->jobs = jobs_destroy(parts->jobs);
-    parts->products = products_destroy(parts->products);
+    parts->models = models_destroy(parts->models);
     parts->web = web_destroy(parts->web);
     parts->control = control_destroy(parts->control);
     parts->monitor = monitor_destroy(parts->monitor);

@@ -8,11 +8,13 @@
 #include <sys/stat.h>
 
 #include "daemon/base/text.h"
+#include "daemon/run_arguments.h"
 
-enum { ARGUMENT_SIZE = 128, HISTORY_SPARE = 4 };
+enum { ARGUMENT_SIZE = 256, HISTORY_SPARE = 4 };
 
 struct product {
     char folder[2 * SITE_PATH_SIZE];
+    char more[SITE_ARGUMENTS_MAX][SITE_ARGUMENT_SIZE]; /* of the configuration, cut into words */
     char step[ARGUMENT_SIZE], windows[ARGUMENT_SIZE], lead[ARGUMENT_SIZE], threshold[ARGUMENT_SIZE];
     const char *arguments[JOBS_ARGUMENTS_MAX + 1];
     size_t argument_count;
@@ -54,11 +56,8 @@ static int make_folder(const char *path, struct err *ret_err) {
 
 static int place_folder(const struct site *site, const struct site_product *from,
                         struct product *product, struct err *ret_err) {
-    int length = from->inbox[0] == '/'
-                     ? snprintf(product->folder, sizeof product->folder, "%s", from->inbox)
-                     : snprintf(product->folder, sizeof product->folder, "%s/%s",
-                                site->settings.state_dir, from->inbox);
-    if (length < 0 || (size_t)length >= sizeof product->folder) {
+    if (run_inbox_folder(site->settings.state_dir, from, product->folder, sizeof product->folder) !=
+        0) {
         return err_set(ret_err, ERR_LIMIT, "products %s: the path of the inbox is too long",
                        from->id);
     }
@@ -81,20 +80,48 @@ static int push_areas(const struct site *site, struct product *product, struct e
     return 0;
 }
 
-static int fill_arguments(const struct site_product *from, struct product *product,
-                          struct err *ret_err) {
+/* "3600s,7200s" */
+static int format_list(const int64_t *list_us, uint32_t count, char ret_text[ARGUMENT_SIZE]) {
     size_t length = 0;
-    for (uint32_t i = 0; i < from->window_count; i++) {
-        int added = snprintf(product->windows + length, sizeof product->windows - length,
-                             "%s%" PRId64 "s", i > 0 ? "," : "", from->windows_us[i] / 1000000);
-        if (added < 0 || (size_t)added >= sizeof product->windows - length) {
-            return err_set(ret_err, ERR_LIMIT, "products %s: too many windows", from->id);
+    ret_text[0] = '\0';
+    for (uint32_t i = 0; i < count; i++) {
+        int added = snprintf(ret_text + length, ARGUMENT_SIZE - length, "%s%" PRId64 "s",
+                             i > 0 ? "," : "", list_us[i] / 1000000);
+        if (added < 0 || (size_t)added >= ARGUMENT_SIZE - length) {
+            return ERR_LIMIT;
         }
         length += (size_t)added;
     }
+    return 0;
+}
+
+static int push_more(const struct site_product *from, struct product *product,
+                     struct err *ret_err) {
+    for (uint32_t i = 0; i < from->argument_count; i++) {
+        char *rest = NULL;
+        memcpy(product->more[i], from->arguments[i], sizeof product->more[i]);
+        for (char *word = strtok_r(product->more[i], " ", &rest); word != NULL;
+             word = strtok_r(NULL, " ", &rest)) {
+            if (product->argument_count == JOBS_ARGUMENTS_MAX) {
+                return err_set(ret_err, ERR_LIMIT, "products %s: too many arguments", from->id);
+            }
+            product->arguments[product->argument_count++] = word;
+        }
+    }
+    return 0;
+}
+
+static int fill_arguments(const struct site_product *from, struct product *product,
+                          struct err *ret_err) {
+    /* The first lead is 0, the analysis, which areal always gives. */
+    if (format_list(from->windows_us, from->window_count, product->windows) != 0 ||
+        format_list(from->leads_us + 1, from->lead_count - 1, product->lead) != 0) {
+        return err_set(ret_err, ERR_LIMIT, "products %s: too many windows or leads", from->id);
+    }
+    if (from->lead_count == 1) {
+        (void)snprintf(product->lead, sizeof product->lead, "0s");
+    }
     (void)snprintf(product->step, sizeof product->step, "%" PRId64 "s", from->period_us / 1000000);
-    (void)snprintf(product->lead, sizeof product->lead, "%" PRId64 "s",
-                   from->leads_us[from->lead_count - 1] / 1000000);
     (void)text_format_double(from->wet_above_mm_h, product->threshold, sizeof product->threshold);
     int result = push(product, "--step", product->step, ret_err);
     result = result == 0 ? push(product, "--windows", product->windows, ret_err) : result;
@@ -103,31 +130,12 @@ static int fill_arguments(const struct site_product *from, struct product *produ
     if (result == 0 && from->variable[0] != '\0') {
         result = push(product, "--variable", from->variable, ret_err);
     }
-    return result;
-}
-
-static int check(const struct site *site, const struct site_product *from, struct err *ret_err) {
-    if (strcmp(from->model, "areal") != 0) {
-        return err_set(ret_err, ERR_UNSUPPORTED,
-                       "products %s: the model '%s' cannot run on an inbox", from->id, from->model);
-    }
-    if (from->lead_count == 0 || from->lead_count > 2 || from->leads_us[0] != 0) {
-        return err_set(
-            ret_err, ERR_UNSUPPORTED,
-            "products %s: areal knows the analysis and one persistence: leads are 0 s and at most "
-            "one more",
-            from->id);
-    }
-    if (site->area_count == 0) {
-        return err_set(ret_err, ERR_INVALID, "products %s: the site has no areas", from->id);
-    }
-    return 0;
+    return result == 0 ? push_more(from, product, ret_err) : result;
 }
 
 static int fill(const struct site *site, const struct site_product *from, struct product *product,
                 struct jobs_product *ret_job, struct err *ret_err) {
-    int result = check(site, from, ret_err);
-    result = result == 0 ? place_folder(site, from, product, ret_err) : result;
+    int result = place_folder(site, from, product, ret_err);
     result = result == 0 ? fill_arguments(from, product, ret_err) : result;
     result = result == 0 ? push_areas(site, product, ret_err) : result;
     if (result != 0) {
@@ -156,7 +164,6 @@ static int fill(const struct site *site, const struct site_product *from, struct
 int products_create(const struct site *site, struct products **ret_products, struct err *ret_err) {
     struct products *products = calloc(1, sizeof *products);
     if (products != NULL) {
-        products->count = site->product_count;
         products->texts = calloc(site->product_count + 1, sizeof *products->texts);
         products->jobs = calloc(site->product_count + 1, sizeof *products->jobs);
     }
@@ -165,8 +172,12 @@ int products_create(const struct site *site, struct products **ret_products, str
         return err_set(ret_err, ERR_MEMORY, "no memory for the products");
     }
     for (size_t i = 0; i < site->product_count; i++) {
+        if (site->products[i].inbox[0] == '\0') {
+            continue;
+        }
+        size_t at = products->count++;
         int result =
-            fill(site, &site->products[i], &products->texts[i], &products->jobs[i], ret_err);
+            fill(site, &site->products[i], &products->texts[at], &products->jobs[at], ret_err);
         if (result != 0) {
             (void)products_destroy(products);
             return result;

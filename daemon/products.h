@@ -1,4 +1,4 @@
-/* From the products of the configuration to the jobs that run for them: inbox folders below the
+/* From the products with an inbox to the jobs that run for them: inbox folders below the
  * state folder, and the command line of each product's model. Thread rule: loop thread, at start.
  */
 #ifndef CANHBAO_DAEMON_PRODUCTS_H
@@ -9,8 +9,8 @@
 
 struct products;
 
-/* Makes the inbox folders. ERR_UNSUPPORTED: a model or a list of leads that canhbao-model does not
- * have; ERR_LIMIT: more distinct area files than a command line takes; ERR_IO: a folder. */
+/* Makes the inbox folders. ERR_LIMIT: more distinct area files or arguments than a command line
+ * takes; ERR_IO: a folder. */
 int products_create(const struct site *site, struct products **ret_products, struct err *ret_err);
 struct products *products_destroy(struct products *products);
 

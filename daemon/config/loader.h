@@ -47,9 +47,14 @@ void loader_check_name(struct loader *loader, const struct yaml_node *map, const
 /* NULL when there is none. */
 const struct loader_id *loader_find(const struct loader_id *ids, size_t count, const char *id);
 
-/* A list of durations into an array, strictly ascending. */
+/* A list of at most count_max durations into an array, strictly ascending. */
 void loader_durations(struct loader *loader, const struct yaml_node *map, const char *key,
-                      int64_t min_us, int64_t *ret_list, uint32_t *ret_count);
+                      int64_t min_us, uint32_t count_max, int64_t *ret_list, uint32_t *ret_count);
+
+/* product_load.c: one product of the list; adds errors. */
+void loader_product(struct loader *loader, const struct yaml_node *map);
+/* What the triggers and series of all products name exists; `list` may be NULL. After the rules. */
+void loader_check_products(struct loader *loader, const struct yaml_node *list);
 
 /* station_load.c: one station of a file or list entry; adds errors. */
 void loader_station(struct loader *loader, const struct yaml_node *map, const char *expected);

@@ -21,7 +21,7 @@ static const struct option root_rows[] = {
     SECTION("acquisition", "", "What all connections to stations share."),
     SECTION("scales", "", "The scales that rules grade on, with the names of their levels."),
     SECTION("areas", "", "Polygons that models and rules speak of."),
-    SECTION("products", "", "Inbox folders and the model that runs on every file in them."),
+    SECTION("products", "", "Models and what starts them."),
     SECTION("stations", "",
             "Stations, as in stations/ID.yaml; the canonical dump writes them here."),
     SECTION("rules", "", "Rules, as in rules/ID.yaml; the canonical dump writes them here."),
@@ -203,38 +203,83 @@ const struct option_group group_area_name = {
 #define P(member) MEMBER(struct site_product, member)
 static const struct option product_rows[] = {
     {"id", OPTION_ID, NULL, .help = "How rules name it.", P(id)},
-    {"model", OPTION_ID, NULL, .help = "Which model of canhbao-model runs: areal.", P(model)},
-    {"inbox", OPTION_PATH, NULL,
+    {"model", OPTION_ID, NULL, .help = "Which model of canhbao-model runs. With an inbox: areal.",
+     P(model)},
+    {"inbox", OPTION_PATH, "",
      .help = "Folder that is watched for complete files (renamed into it); absolute, or below the "
-             "state folder.",
+             "state folder. Without one the triggers say when the model runs.",
      P(inbox)},
     {"variable", OPTION_TEXT, "", .help = "Variable in the files; without it the model finds it.",
      P(variable)},
     {"wet_above", OPTION_QUANTITY, "0.1 mm/h", .unit = "mm/h", .min = 0, .max = 1000,
      .help = "rain_covered is the share of the area with more than this.", P(wet_above_mm_h)},
-    SECTION("windows", NULL,
+    SECTION("windows", "",
             "List of durations, ascending multiples of the period: accumulations that are made."),
-    SECTION("leads", NULL,
-            "List of one or two durations, multiples of the period: 0 s, the analysis, and how far "
-            "ahead."),
+    SECTION("leads", "",
+            "List of durations, ascending, that rules may ask for: 0 s, the analysis, and how far "
+            "ahead. With an inbox: multiples of the period."),
     {"min_coverage", OPTION_NUMBER, "0.8", .min = 0.01, .max = 1,
      .help = "Share of an area and window that must have data; below: unknown.", P(min_coverage)},
-    {"period", OPTION_DURATION, NULL, .min = 1, .max = 86400, .help = "Between two files.",
-     P(period_us)},
+    {"period", OPTION_DURATION, NULL, .min = 1, .max = 86400,
+     .help = "Between two files, or how often a run is expected.", P(period_us)},
     {"stale_after", OPTION_DURATION, NULL, .min = 1, .max = 604800,
-     .help = "No newer file for so long raises a condition.", P(stale_after_us)},
+     .help = "No newer data for so long raises a condition; a run whose data are older is "
+             "cancelled.",
+     P(stale_after_us)},
     {"deadline", OPTION_DURATION, "60 s", .min = 1, .max = 3600,
      .help = "Of one run; it is killed afterwards.", P(deadline_us)},
     {"memory_bytes", OPTION_INT, "2147483648", .min = 67108864, .max = 68719476736,
      .help = "Address space of one run.", P(memory_bytes)},
+    {"keep", OPTION_INT, "20", .min = 1, .max = 1000,
+     .help = "Runs whose outputs are kept below the state folder, in products/ID.", P(keep)},
+    SECTION("triggers", "", "What starts a run; only without an inbox."),
+    SECTION("series", "", "Readings that a run gets as a CSV file, see {series}."),
+    SECTION(
+        "arguments", "",
+        "List of texts: more of the model's command line, split at blanks. In a product without "
+        "an inbox they may hold, in braces: series, alarms (files); now (time); "
+        "site:FILE of the site's folder; product:ID/FILE of the newest run of a product, "
+        "products:ID/FILE of all kept ones, frames:ID:N the newest files of its inbox; "
+        "previous:FILE of the newest own run; out:FILE to be kept. {?...}: the whole text is "
+        "left out when there is no such file; without it the run waits."),
     {"provisional", OPTION_BOOL, "false", .help = "The input is simulated or an assumption.",
      P(provisional)},
 };
 #undef P
 const struct option_group group_product = {
     .path = "canhbao.yaml products[]",
-    .help = "An inbox folder and the model that runs on every file in it.",
+    .help = "A model that runs on every file of an inbox folder, or by triggers.",
     GROUP(product_rows)};
+
+#define T(member) MEMBER(struct site_product, triggers.member)
+static const struct option trigger_rows[] = {
+    SECTION("products", "", "List of products: one of them has a new output."),
+    {"every", OPTION_DURATION, "0 s", .flags = OPTION_QUIET, .max = 604800,
+     .help = "On this grid of time.", T(every_us)},
+    {"readings", OPTION_BOOL, "false", .help = "A new reading of a point of the series.",
+     T(readings)},
+    SECTION("alarms", "",
+            "List of rules: a run at once when an alarm of one begins, and other triggers count "
+            "only while one stands."),
+    {"min_interval", OPTION_DURATION, "0 s", .flags = OPTION_QUIET, .max = 604800,
+     .help = "Between the starts of two runs.", T(min_interval_us)},
+};
+#undef T
+const struct option_group group_triggers = {
+    .path = "canhbao.yaml products[].triggers", .help = "What starts a run.", GROUP(trigger_rows)};
+
+#define S(member) MEMBER(struct site_product, member)
+static const struct option series_rows[] = {
+    SECTION("points", NULL,
+            "List of STATION/POINT; */POINT is that point of every station that has it."),
+    {"window", OPTION_DURATION, NULL, .min = 60, .max = 34560000, .help = "How far back.",
+     S(series_window_us)},
+};
+#undef S
+const struct option_group group_series = {
+    .path = "canhbao.yaml products[].series",
+    .help = "Readings of the store as CSV: time,station,point,value,unit,flag,status.",
+    GROUP(series_rows)};
 
 /* ---- stations ---- */
 
@@ -572,7 +617,8 @@ static const struct option indicator_rows[] = {
     {"min_completeness", OPTION_NUMBER, "0.8", .min = 0.01, .max = 1,
      .help = "Share of the window that must have good evidence.", I(min_completeness)},
     {"product", OPTION_ID, "", .help = "Of a model.", I(product)},
-    {"variable", OPTION_ID, "", .help = "Of a model: rain_mean, rain_max, rain_covered.",
+    {"variable", OPTION_ID, "",
+     .help = "Of a model: of areal rain_mean, rain_max, rain_covered; of others see their --help.",
      I(variable)},
     {"unit", OPTION_UNIT, "",
      .help = "Of a model's variable: mm h-1 for a rate, mm over a window, 1 for rain_covered.",
@@ -585,6 +631,10 @@ static const struct option indicator_rows[] = {
      .help = "Share of the place that must have data; less is unknown.", I(min_coverage)},
     {"min_probability", OPTION_NUMBER, "", .min = 0, .max = 1,
      .help = "A lower one makes every comparison false.", I(min_probability)},
+    {"probability", OPTION_NUMBER, "", .min = 0, .max = 1,
+     .help = "The value that the model's ensemble reaches or exceeds with this probability, in "
+             "place of its single forecast.",
+     I(probability)},
 };
 #undef I
 const struct option_group group_indicator = {.path = "rules/ID.yaml indicators[]",
@@ -661,34 +711,15 @@ const struct option_group group_condition = {.path = "rules/ID.yaml levels[].whe
                                              .help = "A comparison, or several below all or any.",
                                              GROUP(condition_rows)};
 
-const struct option_group *const option_groups[] = {&group_root,
-                                                    &group_site,
-                                                    &group_site_name,
-                                                    &group_store,
-                                                    &group_kafka,
-                                                    &group_web,
-                                                    &group_control,
-                                                    &group_acquisition,
-                                                    &group_scale,
-                                                    &group_scale_name,
-                                                    &group_level_name,
-                                                    &group_area,
-                                                    &group_area_name,
-                                                    &group_product,
-                                                    &group_station,
-                                                    &group_station_name,
-                                                    &group_position,
-                                                    &group_alarm_levels,
-                                                    &group_connection,
-                                                    &group_point,
-                                                    &group_register,
-                                                    &group_quality,
-                                                    &group_rule,
-                                                    &group_rule_text,
-                                                    &group_places,
-                                                    &group_indicator,
-                                                    &group_level,
-                                                    &group_condition,
-                                                    &group_levels_from,
-                                                    &group_quantity,
-                                                    NULL};
+const struct option_group *const option_groups[] = {
+    &group_root,        &group_site,         &group_site_name,
+    &group_store,       &group_kafka,        &group_web,
+    &group_control,     &group_acquisition,  &group_scale,
+    &group_scale_name,  &group_level_name,   &group_area,
+    &group_area_name,   &group_product,      &group_triggers,
+    &group_series,      &group_station,      &group_station_name,
+    &group_position,    &group_alarm_levels, &group_connection,
+    &group_point,       &group_register,     &group_quality,
+    &group_rule,        &group_rule_text,    &group_places,
+    &group_indicator,   &group_level,        &group_condition,
+    &group_levels_from, &group_quantity,     NULL};

@@ -19,7 +19,8 @@ extern const struct option_group group_scale_name;
 extern const struct option_group group_level_name; /* struct level_name */
 extern const struct option_group group_area;       /* struct area */
 extern const struct option_group group_area_name;
-extern const struct option_group group_product; /* struct site_product */
+extern const struct option_group group_product, group_triggers,
+    group_series;                               /* struct site_product */
 extern const struct option_group group_station; /* struct station */
 extern const struct option_group group_station_name;
 extern const struct option_group group_position;

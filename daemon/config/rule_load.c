@@ -146,8 +146,9 @@ static void check_point_indicator(struct rule_reader *reader, const struct yaml_
     const struct site *site = loader->site;
     const struct rule *rule = reader->rule;
     const struct indicator_spec *spec = &rule->indicators[index];
-    static const char *const foreign[] = {"product",  "variable",     "unit",           "lead",
-                                          "min_lead", "min_coverage", "min_probability"};
+    static const char *const foreign[] = {
+        "product",      "variable",        "unit",       "lead", "min_lead",
+        "min_coverage", "min_probability", "probability"};
     for (size_t i = 0; i < sizeof foreign / sizeof foreign[0]; i++) {
         if (yaml_member(node, foreign[i]) != NULL) {
             yaml_error_key(errors_of(reader), yaml_member(node, foreign[i]),
@@ -194,31 +195,42 @@ static bool contains(const int64_t *list, uint32_t count, int64_t value) {
     return false;
 }
 
-static void check_model_output(struct rule_reader *reader, const struct yaml_node *node,
-                               uint32_t index, const struct site_product *product) {
+static void check_model_unit(struct rule_reader *reader, const struct yaml_node *node,
+                             uint32_t index, const struct site_product *product) {
     const struct indicator_spec *spec = &reader->rule->indicators[index];
     const char *expected = NULL;
+    bool model_known = false;
     bool known = false;
     for (size_t i = 0; i < sizeof model_outputs / sizeof model_outputs[0]; i++) {
-        if (strcmp(model_outputs[i].model, product->model) == 0 &&
-            strcmp(model_outputs[i].variable, spec->variable) == 0) {
+        bool same_model = strcmp(model_outputs[i].model, product->model) == 0;
+        model_known = model_known || same_model;
+        if (same_model && strcmp(model_outputs[i].variable, spec->variable) == 0) {
             known = true;
             expected =
                 spec->window_us == 0 ? model_outputs[i].unit_instant : model_outputs[i].unit_window;
         }
     }
-    if (!known) {
-        yaml_error(errors_of(reader), yaml_member(node, "variable"),
-                   "the model '%s' gives no '%s'; expected rain_mean, rain_max or rain_covered",
+    if (!model_known) {
+        yaml_error(errors_of(reader), yaml_member(node, "product"),
+                   "the model '%s' of the product gives nothing for rules", product->model);
+    } else if (!known) {
+        yaml_error(errors_of(reader), yaml_member(node, "variable"), "the model '%s' gives no '%s'",
                    product->model, spec->variable);
     } else if (expected == NULL) {
-        yaml_error(errors_of(reader), yaml_member(node, "window"),
-                   "'%s' is not accumulated; expected no window", spec->variable);
+        yaml_error(errors_of(reader), yaml_member(node, "window"), "'%s' is %s", spec->variable,
+                   spec->window_us == 0 ? "accumulated; expected a window"
+                                        : "not accumulated; expected no window");
     } else if (strcmp(spec->unit, expected) != 0 && spec->unit[0] != '\0') {
         yaml_error(errors_of(reader), yaml_member(node, "unit"),
                    "'%s' is not '%s', the unit of %s %s", spec->unit, expected, spec->variable,
                    spec->window_us == 0 ? "at an instant" : "over a window");
     }
+}
+
+static void check_model_output(struct rule_reader *reader, const struct yaml_node *node,
+                               uint32_t index, const struct site_product *product) {
+    const struct indicator_spec *spec = &reader->rule->indicators[index];
+    check_model_unit(reader, node, index, product);
     if (spec->window_us != 0 &&
         !contains(product->windows_us, product->window_count, spec->window_us)) {
         yaml_error(errors_of(reader), yaml_member(node, "window"),

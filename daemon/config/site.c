@@ -85,7 +85,7 @@ const struct loader_id *loader_find(const struct loader_id *ids, size_t count, c
 }
 
 void loader_durations(struct loader *loader, const struct yaml_node *map, const char *key,
-                      int64_t min_us, int64_t *ret_list, uint32_t *ret_count) {
+                      int64_t min_us, uint32_t count_max, int64_t *ret_list, uint32_t *ret_count) {
     const struct option row = {
         .type = OPTION_DURATION, .min = (double)min_us / 1e6, .max = 2592000, .size = 8};
     const struct yaml_node *list = yaml_member(map, key);
@@ -93,9 +93,9 @@ void loader_durations(struct loader *loader, const struct yaml_node *map, const 
     if (list == NULL || option_expect(&loader->reader, list, YAML_LIST) != 0) {
         return;
     }
-    if (list->count == 0 || list->count > SITE_WINDOWS_MAX) {
-        yaml_error(loader->reader.errors, list, "%u entries; expected 1 to %d",
-                   (unsigned)list->count, SITE_WINDOWS_MAX);
+    if (list->count > count_max) {
+        yaml_error(loader->reader.errors, list, "%u entries; expected at most %u",
+                   (unsigned)list->count, (unsigned)count_max);
         return;
     }
     for (const struct yaml_node *node = list->first; node != NULL; node = node->next) {
@@ -253,83 +253,6 @@ static void read_area(struct loader *loader, const struct yaml_node *map) {
     }
     if (config_errors_total(loader->reader.errors) == before) {
         loader_check_area(loader, yaml_member(map, "file"), area);
-    }
-}
-
-static void check_multiples(struct loader *loader, const struct yaml_node *map, const char *key,
-                            const int64_t *list, uint32_t count, int64_t period_us) {
-    for (uint32_t i = 0; i < count && period_us > 0; i++) {
-        if (list[i] % period_us != 0) {
-            yaml_error(loader->reader.errors, yaml_member(map, key),
-                       "entry %u is no multiple of the period", (unsigned)i + 1);
-            return;
-        }
-    }
-}
-
-/* What `canhbao-model areal` would refuse on its command line. */
-static void check_product_times(struct loader *loader, const struct yaml_node *map,
-                                const struct site_product *product) {
-    struct config_errors *errors = loader->reader.errors;
-    check_multiples(loader, map, "windows", product->windows_us, product->window_count,
-                    product->period_us);
-    check_multiples(loader, map, "leads", product->leads_us, product->lead_count,
-                    product->period_us);
-    if (product->lead_count > 0 && product->leads_us[0] != 0) {
-        yaml_error(errors, yaml_member(map, "leads"), "the first lead is not 0 s, the analysis");
-    }
-    if (product->lead_count > 2) {
-        yaml_error(errors, yaml_member(map, "leads"), "%u leads; areal gives 0 s and one more",
-                   (unsigned)product->lead_count);
-    }
-    int64_t longest_us =
-        product->window_count > 0 ? product->windows_us[product->window_count - 1] : 0;
-    if (product->period_us > 0 && longest_us / product->period_us > SITE_WINDOW_FILES_MAX) {
-        yaml_error(errors, yaml_member(map, "windows"),
-                   "the longest window has %lld files; at most %d are read by one run",
-                   (long long)(longest_us / product->period_us), SITE_WINDOW_FILES_MAX);
-    }
-    if (loader->site->area_count == 0) {
-        yaml_error(errors, map, "the site has no areas, over which the model could average");
-    }
-    const struct yaml_node *period = yaml_member(map, "period");
-    if (period != NULL && product->period_us % 1000000 != 0) {
-        yaml_error(errors, period, "'%s' is no whole number of seconds", period->text);
-    }
-}
-
-static void read_product(struct loader *loader, const struct yaml_node *map) {
-    struct site *site = loader->site;
-    struct config_errors *errors = loader->reader.errors;
-    struct site_product *product = loader_append(loader, map, &site->products, &site->product_count,
-                                                 sizeof *product, SITE_PRODUCTS_MAX, "products");
-    if (product == NULL) {
-        return;
-    }
-    (void)option_group_read(&loader->reader, &group_product, map, product);
-    if (map->kind != YAML_MAP) {
-        return;
-    }
-    const struct yaml_node *model = yaml_member(map, "model");
-    if (model != NULL && product->model[0] != '\0' && strcmp(product->model, "areal") != 0) {
-        yaml_error(errors, model, "the model '%s' is unknown; expected areal", product->model);
-    }
-    loader_durations(loader, map, "windows", 1000000, product->windows_us, &product->window_count);
-    loader_durations(loader, map, "leads", 0, product->leads_us, &product->lead_count);
-    check_product_times(loader, map, product);
-    if (product->stale_after_us > 0 && product->stale_after_us < product->period_us) {
-        yaml_error(errors, yaml_member(map, "stale_after"), "shorter than the period");
-    }
-    for (size_t i = 0; i + 1 < site->product_count; i++) {
-        const struct site_product *other = &site->products[i];
-        if (product->id[0] != '\0' && strcmp(other->id, product->id) == 0) {
-            yaml_error(errors, yaml_member(map, "id"), "a product '%s' exists already",
-                       product->id);
-        }
-        if (product->inbox[0] != '\0' && strcmp(other->inbox, product->inbox) == 0) {
-            yaml_error(errors, yaml_member(map, "inbox"),
-                       "the folder is the inbox of the product '%s' already", other->id);
-        }
     }
 }
 
@@ -513,7 +436,7 @@ static void read_site(struct loader *loader) {
     read_settings(loader, root);
     read_list(loader, root, "scales", read_scale);
     read_list(loader, root, "areas", read_area);
-    read_list(loader, root, "products", read_product);
+    read_list(loader, root, "products", loader_product);
     read_list(loader, root, "stations", read_inline_station);
     read_folder(loader, "stations", loader_station);
     if (loader->site->station_count == 0 && config_errors_total(errors) == 0) {
@@ -528,6 +451,7 @@ static void read_site(struct loader *loader) {
     }
     read_list(loader, root, "rules", read_inline_rule);
     read_folder(loader, "rules", loader_rule);
+    loader_check_products(loader, yaml_member(root, "products"));
 }
 
 /* A last look with the drivers' own eyes: what they demand and we forgot is our bug, but must not

@@ -38,6 +38,11 @@ enum {
     SITE_RULES_MAX = 1024,
     SITE_PRODUCTS_MAX = 32,
     SITE_WINDOWS_MAX = 8,
+    SITE_LEADS_MAX = 32,
+    SITE_TRIGGERS_MAX = 8,
+    SITE_SERIES_MAX = 64,
+    SITE_ARGUMENTS_MAX = 32,
+    SITE_ARGUMENT_SIZE = 256,
     SITE_WINDOW_FILES_MAX = 990, /* of a product's longest window; jobs.h takes 1000 with spare */
     SITE_FILES_MAX = 20000       /* of one folder */
 };
@@ -87,22 +92,43 @@ struct site_link {
     uint16_t gap_registers, registers_max; /* see struct modbus_unit_config */
 };
 
-/* A model that runs on every file of an inbox folder. */
+/* What starts a run of a product without an inbox; each part may be unset. */
+struct site_triggers {
+    char products[SITE_TRIGGERS_MAX][STATION_ID_SIZE]; /* one of these has a new output */
+    uint32_t product_count;
+    int64_t every_us; /* on this grid of scenario time; 0: not by time */
+    bool readings;    /* a new reading of a point of the series */
+    /* A gate: a run at once when an alarm of one of these rules begins, and the other triggers
+     * count only while one stands. */
+    char alarms[SITE_TRIGGERS_MAX][STATION_ID_SIZE];
+    uint32_t alarm_count;
+    int64_t min_interval_us; /* between two starts */
+};
+
+/* A product: a model that runs on every file of an inbox folder, or is started by its triggers. */
 struct site_product {
     char id[STATION_ID_SIZE];
-    char model[STATION_ID_SIZE];          /* of canhbao-model: "areal" */
-    char inbox[SITE_PATH_SIZE];           /* folder; absolute, or below the state folder */
-    char variable[STATION_ID_SIZE];       /* in the files; may be empty: the model finds it */
-    double wet_above_mm_h;                /* rain_covered: share of the area with more than this */
+    char model[STATION_ID_SIZE];    /* of canhbao-model */
+    char inbox[SITE_PATH_SIZE];     /* folder; absolute, or below the state folder; empty: none */
+    char variable[STATION_ID_SIZE]; /* in the files; may be empty: the model finds it */
+    double wet_above_mm_h;          /* rain_covered: share of the area with more than this */
     int64_t windows_us[SITE_WINDOWS_MAX]; /* accumulations, ascending */
     uint32_t window_count;
-    int64_t leads_us[SITE_WINDOWS_MAX]; /* 0 and forecasts, ascending */
+    int64_t leads_us[SITE_LEADS_MAX]; /* 0 and forecasts, ascending */
     uint32_t lead_count;
     double min_coverage; /* share of an area; below: unknown */
-    int64_t period_us;   /* between two files */
+    int64_t period_us;   /* between two files or runs */
     int64_t stale_after_us;
     int64_t deadline_us;  /* of one run, real time */
     int64_t memory_bytes; /* of one run */
+    uint32_t keep;        /* runs whose outputs are kept */
+    struct site_triggers triggers;
+    char series_points[SITE_SERIES_MAX][2 * STATION_ID_SIZE]; /* "STATION/POINT"; station "*": all
+                                                                 that have the point */
+    uint32_t series_count;
+    int64_t series_window_us;
+    char arguments[SITE_ARGUMENTS_MAX][SITE_ARGUMENT_SIZE]; /* see daemon/run_arguments.h */
+    uint32_t argument_count;
     bool provisional;
 };
 
@@ -147,6 +173,11 @@ int site_endpoint_load(const struct site *site, size_t endpoint, double *ret_loa
                        size_t *ret_requests);
 /* The endpoint that a station shares; never NULL for a site that was loaded. */
 const struct modbus_endpoint_config *site_endpoint_of(const struct site *site, size_t station);
+
+/* Calls visit (may be NULL) with the index of every point that "STATION/POINT" or "*" "/POINT"
+ * means; returns how many. */
+size_t site_visit_series_points(const struct site *site, const char *text,
+                                void (*visit)(void *ctx, uint32_t point), void *ctx);
 
 /* One line for everything that is provisional, with the reason (the points of a provisional station
  * not one by one). */

@@ -98,6 +98,34 @@ static void print_durations(const char *key, const int64_t *list, uint32_t count
     (void)fputs("]\n", file);
 }
 
+/* An array of `count` texts of `size` bytes each, if there are any. */
+static void print_texts(const char *key, const char *list, size_t size, uint32_t count,
+                        unsigned indent, FILE *file) {
+    if (count > 0) {
+        print_key(key, indent, file);
+    }
+    for (uint32_t i = 0; i < count; i++) {
+        (void)fprintf(file, "%*s- ", (int)indent + 2, "");
+        option_print_text(list + i * size, file);
+        (void)fputc('\n', file);
+    }
+}
+
+static void print_triggers(const struct site_product *product, FILE *file) {
+    const struct site_triggers *triggers = &product->triggers;
+    if (product->inbox[0] == '\0') {
+        print_section("triggers", &group_triggers, product, NULL, 4, file);
+        print_texts("products", triggers->products[0], STATION_ID_SIZE, triggers->product_count, 6,
+                    file);
+        print_texts("alarms", triggers->alarms[0], STATION_ID_SIZE, triggers->alarm_count, 6, file);
+    }
+    if (product->series_count > 0) {
+        print_section("series", &group_series, product, NULL, 4, file);
+        print_texts("points", product->series_points[0], 2 * STATION_ID_SIZE, product->series_count,
+                    6, file);
+    }
+}
+
 static void print_products(const struct site *site, FILE *file) {
     print_key("products", 0, file);
     for (size_t i = 0; i < site->product_count; i++) {
@@ -105,6 +133,9 @@ static void print_products(const struct site *site, FILE *file) {
         option_group_print(&group_product, product, NULL, 4, dash(2), file);
         print_durations("windows", product->windows_us, product->window_count, 4, file);
         print_durations("leads", product->leads_us, product->lead_count, 4, file);
+        print_triggers(product, file);
+        print_texts("arguments", product->arguments[0], SITE_ARGUMENT_SIZE, product->argument_count,
+                    4, file);
     }
 }
 

@@ -110,10 +110,11 @@ class Site:
 class Daemon:
     """Starts canhbaod; may be killed and started again on the same state."""
 
-    def __init__(self, site, brokers="127.0.0.1:1", options=("--test",)):
+    def __init__(self, site, brokers="127.0.0.1:1", options=("--test",), model=MODEL):
         self.folder = tempfile.mkdtemp(prefix="canhbao-daemon-")
         self.site = site
         self.options = list(options)
+        self.model = model
         self.brokers = brokers
         self.process = None
         self.errors = []
@@ -133,7 +134,7 @@ class Daemon:
             self.process = subprocess.Popen(
                 [DAEMON, "--config", self.site, "--state-dir", self.path("state"), "--brokers", self.brokers,
                  "--control", self.path("control"), "--web-port", "0", "--web-file", self.path("web"),
-                 "--model-program", MODEL] + self.options, stdout=log, stderr=log)
+                 "--model-program", self.model] + self.options, stdout=log, stderr=log)
         if wait:
             wait_for(lambda: os.path.exists(self.path("web")) or self.process.poll() is not None, "the daemon runs")
             if self.process.poll() is not None:

@@ -89,14 +89,17 @@ static inline struct indicator_spec fixture_spec(enum indicator_kind kind, const
     struct indicator_spec spec = {.kind = kind,
                                   .window_us = window_us,
                                   .min_completeness = 0.9,
-                                  .min_probability = (double)NAN};
+                                  .min_probability = (double)NAN,
+                                  .probability = (double)NAN};
     strcpy(spec.point, point);
     return spec;
 }
 
 static inline struct indicator_spec fixture_model_spec(const char *variable, int64_t max_age_us) {
-    struct indicator_spec spec = {
-        .kind = INDICATOR_MODEL, .max_age_us = max_age_us, .min_probability = (double)NAN};
+    struct indicator_spec spec = {.kind = INDICATOR_MODEL,
+                                  .max_age_us = max_age_us,
+                                  .min_probability = (double)NAN,
+                                  .probability = (double)NAN};
     strcpy(spec.product, "radar");
     strcpy(spec.variable, variable);
     strcpy(spec.unit, "mm");

@@ -444,7 +444,7 @@ static int forecast_command(const char *more) {
 }
 
 static struct model_result *read_results(size_t *ret_count, char **ret_text) {
-    struct model_result *results = NULL;
+    struct job_output output = {.count = 0};
     struct err err = {0};
     char *text = calloc(1, 1 << 22);
     FILE *file = fopen("f.json", "r");
@@ -452,11 +452,15 @@ static struct model_result *read_results(size_t *ret_count, char **ret_text) {
     size_t length = fread(text, 1, (1 << 22) - 1, file);
     assert_int_equal(fclose(file), 0);
     int rc = job_output_parse(text, length, "forecast", "river", (struct utc_us){INT64_MAX / 2},
-                              &results, ret_count, &err);
+                              &output, &err);
     if (rc != 0) {
         fail_msg("%s", err.text);
     }
     *ret_text = text;
+    *ret_count = output.count;
+    struct model_result *results = output.results;
+    output.results = NULL;
+    job_output_finish(&output);
     return results;
 }
 

@@ -33,12 +33,12 @@ struct fixture {
     char text[CONDITION_TEXT_SIZE];
 };
 
-static void on_results(void *ctx, const struct model_result *results, size_t count) {
+static void on_run(void *ctx, const struct jobs_run *run) {
     struct fixture *fixture = ctx;
     fixture->batches++;
-    assert_true(count <= RESULTS_KEPT);
-    memcpy(fixture->results, results, count * sizeof *results);
-    fixture->result_count = count;
+    assert_true(run->parsed->count <= RESULTS_KEPT);
+    memcpy(fixture->results, run->parsed->results, run->parsed->count * sizeof fixture->results[0]);
+    fixture->result_count = run->parsed->count;
 }
 
 static void on_condition(void *ctx, enum condition_class class, const char *product, bool raised,
@@ -64,7 +64,7 @@ static void fixture_start(struct fixture *fixture) {
                                          .program = program,
                                          .products = &fixture->product,
                                          .product_count = 1,
-                                         .on_results = on_results,
+                                         .on_run = on_run,
                                          .on_condition = on_condition,
                                          .ctx = fixture};
     struct err err = {.code = 0};
@@ -302,7 +302,7 @@ static void hanging_and_lying_workers_are_ended(void **state) {
                                              .program = script,
                                              .products = &fixture->product,
                                              .product_count = 1,
-                                             .on_results = on_results,
+                                             .on_run = on_run,
                                              .on_condition = on_condition,
                                              .ctx = fixture};
         assert_int_equal(jobs_create(&options, &fixture->jobs, NULL), 0);
@@ -466,7 +466,7 @@ static void outputs_of_workers_are_not_believed(void **state) {
         {HEAD("2025-11-19T06:00:00Z") RESULT("\"value\":1e300"), "bad value"},
         {HEAD("2025-11-19T06:00:00Z") RESULT("\"value\":1,\"probability\":2"), "bad probability"},
         {HEAD("2025-11-19T06:00:00Z") RESULT("\"value\":1,\"value\":2"), "not JSON"},
-        {HEAD("2025-11-19T06:00:00Z") "]}", "0 results"},
+        {HEAD("2025-11-19T06:00:00Z") "{}]}", "bad area"},
         {HEAD("2025-11-19T06:00:00Z") "7]}", "bad area"},
         {HEAD("2026-11-19T06:00:00Z") RESULT("\"value\":1.5"), "future"},
         {HEAD("yesterday") RESULT("\"value\":1.5"), "reference_time"},
@@ -475,20 +475,19 @@ static void outputs_of_workers_are_not_believed(void **state) {
     int64_t newest_us = 0;
     assert_int_equal(text_parse_time("2025-11-19T06:05:00Z", &newest_us), 0);
     for (size_t i = 0; i < sizeof table / sizeof table[0]; i++) {
-        struct model_result *results = NULL;
-        size_t count = 0;
+        struct job_output output = {.count = 0};
         struct err err = {.code = 0};
         int result = job_output_parse(table[i].text, strlen(table[i].text), "areal", "radar",
-                                      (struct utc_us){newest_us}, &results, &count, &err);
+                                      (struct utc_us){newest_us}, &output, &err);
         assert_int_equal(result == 0, table[i].expected == NULL);
         if (result == 0) {
-            assert_int_equal(count, 1);
-            assert_true(isnan(results[0].value) ? results[0].cause[0] != '\0'
-                                                : results[0].value == 1.5);
+            assert_int_equal(output.count, 1);
+            assert_true(isnan(output.results[0].value) ? output.results[0].cause[0] != '\0'
+                                                       : output.results[0].value == 1.5);
         } else if (strstr(err.text, table[i].expected) == NULL) {
             fail_msg("case %zu: %s", i, err.text);
         }
-        free(results);
+        job_output_finish(&output);
     }
 }
 

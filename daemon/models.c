@@ -1,0 +1,137 @@
+#include "daemon/models.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "daemon/jobs.h"
+#include "daemon/products.h"
+#include "daemon/run_arguments.h"
+#include "daemon/run_folder.h"
+#include "daemon/runs.h"
+
+struct models {
+    struct models_options options;
+    char site_dir[PATH_MAX], state_dir[PATH_MAX]; /* absolute: workers have folders of their own */
+    struct products *products;
+    struct jobs *jobs;
+    struct runs *runs;
+};
+
+static void on_condition(void *ctx, enum condition_class class, const char *product, bool raised,
+                         const char *text) {
+    struct models *models = ctx;
+    models->options.on_condition(models->options.ctx, class, product, raised, text);
+}
+
+/* A run by triggers: its folder is kept already. */
+static void on_run(void *ctx, const struct jobs_run *run) {
+    struct models *models = ctx;
+    pipeline_model_results(models->options.pipeline, run->parsed->results, run->parsed->count);
+    runs_note_output(models->runs, run->product);
+}
+
+static uint32_t keep_of(const struct models *models, const char *id) {
+    const struct site *site = models->options.site;
+    for (size_t i = 0; i < site->product_count; i++) {
+        if (strcmp(site->products[i].id, id) == 0) {
+            return site->products[i].keep;
+        }
+    }
+    return 1;
+}
+
+/* A run on an inbox: its output is kept for the runs that follow it. */
+static void on_job(void *ctx, const struct jobs_run *run) {
+    struct models *models = ctx;
+    char folder[RUN_FOLDER_PATH_SIZE];
+    char path[RUN_FOLDER_PATH_SIZE];
+    struct err err = {.code = 0};
+    int result = run_product_folder(models->state_dir, run->product, folder, sizeof folder) == 0
+                     ? run_folder_begin(folder, path, &err)
+                     : err_set(&err, ERR_LIMIT, "the state folder's path is too long");
+    if (result == 0) {
+        result = run_folder_write(folder, "output.json", run->output, run->output_length, &err);
+    }
+    if (result == 0) {
+        result = run_folder_keep(folder, run->parsed->reference_time, keep_of(models, run->product),
+                                 INT64_MAX, &err);
+    }
+    if (result != 0) { /* the results count all the same */
+        on_condition(models, CONDITION_WORKER_FAILED, run->product, true, err.text);
+    }
+    on_run(models, run);
+}
+
+static int make_absolute(const char *path, char ret_path[PATH_MAX], struct err *ret_err) {
+    return realpath(path, ret_path) != NULL
+               ? 0
+               : err_set(ret_err, ERR_IO, "%.300s: %s", path, strerror(errno));
+}
+
+static int create_jobs(struct models *models, struct err *ret_err) {
+    const struct models_options *options = &models->options;
+    int result = products_create(options->site, &models->products, ret_err);
+    if (result != 0) {
+        return result;
+    }
+    struct jobs_options jobs = {
+        .loop = options->loop,
+        .program = options->program,
+        .products = products_list(models->products),
+        .product_count = products_count(models->products),
+        .on_run = on_job,
+        .on_condition = on_condition,
+        .ctx = models,
+    };
+    return jobs_create(&jobs, &models->jobs, ret_err);
+}
+
+static int create_runs(struct models *models, struct err *ret_err) {
+    const struct models_options *options = &models->options;
+    struct runs_options runs = {
+        .loop = options->loop,
+        .program = options->program,
+        .site = options->site,
+        .site_dir = models->site_dir,
+        .state_dir = models->state_dir,
+        .store = options->store,
+        .pipeline = options->pipeline,
+        .on_run = on_run,
+        .on_condition = on_condition,
+        .ctx = models,
+    };
+    return runs_create(&runs, &models->runs, ret_err);
+}
+
+int models_create(const struct models_options *options, struct models **ret_models,
+                  struct err *ret_err) {
+    struct models *models = calloc(1, sizeof *models);
+    if (models == NULL) {
+        return err_set(ret_err, ERR_MEMORY, "no memory for the models");
+    }
+    models->options = *options;
+    int result = make_absolute(options->site->dir, models->site_dir, ret_err);
+    result = result == 0
+                 ? make_absolute(options->site->settings.state_dir, models->state_dir, ret_err)
+                 : result;
+    result = result == 0 ? create_runs(models, ret_err) : result;
+    result = result == 0 ? create_jobs(models, ret_err) : result;
+    if (result != 0) {
+        (void)models_destroy(models);
+        return result;
+    }
+    *ret_models = models;
+    return 0;
+}
+
+struct models *models_destroy(struct models *models) {
+    if (models != NULL) {
+        models->jobs = jobs_destroy(models->jobs);
+        models->runs = runs_destroy(models->runs);
+        models->products = products_destroy(models->products);
+        free(models);
+    }
+    return NULL;
+}
