@@ -8,6 +8,7 @@
 
 #include "daemon/base/text.h"
 #include "models/hydrology/forecast_out.h"
+#include "models/hydrology/gr_members.h"
 #include "models/hydrology/hydrology.h"
 #include "models/hydrology/series.h"
 #include "models/output/output.h"
@@ -61,7 +62,7 @@ struct run {
     struct residual residual;
     struct rating curve;
     size_t first; /* row of `past` that follows the state */
-    double *flow, *simulated, *members, *evaporation;
+    double *flow, *simulated, *members, *evaporation, *open, *wet;
     struct forecast_input input;
     struct forecast *forecast;
     int64_t reference_us;
@@ -254,7 +255,10 @@ static int fill_input(struct run *run, struct err *ret_err) {
     size_t leads = (size_t)run->leads;
     run->members = calloc(run->member_count * leads + 1, sizeof *run->members);
     run->evaporation = calloc(leads, sizeof *run->evaporation);
-    if (run->members == NULL || run->evaporation == NULL) {
+    run->open = calloc((run->member_count + 2) * leads, sizeof *run->open);
+    run->wet = calloc((run->member_count + 2) * leads, sizeof *run->wet);
+    if (run->members == NULL || run->evaporation == NULL || run->open == NULL ||
+        run->wet == NULL) {
         return err_set(ret_err, ERR_MEMORY, "no memory for the members");
     }
     for (size_t k = 0; k < leads; k++) {
@@ -264,18 +268,21 @@ static int fill_input(struct run *run, struct err *ret_err) {
             run->members[m * leads + k] = value_at(&run->future, m, hour);
         }
     }
+    struct gr_rain rain = {(int)leads, run->member_count, run->members,
+                           series_column(&run->past, 0)[run->past.count - 1], run->evaporation};
+    double m3_s_per_mm = run->area_km2 / 3.6;
+    gr_members_run(&run->gr, &run->state.dry, &rain, m3_s_per_mm, run->open);
+    if (run->state.recovering) {
+        gr_members_run(&run->gr, &run->state.wet, &rain, m3_s_per_mm, run->wet);
+    }
     struct forecast_input *in = &run->input;
-    in->gr = &run->gr;
-    in->state = &run->state;
-    in->m3_s_per_mm = run->area_km2 / 3.6;
+    in->flow_m3_s = run->open;
+    in->wet_flow_m3_s = run->state.recovering ? run->wet : NULL;
     in->past_count = run->past.count;
     in->observed_m3_s = run->flow;
     in->simulated_m3_s = run->simulated;
     in->leads = (int)leads;
     in->member_count = run->member_count;
-    in->rain_mm = run->members;
-    in->rain_now_mm = series_column(&run->past, 0)[run->past.count - 1];
-    in->evaporation_mm = run->evaporation;
     in->update = &run->model;
     in->residual = &run->residual;
     in->rating = run->rating != NULL ? &run->curve : NULL;
@@ -363,6 +370,8 @@ static void finish(struct run *run) {
     free(run->simulated);
     free(run->members);
     free(run->evaporation);
+    free(run->open);
+    free(run->wet);
     free(run);
 }
 

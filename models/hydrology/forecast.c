@@ -13,9 +13,6 @@ enum { MEDIAN = 2 };
 static const double agreement = 0.05;
 
 static int check(const struct forecast_input *in, struct err *ret_err) {
-    if (in->gr->step != GR_HOURLY) {
-        return err_set(ret_err, ERR_UNSUPPORTED, "forecasts need the hourly model");
-    }
     if (in->leads < 1 || in->leads > FORECAST_LEADS_MAX ||
         in->member_count > FORECAST_MEMBERS_MAX || in->level_count > FORECAST_LEVELS_MAX ||
         in->past_count == 0) {
@@ -47,25 +44,12 @@ struct work {
     size_t path_count;
 };
 
-/* Runs one member and updates it. `rain` NULL: `constant_mm` each hour. Marks of lead 1 go to the
- * forecast. */
-static void run_member(struct work *work, const struct gr_state *start, const double *rain,
-                       double constant_mm, double *ret_flow) {
-    const struct forecast_input *in = work->in;
-    struct gr_state state;
-    memset(&state, 0, sizeof state);
-    gr_state_copy(in->gr, &state, start);
-    bool known = true;
+/* Updates one member. */
+static void update_member(const struct forecast_input *in, const double *open, double *ret_flow) {
     for (int k = 0; k < in->leads; k++) {
-        double rain_mm = rain != NULL ? rain[k] : constant_mm;
-        double runoff_mm =
-            known ? gr_step(in->gr, &state, rain_mm, in->evaporation_mm[k], NULL) : (double)NAN;
         enum update_mark mark;
-        int age;
-        known = !isnan(runoff_mm); /* after the first lost hour the state says nothing */
-        ret_flow[k] =
-            update_forecast(in->update, in->observed_m3_s, in->simulated_m3_s, in->past_count - 1,
-                            k + 1, runoff_mm * in->m3_s_per_mm, &mark, &age);
+        ret_flow[k] = update_forecast(in->update, in->observed_m3_s, in->simulated_m3_s,
+                                      in->past_count - 1, k + 1, open[k], &mark, NULL);
     }
 }
 
@@ -282,7 +266,7 @@ static void set_floors(struct work *work) {
     }
 }
 
-static int run_from(const struct forecast_input *in, const struct gr_state *start,
+static int run_from(const struct forecast_input *in, const double *open,
                     struct forecast **ret_forecast, struct err *ret_err) {
     size_t leads = (size_t)in->leads;
     size_t paths = in->member_count * RESIDUAL_QUANTILES;
@@ -302,12 +286,12 @@ static int run_from(const struct forecast_input *in, const struct gr_state *star
     work.forecast = f;
     f->member_m3_s = members;
     f->path_count = paths;
-    for (size_t m = 0; m < in->member_count; m++) {
-        run_member(&work, start, in->rain_mm + m * leads, 0, members + m * leads);
-        dress(&work, m, members + m * leads);
+    for (size_t m = 0; m < in->member_count + 2; m++) {
+        update_member(in, open + m * leads, members + m * leads);
+        if (m < in->member_count) {
+            dress(&work, m, members + m * leads);
+        }
     }
-    run_member(&work, start, NULL, 0, members + in->member_count * leads);
-    run_member(&work, start, NULL, in->rain_now_mm, members + (in->member_count + 1) * leads);
     note_updating(&work, 1, &f->mark, &f->age_h);
     double newest = in->observed_m3_s[in->past_count - 1];
     for (size_t l = 0; l < in->level_count; l++) {
@@ -372,9 +356,9 @@ int forecast_run(const struct forecast_input *input, struct forecast **ret_forec
                  struct err *ret_err) {
     struct forecast *dry = NULL, *wet = NULL;
     int rc = check(input, ret_err);
-    rc = rc != 0 ? rc : run_from(input, &input->state->dry, &dry, ret_err);
-    if (rc == 0 && input->state->recovering) {
-        rc = run_from(input, &input->state->wet, &wet, ret_err);
+    rc = rc != 0 ? rc : run_from(input, input->flow_m3_s, &dry, ret_err);
+    if (rc == 0 && input->wet_flow_m3_s != NULL) {
+        rc = run_from(input, input->wet_flow_m3_s, &wet, ret_err);
         if (rc == 0) {
             join(dry, wet);
         }

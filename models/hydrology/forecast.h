@@ -1,7 +1,6 @@
 /* Stage and discharge of one gauge, hours ahead.
  *
- * Each rain member runs through a copy of the GR4H state, is updated from the gauge (update.h), and
- * is spread by the RESIDUAL_QUANTILES errors that such forecasts had in past years (residual.h).
+ * What the model says for each rain member is updated from the gauge (update.h), and is spread by the RESIDUAL_QUANTILES errors that such forecasts had in past years (residual.h).
  * One quantile is kept through all leads, so member and quantile make one path; bands,
  * probabilities, peaks and first crossings are counted over all paths. Rain and model error are
  * taken as independent. Stage comes from the discharge of a path by the rating curve; the error of
@@ -10,10 +9,11 @@
  * The zero-rain and the persistence member are run too and shown beside the bands, undressed; they
  * are no part of them.
  *
- * Unknown stays unknown: from the first step that a member has no rain for, bands and probabilities
- * are unknown, whatever the others say. While the state recovers from a gap in the rain, the paths
- * run from the dry and from the wet state (gr_series.h): the lower quantiles are those of the dry,
- * the upper those of the wet, median and probabilities are unknown unless both agree within 5 %.
+ * Unknown stays unknown: from the first step that a member is not known for, bands and probabilities
+ * are unknown, whatever the others say. While the state recovers from a gap in the rain, there are
+ * members from the dry and from the wet state (gr_series.h): the lower quantiles are those of the
+ * dry, the upper those of the wet, median and probabilities are unknown unless both agree within
+ * 5 %.
  *
  * Thread rule: pure function. */
 #ifndef CANHBAO_MODELS_HYDROLOGY_FORECAST_H
@@ -36,18 +36,17 @@ enum {
 };
 extern const double forecast_quantiles[FORECAST_QUANTILES]; /* 0.05 0.25 0.5 0.75 0.95 */
 
+/* The model's answer to rain, without updating, m3/s: [member_count + 2][leads]; behind the members
+ * that without rain and that with the rain of the newest hour held on. From the first hour that it
+ * cannot know a member is NaN to the end. */
 struct forecast_input {
-    const struct gr *gr;           /* hourly */
-    const struct gr_series *state; /* after the newest step of the past */
-    double m3_s_per_mm;            /* area_km2 / 3.6 */
+    const double *flow_m3_s;
+    const double *wet_flow_m3_s; /* while recovering from a gap in the rain; else NULL */
     size_t past_count;
     const double *observed_m3_s;  /* [past_count], newest last; NaN missing */
     const double *simulated_m3_s; /* [past_count] */
     int leads;                    /* hours */
     size_t member_count;          /* 0: no rain forecast */
-    const double *rain_mm;        /* [member_count][leads] */
-    double rain_now_mm;           /* of the newest step, for persistence; may be NaN */
-    const double *evaporation_mm; /* [leads] */
     const struct update_model *update;
     const struct residual *residual;
     const struct rating *rating; /* NULL: no stage */
@@ -87,8 +86,7 @@ struct forecast {
                             last; while recovering from the dry state */
 };
 
-/* ERR_RANGE: leads, members, a level below the lowest gauging or not rising; ERR_UNSUPPORTED: a
- * daily model; ERR_MEMORY. */
+/* ERR_RANGE: leads, members, a level below the lowest gauging or not rising; ERR_MEMORY. */
 int forecast_run(const struct forecast_input *input, struct forecast **ret_forecast,
                  struct err *ret_err);
 /* Takes NULL. Returns NULL. */

@@ -97,7 +97,7 @@ static json_t *numbers(const double *values, int count) {
     return array;
 }
 
-static json_t *pack_state(const struct gr *gr, const struct gr_state *state) {
+json_t *gr_state_pack(const struct gr *gr, const struct gr_state *state) {
     return json_pack("{s:f, s:f, s:o, s:o}", "production_mm", state->production_mm, "routing_mm",
                      state->routing_mm, "uh1_mm", numbers(state->uh1_mm, gr->n1), "uh2_mm",
                      numbers(state->uh2_mm, gr->n2));
@@ -119,11 +119,11 @@ int gr_series_save(const char *path, const struct gr *gr, const struct gr_series
         "{s:s, s:i, s:s, s:{s:f, s:f, s:f, s:f, s:f}, s:o, s:b, s:I}", "model", model_name(gr),
         "version", 1, "time", time, "parameters", "x1_mm", gr->parameters.x1_mm, "x2_mm",
         gr->parameters.x2_mm, "x3_mm", gr->parameters.x3_mm, "x4", gr->parameters.x4, "split",
-        gr->split9, "state", pack_state(gr, &series->dry), "recovering", series->recovering,
+        gr->split9, "state", gr_state_pack(gr, &series->dry), "recovering", series->recovering,
         "steps_since_gap", (json_int_t)series->steps_since_gap);
     int failed = root == NULL;
     if (!failed && series->recovering) {
-        failed = json_object_set_new(root, "wet_state", pack_state(gr, &series->wet)) != 0;
+        failed = json_object_set_new(root, "wet_state", gr_state_pack(gr, &series->wet)) != 0;
     }
     failed =
         failed || json_dump_file(root, temporary, JSON_INDENT(1) | JSON_REAL_PRECISION(17)) != 0;
@@ -160,7 +160,7 @@ static int take_numbers(const json_t *object, const char *key, int count, double
     return 0;
 }
 
-static int take_state(const json_t *object, const struct gr *gr, struct gr_state *ret_state) {
+int gr_state_unpack(const json_t *object, const struct gr *gr, struct gr_state *ret_state) {
     memset(ret_state, 0, sizeof *ret_state);
     int rc = take_number(object, "production_mm", 0, gr->parameters.x1_mm * (1 + 1e-12),
                          &ret_state->production_mm);
@@ -207,7 +207,7 @@ int gr_series_load(const char *path, const struct gr *gr, struct gr_series *ret_
         const char *time = json_string_value(json_object_get(root, "time"));
         const json_t *recovering = json_object_get(root, "recovering");
         double steps = 0;
-        rc = rc != 0 ? rc : take_state(json_object_get(root, "state"), gr, &series->dry);
+        rc = rc != 0 ? rc : gr_state_unpack(json_object_get(root, "state"), gr, &series->dry);
         rc = rc != 0 ? rc : take_number(root, "steps_since_gap", 0, 1e15, &steps);
         if (rc == 0) {
             series->recovering = json_is_true(recovering);
@@ -217,7 +217,7 @@ int gr_series_load(const char *path, const struct gr *gr, struct gr_series *ret_
                      : 0;
         }
         if (rc == 0 && series->recovering) {
-            rc = take_state(json_object_get(root, "wet_state"), gr, &series->wet);
+            rc = gr_state_unpack(json_object_get(root, "wet_state"), gr, &series->wet);
         }
         if (rc != 0) {
             (void)err_set(ret_err, rc, "%s: not a state that this program has written", path);

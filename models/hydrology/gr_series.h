@@ -12,6 +12,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include <jansson.h>
+
 #include "models/hydrology/gr.h"
 
 /* Bounds for one lost step: 100 mm and 10 mm a day, 20 mm and 1 mm an hour. */
@@ -58,5 +60,10 @@ int gr_series_save(const char *path, const struct gr *gr, const struct gr_series
                    int64_t utc_us, struct err *ret_err);
 int gr_series_load(const char *path, const struct gr *gr, struct gr_series *ret_series,
                    int64_t *ret_utc_us, struct err *ret_err);
+
+/* One state as JSON, for files that hold several; the same bits come back. NULL: no memory.
+ * Unpacking: ERR_CORRUPT for what cannot be a state of this model. */
+json_t *gr_state_pack(const struct gr *gr, const struct gr_state *state);
+int gr_state_unpack(const json_t *object, const struct gr *gr, struct gr_state *ret_state);
 
 #endif

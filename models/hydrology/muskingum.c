@@ -125,19 +125,13 @@ static double storage_m3(struct numbers n, double dt_s, double inflow, double ou
     return dt_s * ((1 - n.reynolds) * inflow + (1 + n.reynolds) * outflow) / (2 * n.courant);
 }
 
-struct piece {
-    double inflow;
-    double outflow;
-    double storage;
-};
-
 /* A flow that keeps the numbers finite in a dry channel: 1 ml/s. */
 static double reference(double inflow, double outflow) {
     return fmax(0.5 * (inflow + outflow), 1e-6);
 }
 
 static double step_piece(const struct cunge_reach *reach, double piece_m, double dt_s,
-                         double inflow, struct piece *piece) {
+                         double inflow, struct cunge_piece *piece) {
     double outflow = fmax(0, piece->outflow + inflow - piece->inflow);
     /* Two passes, as Todini: the numbers of the new time from a guess, then from the result. */
     for (int pass = 0; pass < 2; pass++) {
@@ -159,16 +153,42 @@ static int count_pieces(const struct cunge_reach *reach, double dt_s, double flo
     return wanted < 1 ? 1 : wanted > CUNGE_PIECES_MAX ? CUNGE_PIECES_MAX : (int)wanted;
 }
 
-static void start_pieces(const struct cunge_reach *reach, double piece_m, double dt_s,
-                         double flow_m3_s, struct piece *pieces, int count) {
-    struct numbers n = numbers_at(reach, piece_m, dt_s, reference(flow_m3_s, flow_m3_s));
-    for (int k = 0; k < count; k++) {
-        pieces[k].inflow = pieces[k].outflow = flow_m3_s;
-        pieces[k].storage = storage_m3(n, dt_s, flow_m3_s, flow_m3_s);
+int cunge_init(const struct cunge_reach *reach, double dt_s, double flow_m3_s,
+               struct cunge *ret_cunge, struct err *ret_err) {
+    if (!(reach->length_m > 0 && reach->width_m > 0 && reach->slope > 0 && reach->slope <= 1 &&
+          reach->manning > 0 && reach->manning <= 1 && dt_s > 0)) {
+        return err_set(ret_err, ERR_RANGE,
+                       "length %g m, width %g m, slope %g, n %g must be above 0, slope and n at "
+                       "most 1",
+                       reach->length_m, reach->width_m, reach->slope, reach->manning);
+    }
+    int pieces = count_pieces(reach, dt_s, flow_m3_s);
+    *ret_cunge = (struct cunge){*reach, dt_s, pieces, reach->length_m / pieces};
+    return 0;
+}
+
+void cunge_start(const struct cunge *cunge, double flow_m3_s, struct cunge_piece *ret_pieces) {
+    struct numbers n = numbers_at(&cunge->reach, cunge->piece_m, cunge->dt_s,
+                                  reference(flow_m3_s, flow_m3_s));
+    for (int k = 0; k < cunge->pieces; k++) {
+        ret_pieces[k].inflow = ret_pieces[k].outflow = flow_m3_s;
+        ret_pieces[k].storage = storage_m3(n, cunge->dt_s, flow_m3_s, flow_m3_s);
     }
 }
 
-static double stored(const struct piece *pieces, int count) {
+double cunge_step(const struct cunge *cunge, double inflow_m3_s, struct cunge_piece *pieces) {
+    double flow = inflow_m3_s;
+    for (int k = 0; k < cunge->pieces; k++) {
+        flow = step_piece(&cunge->reach, cunge->piece_m, cunge->dt_s, flow, &pieces[k]);
+    }
+    return flow;
+}
+
+double cunge_travel_s(const struct cunge *cunge, double flow_m3_s) {
+    return cunge->reach.length_m / celerity_m_s(&cunge->reach, fmax(flow_m3_s, 1e-6));
+}
+
+static double stored(const struct cunge_piece *pieces, int count) {
     double sum = 0;
     for (int k = 0; k < count; k++) {
         sum += pieces[k].storage;
@@ -179,14 +199,6 @@ static double stored(const struct piece *pieces, int count) {
 int muskingum_cunge(const struct cunge_reach *reach, double dt_s, const double *inflow_m3_s,
                     size_t count, double *ret_outflow_m3_s, bool *ret_recovering,
                     double *ret_residual_m3, struct err *ret_err) {
-    if (!(reach->length_m > 0 && reach->width_m > 0 && reach->slope > 0 && reach->slope <= 1 &&
-          reach->manning > 0 && reach->manning <= 1 && dt_s > 0)) {
-        return err_set(ret_err, ERR_RANGE,
-                       "length %g m, width %g m, slope %g, n %g must be above 0, slope and n at "
-                       "most 1",
-                       reach->length_m, reach->width_m, reach->slope, reach->manning);
-    }
-    int rc = check_inflow(inflow_m3_s, count, ret_err);
     double sum = 0;
     size_t known = 0;
     for (size_t i = 0; i < count; i++) {
@@ -194,11 +206,12 @@ int muskingum_cunge(const struct cunge_reach *reach, double dt_s, const double *
         known += isnan(inflow_m3_s[i]) ? 0 : 1;
     }
     double mean = known > 0 ? sum / (double)known : 0;
-    int pieces_used = count_pieces(reach, dt_s, mean);
-    double piece_m = reach->length_m / pieces_used;
-    struct piece *pieces = calloc((size_t)pieces_used, sizeof *pieces);
+    struct cunge cunge = {0};
+    int rc = cunge_init(reach, dt_s, mean, &cunge, ret_err);
+    rc = rc != 0 ? rc : check_inflow(inflow_m3_s, count, ret_err);
+    struct cunge_piece *pieces = rc == 0 ? calloc((size_t)cunge.pieces, sizeof *pieces) : NULL;
     if (rc == 0 && pieces == NULL) {
-        rc = err_set(ret_err, ERR_MEMORY, "no memory for %d pieces", pieces_used);
+        rc = err_set(ret_err, ERR_MEMORY, "no memory for %d pieces", cunge.pieces);
     }
     struct gap gap = {false, 0};
     double residual = 0;
@@ -207,21 +220,17 @@ int muskingum_cunge(const struct cunge_reach *reach, double dt_s, const double *
         if (missing) {
             ret_outflow_m3_s[i] = NAN;
         } else if (i == 0 || isnan(inflow_m3_s[i - 1])) {
-            start_pieces(reach, piece_m, dt_s, inflow_m3_s[i], pieces, pieces_used);
+            cunge_start(&cunge, inflow_m3_s[i], pieces);
             ret_outflow_m3_s[i] = inflow_m3_s[i];
         } else {
-            double before = stored(pieces, pieces_used);
-            double flow = inflow_m3_s[i];
-            for (int k = 0; k < pieces_used; k++) {
-                flow = step_piece(reach, piece_m, dt_s, flow, &pieces[k]);
-            }
+            double before = stored(pieces, cunge.pieces);
+            double flow = cunge_step(&cunge, inflow_m3_s[i], pieces);
             ret_outflow_m3_s[i] = flow;
             residual += 0.5 * dt_s *
                             (inflow_m3_s[i] + inflow_m3_s[i - 1] - flow - ret_outflow_m3_s[i - 1]) -
-                        (stored(pieces, pieces_used) - before);
+                        (stored(pieces, cunge.pieces) - before);
         }
-        mark(&gap, missing, 3 * reach->length_m / celerity_m_s(reach, fmax(mean, 1e-6)) / dt_s,
-             ret_recovering, i);
+        mark(&gap, missing, 3 * cunge_travel_s(&cunge, mean) / dt_s, ret_recovering, i);
     }
     free(pieces);
     if (rc == 0 && ret_residual_m3 != NULL) {

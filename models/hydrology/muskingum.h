@@ -44,4 +44,28 @@ int muskingum_cunge(const struct cunge_reach *reach, double dt_s, const double *
                     size_t count, double *ret_outflow_m3_s, bool *ret_recovering,
                     double *ret_residual_m3, struct err *ret_err);
 
+/* The same, step by step, for a model that keeps its state: the pieces are chosen for one flow and
+ * stay. `pieces` are the caller's, channel.pieces of them; plain data, to be copied and saved. */
+struct cunge_piece {
+    double inflow; /* of the newest step, m3/s */
+    double outflow;
+    double storage; /* m3 */
+};
+struct cunge {
+    struct cunge_reach reach;
+    double dt_s;
+    int pieces; /* at most CUNGE_PIECES_MAX */
+    double piece_m;
+};
+
+/* ERR_RANGE as above. */
+int cunge_init(const struct cunge_reach *reach, double dt_s, double flow_m3_s,
+               struct cunge *ret_cunge, struct err *ret_err);
+/* A steady flow. */
+void cunge_start(const struct cunge *cunge, double flow_m3_s, struct cunge_piece *ret_pieces);
+/* Returns the outflow of the step, m3/s; inflow >= 0. */
+double cunge_step(const struct cunge *cunge, double inflow_m3_s, struct cunge_piece *pieces);
+/* How long a wave takes at a flow, s. */
+double cunge_travel_s(const struct cunge *cunge, double flow_m3_s);
+
 #endif

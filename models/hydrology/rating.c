@@ -387,13 +387,7 @@ static bool is_possible(const struct rating *r) {
            r->coefficient[1] > 0 && r->coefficient[1] + r->coefficient[2] > 0;
 }
 
-int rating_load(const char *path, struct rating *ret_rating, struct err *ret_err) {
-    json_error_t where;
-    json_t *root = json_load_file(path, JSON_REJECT_DUPLICATES, &where);
-    if (root == NULL) {
-        return err_set(ret_err, ERR_CORRUPT, "%s:%d:%d: %s", path, where.line, where.column,
-                       where.text);
-    }
+int rating_unpack(const char *name, json_t *root, struct rating *ret_rating, struct err *ret_err) {
     struct rating r = {.break_m = NAN, .loo_rms_log = NAN};
     const char *kind = "";
     json_t *inverse = NULL, *at = NULL, *loo = NULL;
@@ -415,11 +409,22 @@ int rating_load(const char *path, struct rating *ret_rating, struct err *ret_err
         r.break_m = json_is_number(at) ? json_number_value(at) : NAN;
         r.loo_rms_log = json_is_number(loo) ? json_number_value(loo) : NAN;
     }
-    json_decref(root);
     if (bad || !is_possible(&r)) {
         return err_set(ret_err, ERR_CORRUPT, "%s: not a rating that this program has written",
-                       path);
+                       name);
     }
     *ret_rating = r;
     return 0;
+}
+
+int rating_load(const char *path, struct rating *ret_rating, struct err *ret_err) {
+    json_error_t where;
+    json_t *root = json_load_file(path, JSON_REJECT_DUPLICATES, &where);
+    if (root == NULL) {
+        return err_set(ret_err, ERR_CORRUPT, "%s:%d:%d: %s", path, where.line, where.column,
+                       where.text);
+    }
+    int rc = rating_unpack(path, root, ret_rating, ret_err);
+    json_decref(root);
+    return rc;
 }

@@ -12,6 +12,8 @@
 
 #include <stddef.h>
 
+#include <jansson.h>
+
 #include "daemon/base/err.h"
 
 enum { RATING_SEGMENTS_MAX = 2, RATING_GAUGINGS_MIN = 5, RATING_GAUGINGS_MAX = 5000 };
@@ -58,5 +60,7 @@ double rating_stage(const struct rating *rating, double flow_m3_s, enum rating_m
 /* Rating files (JSON). Loading refuses what rating_fit() cannot have written. */
 int rating_save(const char *path, const struct rating *rating, struct err *ret_err);
 int rating_load(const char *path, struct rating *ret_rating, struct err *ret_err);
+/* The same from an object inside another file; `name` stands for it in errors. */
+int rating_unpack(const char *name, json_t *root, struct rating *ret_rating, struct err *ret_err);
 
 #endif

@@ -135,7 +135,7 @@ static bool unpack_table(const json_t *rows, double ret_table[][RESIDUAL_QUANTIL
     return true;
 }
 
-static int residual_unpack(const json_t *json, struct residual *ret_residual) {
+int residual_unpack(const json_t *json, struct residual *ret_residual) {
     struct residual *residual = calloc(1, sizeof *residual);
     int leads_1 = 0;
     if (residual == NULL) {

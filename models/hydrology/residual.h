@@ -30,6 +30,8 @@ int residual_fit(const struct update_model *model, const double *observed, const
  * (ERR_CORRUPT) a file without it and numbers that cannot be such quantiles. */
 int residual_append(const char *path, const struct residual *residual, struct err *ret_err);
 int residual_load(const char *path, struct residual *ret_residual, struct err *ret_err);
+/* The member itself, inside another file. */
+int residual_unpack(const json_t *object, struct residual *ret_residual);
 
 /* The quantiles for a forecast, `age` steps after the observation it was updated with; the open
  * loop's when it was not. */

@@ -185,13 +185,8 @@ static bool take_gains(const json_t *array, int *leads, double *ret_gain) {
     return true;
 }
 
-int update_load(const char *path, struct update_model *ret_model, struct err *ret_err) {
-    json_error_t where;
-    json_t *root = json_load_file(path, JSON_REJECT_DUPLICATES, &where);
-    if (root == NULL) {
-        return err_set(ret_err, ERR_CORRUPT, "%s:%d:%d: %s", path, where.line, where.column,
-                       where.text);
-    }
+int update_unpack(const char *name, json_t *root, struct update_model *ret_model,
+                  struct err *ret_err) {
     struct update_model model = {0};
     const char *kind = "";
     int version = 0, leads_1 = 0;
@@ -204,13 +199,22 @@ int update_load(const char *path, struct update_model *ret_model, struct err *re
            is_stable(model.phi1, model.phi2) && model.rho >= 0 && model.rho < 1 &&
            take_gains(gain, &model.leads, model.gain) &&
            take_gains(gain_1, &leads_1, model.gain_1) && leads_1 == model.leads;
-    json_decref(root);
     if (!good) {
         return err_set(ret_err, ERR_CORRUPT,
-                       "%s: not an updating model that this program has "
-                       "written",
-                       path);
+                       "%s: not an updating model that this program has written", name);
     }
     *ret_model = model;
     return 0;
+}
+
+int update_load(const char *path, struct update_model *ret_model, struct err *ret_err) {
+    json_error_t where;
+    json_t *root = json_load_file(path, JSON_REJECT_DUPLICATES, &where);
+    if (root == NULL) {
+        return err_set(ret_err, ERR_CORRUPT, "%s:%d:%d: %s", path, where.line, where.column,
+                       where.text);
+    }
+    int rc = update_unpack(path, root, ret_model, ret_err);
+    json_decref(root);
+    return rc;
 }

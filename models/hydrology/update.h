@@ -17,6 +17,8 @@
 
 #include <stddef.h>
 
+#include <jansson.h>
+
 #include "daemon/base/err.h"
 
 enum { UPDATE_LEADS_MAX = 96, UPDATE_AGE_MAX = 2, UPDATE_TREND_STEPS = 3, UPDATE_PAIRS_MIN = 200 };
@@ -52,5 +54,8 @@ double update_forecast(const struct update_model *model, const double *observed,
 
 int update_save(const char *path, const struct update_model *model, struct err *ret_err);
 int update_load(const char *path, struct update_model *ret_model, struct err *ret_err);
+/* The same from an object inside another file; `name` stands for it in errors. */
+int update_unpack(const char *name, json_t *root, struct update_model *ret_model,
+                  struct err *ret_err);
 
 #endif

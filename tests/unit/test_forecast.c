@@ -16,6 +16,7 @@
 #include "daemon/base/text.h"
 #include "daemon/job_output.h"
 #include "models/hydrology/forecast.h"
+#include "models/hydrology/gr_members.h"
 #include "models/hydrology/hydrology.h"
 #include "models/hydrology/residual.h"
 #include "models/table/table.h"
@@ -29,6 +30,8 @@ struct world {
     double rain[MEMBERS * LEADS], evaporation[LEADS];
     struct update_model update;
     struct residual residual;
+    double rain_now_mm;
+    double open[(MEMBERS + 2) * LEADS], wet[(MEMBERS + 2) * LEADS];
     struct forecast_input input;
 };
 
@@ -75,25 +78,31 @@ static struct world *make_world(void) {
             w.rain[m * LEADS + k] = k >= 3 && k < 6 ? 4.0 * (double)(m + 1) : 0;
         }
     }
-    w.input = (struct forecast_input){.gr = &w.gr,
-                                      .state = &w.state,
-                                      .m3_s_per_mm = 100,
-                                      .past_count = PAST,
+    w.rain_now_mm = 1.5;
+    w.input = (struct forecast_input){.past_count = PAST,
                                       .observed_m3_s = w.observed,
                                       .simulated_m3_s = w.simulated,
                                       .leads = LEADS,
                                       .member_count = MEMBERS,
-                                      .rain_mm = w.rain,
-                                      .rain_now_mm = 1.5,
-                                      .evaporation_mm = w.evaporation,
                                       .update = &w.update,
                                       .residual = &w.residual};
     return &w;
 }
 
-static struct forecast *run(const struct world *w) {
+/* The open loop of the world as it is now. */
+static void answer(struct world *w) {
+    const struct gr_rain rain = {LEADS, w->input.member_count, w->rain, w->rain_now_mm,
+                                 w->evaporation};
+    gr_members_run(&w->gr, &w->state.dry, &rain, 100, w->open);
+    gr_members_run(&w->gr, &w->state.wet, &rain, 100, w->wet);
+    w->input.flow_m3_s = w->open;
+    w->input.wet_flow_m3_s = w->state.recovering ? w->wet : NULL;
+}
+
+static struct forecast *run(struct world *w) {
     struct forecast *f = NULL;
     struct err err = {0};
+    answer(w);
     int rc = forecast_run(&w->input, &f, &err);
     if (rc != 0) {
         fail_msg("%s", err.text);
@@ -237,7 +246,7 @@ static void test_rain_that_ends_and_no_rain(void **state) {
     }
     forecast_destroy(f);
     w->input.member_count = 0;
-    w->input.rain_now_mm = NAN;
+    w->rain_now_mm = NAN;
     f = run(w);
     assert_int_equal(f->horizon, 0);
     assert_true(isnan(f->lead[0].flow_m3_s[2]) && isnan(f->level[0].probability));
