@@ -28,6 +28,7 @@ static const struct model *const table[] = {
     &model_update,
     &model_ffg,
     &model_forecast,
+    &model_flood,
     &model_calibrate,
     &model_terrain,
     &model_landslide,

@@ -387,11 +387,33 @@ int ncvar_grid(struct ncvar *var, struct grid **ret_grid, struct err *ret_err) {
     return result;
 }
 
+/* An auxiliary coordinate with standard_name time over one dimension. -1 when there is none. */
+static int find_auxiliary_time(const struct ncvar *var, int dimension, char *ret_name) {
+    int count = 0;
+    (void)nc_inq_nvars(var->file->id, &count); /* checked at open */
+    for (int i = 0; i < count; i++) {
+        char text[NC_TEXT_MAX];
+        int dim_count = 0;
+        int dim = -1;
+        if (nc_inq_var(var->file->id, i, ret_name, NULL, &dim_count, NULL, NULL) == NC_NOERR &&
+            dim_count == 1 && nc_inq_vardimid(var->file->id, i, &dim) == NC_NOERR &&
+            dim == dimension &&
+            ncpriv_text(var->file, i, "standard_name", text, sizeof text) == 0 &&
+            strcmp(text, "time") == 0) {
+            return i;
+        }
+    }
+    return -1;
+}
+
 /* The time coordinate: of the time dimension, else a scalar. -1 when there is none. */
 static int find_time(const struct ncvar *var, char *ret_name) {
     int id = -1;
     if (var->time_dim >= 0) {
-        return find_coordinate(var, var->time_dim, &id, ret_name) == 0 ? id : -1;
+        int found = find_coordinate(var, var->time_dim, &id, ret_name);
+        return found == 0 && ncpriv_axis_kind(var->file, id) == 'T'
+                   ? id
+                   : find_auxiliary_time(var, var->dims[var->time_dim], ret_name);
     }
     int count = 0;
     (void)nc_inq_nvars(var->file->id, &count); /* checked at open */

@@ -229,13 +229,23 @@ static int find_variable(const struct ncfile *file, const char *name, const char
     return 0;
 }
 
-/* Which dimension is what. The last two are space, the others time or of length 1. */
-static int load_dimensions(struct ncvar *var, struct err *ret_err) {
+/* Whether the coordinate of a dimension has that standard_name. */
+static bool is_standard(const struct ncfile *file, const char *dimension, const char *standard) {
+    char text[NC_TEXT_MAX];
+    int id;
+    return nc_inq_varid(file->id, dimension, &id) == NC_NOERR &&
+           ncpriv_text(file, id, "standard_name", text, sizeof text) == 0 &&
+           strcmp(text, standard) == 0;
+}
+
+/* Which dimension is what. The last two are space, the others time, members or of length 1. */
+static int load_dimensions(struct ncvar *var, bool ensemble, struct err *ret_err) {
     const struct ncfile *file = var->file;
     int id;
     char name[NC_MAX_NAME + 1];
     char kinds[NC_DIMS_MAX] = {0};
     var->time_dim = -1;
+    var->member_dim = -1;
     for (int i = 0; i < var->dim_count; i++) {
         if (nc_inq_dim(file->id, var->dims[i], name, &var->lengths[i]) != NC_NOERR) {
             return ncpriv_refuse(var, ret_err, ERR_CORRUPT, "dimension %d is not readable", i);
@@ -244,8 +254,12 @@ static int load_dimensions(struct ncvar *var, struct err *ret_err) {
         if (i >= var->dim_count - NC_SPACE_DIMS) {
             continue;
         }
-        if (var->time_dim < 0 && (kinds[i] == 'T' || strcmp(name, "time") == 0)) {
+        if (var->time_dim < 0 && (kinds[i] == 'T' || strcmp(name, "time") == 0 ||
+                                  is_standard(file, name, "forecast_period"))) {
             var->time_dim = i;
+        } else if (ensemble && var->member_dim < 0 &&
+                   (strcmp(name, "realization") == 0 || is_standard(file, name, "realization"))) {
+            var->member_dim = i;
         } else if (var->lengths[i] != 1) {
             return ncpriv_refuse(var, ret_err, ERR_INVALID,
                                  "dimension %.60s has length %zu; only time may be longer than 1",
@@ -302,8 +316,8 @@ static int check_chunks(struct ncvar *var, struct err *ret_err) {
     return 0;
 }
 
-int ncvar_open(struct ncfile *file, const char *name, const char *standard_name, const char *units,
-               struct ncvar **ret_var, struct err *ret_err) {
+static int open_var(struct ncfile *file, const char *name, const char *standard_name,
+                    const char *units, bool ensemble, struct ncvar **ret_var, struct err *ret_err) {
     int id = -1;
     int result = find_variable(file, name, standard_name, &id, ret_err);
     if (result != 0) {
@@ -332,7 +346,7 @@ int ncvar_open(struct ncfile *file, const char *name, const char *standard_name,
         }
     }
     if (result == 0) {
-        result = load_dimensions(var, ret_err);
+        result = load_dimensions(var, ensemble, ret_err);
     }
     if (result == 0) {
         result = check_chunks(var, ret_err);
@@ -346,6 +360,24 @@ int ncvar_open(struct ncfile *file, const char *name, const char *standard_name,
     }
     *ret_var = var;
     return 0;
+}
+
+int ncvar_open(struct ncfile *file, const char *name, const char *standard_name, const char *units,
+               struct ncvar **ret_var, struct err *ret_err) {
+    return open_var(file, name, standard_name, units, false, ret_var, ret_err);
+}
+
+int ncvar_open_ensemble(struct ncfile *file, const char *name, const char *standard_name,
+                        const char *units, struct ncvar **ret_var, struct err *ret_err) {
+    return open_var(file, name, standard_name, units, true, ret_var, ret_err);
+}
+
+size_t ncvar_member_count(const struct ncvar *var) {
+    return var->member_dim >= 0 ? var->lengths[var->member_dim] : 1;
+}
+
+void ncvar_set_member(struct ncvar *var, size_t member) {
+    var->member = member;
 }
 
 void ncvar_close(struct ncvar *var) {

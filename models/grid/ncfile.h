@@ -5,8 +5,9 @@
  * canhbao-model only, never in the daemon.
  *
  * A data variable has the dimensions ([time,] y, x), perhaps with others of length 1; any of the
- * leading ones may be missing. The time of a variable without a time dimension comes from a scalar
- * coordinate `time`.
+ * leading ones may be missing. Over lead times (standard_name forecast_period) the times are those
+ * of an auxiliary coordinate with standard_name time. The time of a variable without a time
+ * dimension comes from a scalar coordinate `time`.
  *
  * Missing is: _FillValue, missing_value, outside valid_range, valid_min, valid_max, NaN, and for
  * floating point without _FillValue also the NetCDF default fill. In packed units where CF says so.
@@ -47,6 +48,12 @@ const char *ncfile_name(const struct ncfile *file);
 struct ncvar;
 int ncvar_open(struct ncfile *file, const char *name, const char *standard_name, const char *units,
                struct ncvar **ret_var, struct err *ret_err);
+/* The same for an ensemble: it may have a dimension `realization` (or standard_name realization).
+ * ncvar_set_member() tells which of ncvar_member_count() is read, the first unless told. */
+int ncvar_open_ensemble(struct ncfile *file, const char *name, const char *standard_name,
+                        const char *units, struct ncvar **ret_var, struct err *ret_err);
+size_t ncvar_member_count(const struct ncvar *var);
+void ncvar_set_member(struct ncvar *var, size_t member);
 void ncvar_close(struct ncvar *var);
 const char *ncvar_name(const struct ncvar *var);
 

@@ -28,6 +28,8 @@ struct ncvar {
     int dims[NC_DIMS_MAX];
     size_t lengths[NC_DIMS_MAX];
     int time_dim;    /* position in dims, -1 without */
+    int member_dim;  /* of an ensemble, -1 without */
+    size_t member;   /* that is read */
     bool transposed; /* the file has (x, y) */
     size_t rows;
     size_t columns;

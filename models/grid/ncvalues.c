@@ -166,6 +166,9 @@ static int read_block(struct ncvar *var, size_t frame, size_t first, size_t coun
     if (var->time_dim >= 0) {
         start[var->time_dim] = frame;
     }
+    if (var->member_dim >= 0) {
+        start[var->member_dim] = var->member;
+    }
     start[var->dim_count - 2] = first;
     counts[var->dim_count - 2] = count;
     counts[var->dim_count - 1] = var->lengths[var->dim_count - 1];

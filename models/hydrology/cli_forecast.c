@@ -257,8 +257,7 @@ static int fill_input(struct run *run, struct err *ret_err) {
     run->evaporation = calloc(leads, sizeof *run->evaporation);
     run->open = calloc((run->member_count + 2) * leads, sizeof *run->open);
     run->wet = calloc((run->member_count + 2) * leads, sizeof *run->wet);
-    if (run->members == NULL || run->evaporation == NULL || run->open == NULL ||
-        run->wet == NULL) {
+    if (run->members == NULL || run->evaporation == NULL || run->open == NULL || run->wet == NULL) {
         return err_set(ret_err, ERR_MEMORY, "no memory for the members");
     }
     for (size_t k = 0; k < leads; k++) {
@@ -322,8 +321,9 @@ static int write_all(const struct run *run, struct err *ret_err) {
     }
     json_t *summary = forecast_summary(&run->input, run->forecast);
     (void)json_object_set_new(summary, "missing_rain_h", json_integer(run->missing_steps));
-    json_t *root = output_object("forecast", run->product, run->reference_us, manifest,
-                                 forecast_results(&run->input, run->forecast, &labels));
+    json_t *results = json_array();
+    forecast_add_results(results, &run->input, run->forecast, &labels);
+    json_t *root = output_object("forecast", run->product, run->reference_us, manifest, results);
     int rc = root == NULL || json_object_set_new(root, "forecast", summary) != 0
                  ? err_set(ret_err, ERR_MEMORY, "no memory for the output")
                  : 0;

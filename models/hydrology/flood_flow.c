@@ -47,8 +47,7 @@ int flood_state_create(const struct flood_site *site, int64_t start_us,
         if (basin->is_hbv) {
             hbv_state_start(&basin->hbv, &state->dry.hbv[b]);
         } else {
-            state->dry.gr[b].production_mm =
-                basin->start_production * basin->gr.parameters.x1_mm;
+            state->dry.gr[b].production_mm = basin->start_production * basin->gr.parameters.x1_mm;
             state->dry.gr[b].routing_mm = basin->start_routing * basin->gr.parameters.x3_mm;
         }
     }
@@ -191,8 +190,7 @@ static void route(const struct flood_site *site, const struct flood_state *state
         size_t node = site->order[i], piece = 0;
         for (size_t r = 0; r < site->reservoir_count; r++) {
             if (site->reservoirs[r].node == node) {
-                flow[node] =
-                    release_m3_s(state, &site->reservoirs[r], r, hour, flow[node], view);
+                flow[node] = release_m3_s(state, &site->reservoirs[r], r, hour, flow[node], view);
                 doubt[node] = doubt[node] && view->release[r] != FLOOD_RELEASE_GAUGED;
             }
         }
@@ -229,11 +227,11 @@ static bool agree(double a, double b) {
 
 static bool stores_agree(const struct flood_basin *basin, const struct flood_state *state,
                          size_t b) {
-    double difference = basin->is_hbv
-                            ? (state->wet.hbv[b].soil_mm - state->dry.hbv[b].soil_mm) /
-                                  basin->hbv.parameters.fc_mm
-                            : (state->wet.gr[b].production_mm - state->dry.gr[b].production_mm) /
-                                  basin->gr.parameters.x1_mm;
+    double difference =
+        basin->is_hbv
+            ? (state->wet.hbv[b].soil_mm - state->dry.hbv[b].soil_mm) / basin->hbv.parameters.fc_mm
+            : (state->wet.gr[b].production_mm - state->dry.gr[b].production_mm) /
+                  basin->gr.parameters.x1_mm;
     return fabs(difference) <= 0.02;
 }
 

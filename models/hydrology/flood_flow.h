@@ -41,8 +41,8 @@ struct flood_state {
     int64_t hours;  /* since the start without a state */
     bool recovering;
     int64_t hours_since_gap;
-    struct flood_view dry, wet;              /* wet counts only while recovering */
-    double held_m3_s[FLOOD_RESERVOIRS_MAX];  /* newest gauged release; NaN none */
+    struct flood_view dry, wet;             /* wet counts only while recovering */
+    double held_m3_s[FLOOD_RESERVOIRS_MAX]; /* newest gauged release; NaN none */
     int64_t held_age_h[FLOOD_RESERVOIRS_MAX];
     struct cunge_piece *pieces; /* owned: of both views */
 };

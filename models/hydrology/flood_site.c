@@ -72,7 +72,8 @@ static double take_number(struct reader *in, const json_t *object, const char *k
 
 static double number_or(struct reader *in, const json_t *object, const char *key, double min,
                         double max, double otherwise) {
-    return json_object_get(object, key) == NULL ? otherwise : take_number(in, object, key, min, max);
+    return json_object_get(object, key) == NULL ? otherwise
+                                                : take_number(in, object, key, min, max);
 }
 
 static bool take_switch(struct reader *in, const json_t *object, const char *key) {
@@ -153,13 +154,13 @@ static void take_gr(struct reader *in, json_t *object, struct flood_basin *basin
 }
 
 static void take_hbv(struct reader *in, json_t *object, struct flood_basin *basin) {
-    static const char *const keys[] = {"tt_c",   "cfmax_mm_k_day", "cfr",         "cwh",    "fc_mm",
-                                       "beta",   "lp",             "k0_day",      "k1_day", "k2_day",
-                                       "uzl_mm", "perc_mm_day",    "maxbas_day", NULL};
+    static const char *const keys[] = {
+        "tt_c",   "cfmax_mm_k_day", "cfr",    "cwh",    "fc_mm",       "beta",       "lp",
+        "k0_day", "k1_day",         "k2_day", "uzl_mm", "perc_mm_day", "maxbas_day", NULL};
     struct hbv_parameters p = {0};
-    double *const values[] = {&p.tt_c,   &p.cfmax_mm_k_day, &p.cfr,        &p.cwh,    &p.fc_mm,
-                              &p.beta,   &p.lp,             &p.k0_day,     &p.k1_day, &p.k2_day,
-                              &p.uzl_mm, &p.perc_mm_day,    &p.maxbas_day};
+    double *const values[] = {
+        &p.tt_c,   &p.cfmax_mm_k_day, &p.cfr,    &p.cwh,    &p.fc_mm,       &p.beta,      &p.lp,
+        &p.k0_day, &p.k1_day,         &p.k2_day, &p.uzl_mm, &p.perc_mm_day, &p.maxbas_day};
     struct err inner = {0};
     check_keys(in, object, keys);
     for (size_t i = 0; keys[i] != NULL; i++) {
@@ -175,8 +176,8 @@ static void take_hbv(struct reader *in, json_t *object, struct flood_basin *basi
 }
 
 static void take_basin(struct reader *in, json_t *object) {
-    static const char *const keys[] = {"id",  "area_km2", "node",        "gr4h",     "hbv",
-                                       "rain", "source",  "provisional", "regional", NULL};
+    static const char *const keys[] = {"id",   "area_km2", "node",        "gr4h",     "hbv",
+                                       "rain", "source",   "provisional", "regional", NULL};
     struct flood_basin *basin = &in->site->basins[in->site->basin_count++];
     json_t *gr = json_object_get(object, "gr4h"), *hbv = json_object_get(object, "hbv");
     json_t *rain = json_object_get(object, "rain"), *item;
@@ -204,9 +205,9 @@ static void take_basin(struct reader *in, json_t *object) {
 }
 
 static void take_reach(struct reader *in, json_t *object) {
-    static const char *const keys[] = {"id",     "from",        "to",          "length_m", "width_m",
-                                       "slope",  "manning",     "design_m3_s", "source",
-                                       "provisional", NULL};
+    static const char *const keys[] = {"id",      "from",        "to",      "length_m",
+                                       "width_m", "slope",       "manning", "design_m3_s",
+                                       "source",  "provisional", NULL};
     struct flood_reach *reach = &in->site->reaches[in->site->reach_count++];
     struct err inner = {0};
     check_keys(in, object, keys);
@@ -215,10 +216,9 @@ static void take_reach(struct reader *in, json_t *object) {
     reach->from = take_node(in, object, "from");
     reach->to = take_node(in, object, "to");
     reach->provisional = take_switch(in, object, "provisional");
-    const struct cunge_reach channel = {take_number(in, object, "length_m", 1, 1e6),
-                                        take_number(in, object, "width_m", 0.1, 1e5),
-                                        take_number(in, object, "slope", 1e-6, 1),
-                                        take_number(in, object, "manning", 1e-3, 1)};
+    const struct cunge_reach channel = {
+        take_number(in, object, "length_m", 1, 1e6), take_number(in, object, "width_m", 0.1, 1e5),
+        take_number(in, object, "slope", 1e-6, 1), take_number(in, object, "manning", 1e-3, 1)};
     double design_m3_s = take_number(in, object, "design_m3_s", 1e-3, 1e6);
     if (in->err.code == 0 && cunge_init(&channel, 3600, design_m3_s, &reach->cunge, &inner) != 0) {
         complain(in, "%s", inner.text);
@@ -343,6 +343,9 @@ static void take_gauge(struct reader *in, json_t *object) {
     }
     json_array_foreach(levels, i, item) {
         gauge->levels_m[i] = number_in(in, item, "levels_m", -1000, 10000);
+        if (!(gauge->levels_m[i] >= (i > 0 ? gauge->levels_m[i - 1] : gauge->rating.lowest_m))) {
+            complain(in, "levels_m: must rise, and not lie under the lowest gauging");
+        }
         gauge->level_count = i + 1;
     }
     take_updating(in, json_object_get(object, "updating"), gauge);
@@ -452,7 +455,7 @@ static void check_ids(struct reader *in) {
 
 static void take_root(struct reader *in, json_t *root) {
     static const char *const keys[] = {
-        "kind",   "version", "source",  "provisional", "evaporation_mm_day", "temperature_c",
+        "kind",   "version", "source", "provisional", "evaporation_mm_day", "temperature_c",
         "basins", "reaches", "gauges", "reservoirs",  "rain_log_sigma",     NULL};
     const char *kind = json_string_value(json_object_get(root, "kind"));
     (void)snprintf(in->place, sizeof in->place, "top");
@@ -478,6 +481,18 @@ static void take_root(struct reader *in, json_t *root) {
     check_ids(in);
 }
 
+static void hash_network(const json_t *root, char ret_hash[HASH_TEXT_SIZE]) {
+    static const char *const parts[] = {"basins", "reaches", "reservoirs"};
+    char joined[3 * HASH_TEXT_SIZE] = "";
+    for (size_t i = 0; i < 3; i++) {
+        char *text = json_dumps(json_object_get(root, parts[i]), JSON_COMPACT | JSON_SORT_KEYS);
+        hash_text(text != NULL ? text : "", text != NULL ? strlen(text) : 0,
+                  joined + i * (HASH_TEXT_SIZE - 1));
+        free(text);
+    }
+    hash_text(joined, strlen(joined), ret_hash);
+}
+
 int flood_site_parse(const char *name, const char *text, size_t length,
                      struct flood_site **ret_site, struct err *ret_err) {
     json_error_t where;
@@ -493,12 +508,12 @@ int flood_site_parse(const char *name, const char *text, size_t length,
                        where.text);
     }
     take_root(&in, root);
+    hash_network(root, in.site->network);
     json_decref(root);
     if (in.err.code != 0) {
         free(in.site);
         return err_set(ret_err, in.err.code, "%s", in.err.text);
     }
-    hash_text(text, length, in.site->hash);
     *ret_site = in.site;
     return 0;
 }

@@ -105,8 +105,8 @@ struct flood_site {
     struct flood_gauge gauges[FLOOD_GAUGES_MAX];
     double evaporation_mm_day[12]; /* potential, January first */
     double temperature_c[12];      /* of the air, for HBV; NaN without */
-    double rain_log_sigma;         /* of a rain forecast beyond the nowcast: ln(fallen / foreseen) */
-    char hash[HASH_TEXT_SIZE];     /* of the file */
+    double rain_log_sigma;        /* of a rain forecast beyond the nowcast: ln(fallen / foreseen) */
+    char network[HASH_TEXT_SIZE]; /* hash of basins, reaches and reservoirs: whose state it is */
 };
 
 /* The caller frees with free(). ERR_IO, ERR_SYNTAX, ERR_INVALID, ERR_MEMORY. */

@@ -1,19 +1,20 @@
 /* Stage and discharge of one gauge, hours ahead.
  *
- * What the model says for each rain member is updated from the gauge (update.h), and is spread by the RESIDUAL_QUANTILES errors that such forecasts had in past years (residual.h).
- * One quantile is kept through all leads, so member and quantile make one path; bands,
- * probabilities, peaks and first crossings are counted over all paths. Rain and model error are
- * taken as independent. Stage comes from the discharge of a path by the rating curve; the error of
- * the curve is left out, because the gauge's discharge comes from its stage by the same curve.
+ * What the model says for each rain member is updated from the gauge (update.h), and is spread by
+ * the RESIDUAL_QUANTILES errors that such forecasts had in past years (residual.h). One quantile is
+ * kept through all leads, so member and quantile make one path; bands, probabilities, peaks and
+ * first crossings are counted over all paths. Rain and model error are taken as independent. Stage
+ * comes from the discharge of a path by the rating curve; the error of the curve is left out,
+ * because the gauge's discharge comes from its stage by the same curve.
  *
  * The zero-rain and the persistence member are run too and shown beside the bands, undressed; they
  * are no part of them.
  *
- * Unknown stays unknown: from the first step that a member is not known for, bands and probabilities
- * are unknown, whatever the others say. While the state recovers from a gap in the rain, there are
- * members from the dry and from the wet state (gr_series.h): the lower quantiles are those of the
- * dry, the upper those of the wet, median and probabilities are unknown unless both agree within
- * 5 %.
+ * Unknown stays unknown: from the first step that a member is not known for, bands and
+ * probabilities are unknown, whatever the others say. While the state recovers from a gap in the
+ * rain, there are members from the dry and from the wet state (gr_series.h): the lower quantiles
+ * are those of the dry, the upper those of the wet, median and probabilities are unknown unless
+ * both agree within 5 %.
  *
  * Thread rule: pure function. */
 #ifndef CANHBAO_MODELS_HYDROLOGY_FORECAST_H

@@ -158,29 +158,48 @@ static void add_lead(json_t *list, const struct forecast_input *input,
     }
 }
 
-json_t *forecast_results(const struct forecast_input *input, const struct forecast *forecast,
-                         const struct forecast_labels *labels) {
-    json_t *list = json_array();
-    for (int k = 0; list != NULL && k < input->leads; k++) {
-        add_lead(list, input, labels, &forecast->lead[k], (int64_t)(k + 1) * HOUR_S);
-    }
+/* Hours to each level and the crest, over the whole horizon. */
+static void add_events(json_t *list, const struct forecast_input *input,
+                       const struct forecast *forecast, const struct forecast_labels *labels) {
+    const char *cause = forecast->lead[input->leads - 1].cause;
     double peak_h = forecast->peak_h[MEDIAN];
     double peak_m3_s = isnan(peak_h) ? (double)NAN : forecast->peak_m3_s[MEDIAN];
+    int64_t peak_s = isnan(peak_h) ? 0 : (int64_t)lround(peak_h) * HOUR_S;
+    char name[40];
+    for (size_t l = 0; l < input->level_count; l++) {
+        const struct forecast_level *level = &forecast->level[l];
+        (void)snprintf(name, sizeof name, "time_to_level_%zu", l + 1);
+        add(list, labels,
+            &(struct result_row){name, "h", 0, 0, level->hours[MEDIAN], level->probability,
+                                 isnan(level->probability) ? cause : "no path reaches it"});
+    }
     add(list, labels,
-        &(struct result_row){"peak_discharge", "m3 s-1", 0,
-                             isnan(peak_h) ? 0 : (int64_t)lround(peak_h) * HOUR_S, peak_m3_s, 0.5,
-                             forecast->lead[input->leads - 1].cause});
-    return list;
+        &(struct result_row){"peak_discharge", "m3 s-1", 0, peak_s, peak_m3_s, 0.5, cause});
+    if (input->rating != NULL) {
+        enum rating_mark mark;
+        add(list, labels,
+            &(struct result_row){"peak_stage", "m", 0, peak_s,
+                                 rating_stage(input->rating, peak_m3_s, &mark), 0.5,
+                                 isnan(peak_m3_s) ? cause : "below the lowest gauging"});
+    }
 }
 
-static json_t *number_or_null(double value) {
+void forecast_add_results(json_t *list, const struct forecast_input *input,
+                          const struct forecast *forecast, const struct forecast_labels *labels) {
+    for (int k = 0; k < input->leads; k++) {
+        add_lead(list, input, labels, &forecast->lead[k], (int64_t)(k + 1) * HOUR_S);
+    }
+    add_events(list, input, forecast, labels);
+}
+
+json_t *forecast_number(double value) {
     return isfinite(value) ? json_real(value) : json_null();
 }
 
 static json_t *numbers(const double *values) {
     json_t *list = json_array();
     for (int q = 0; q < FORECAST_QUANTILES; q++) {
-        (void)json_array_append_new(list, number_or_null(values[q]));
+        (void)json_array_append_new(list, forecast_number(values[q]));
     }
     return list;
 }
@@ -193,7 +212,7 @@ json_t *forecast_summary(const struct forecast_input *input, const struct foreca
                                                       (int)l + 1, "at", input->levels[l], "unit",
                                                       input->rating != NULL ? "m" : "m3 s-1",
                                                       "reached_now", level->now, "probability",
-                                                      number_or_null(level->probability),
+                                                      forecast_number(level->probability),
                                                       "first_crossing_h", numbers(level->hours)));
     }
     json_t *stages = json_array();
@@ -202,7 +221,7 @@ json_t *forecast_summary(const struct forecast_input *input, const struct foreca
         double stage_m = input->rating != NULL
                              ? rating_stage(input->rating, forecast->peak_m3_s[q], &mark)
                              : (double)NAN;
-        (void)json_array_append_new(stages, number_or_null(stage_m));
+        (void)json_array_append_new(stages, forecast_number(stage_m));
     }
     return json_pack("{s:s, s:i, s:i, s:b, s:i, s:s, s:o, s:{s:o, s:o, s:o, s:o}}", "updating",
                      forecast_mark_name(forecast->mark), "observation_age_h", forecast->age_h,
@@ -210,5 +229,5 @@ json_t *forecast_summary(const struct forecast_input *input, const struct foreca
                      (int)input->member_count, "quantiles", "0.05 0.25 0.5 0.75 0.95", "levels",
                      levels, "peak", "discharge_m3_s", numbers(forecast->peak_m3_s), "stage_m",
                      stages, "hours", numbers(forecast->peak_h), "still_rising_at_end",
-                     number_or_null(forecast->peak_at_end));
+                     forecast_number(forecast->peak_at_end));
 }

@@ -27,19 +27,24 @@ int forecast_write_nc(const char *path, const struct forecast_input *input,
                       const struct forecast *forecast, const struct forecast_labels *labels,
                       const char *manifest_sha256, struct err *ret_err);
 
-/* results: [{area, variable, unit, window_s, lead_s, value, probability, cause}]
+/* Appends to results: {area, variable, unit, window_s, lead_s, value, probability, cause}
  *   discharge, stage                 median; probability 0.5 (of being reached)
  *   discharge_q05 ... stage_q95      bands; probability 1 - q
  *   discharge_zero_rain, discharge_persistence, stage_...   the floors, no probability
  *   probability_level_1 ... 3        window 0: at or above at the lead; window = lead: reached by
  *                                    then; the value is the probability
- *   peak_discharge                   median of the highest within the horizon, lead of its median
- * NULL: no memory. */
-json_t *forecast_results(const struct forecast_input *input, const struct forecast *forecast,
-                         const struct forecast_labels *labels);
+ *   time_to_level_1 ... 3            hours to the first crossing, median of the paths that cross;
+ *                                    probability of crossing within the horizon
+ *   peak_discharge, peak_stage       median of the highest within the horizon, lead of its median
+ */
+void forecast_add_results(json_t *list, const struct forecast_input *input,
+                          const struct forecast *forecast, const struct forecast_labels *labels);
 
 /* For people: updating, levels with probability and time, peak. NULL: no memory. */
 json_t *forecast_summary(const struct forecast_input *input, const struct forecast *forecast);
+
+/* A number, or null when it is none. */
+json_t *forecast_number(double value);
 
 /* "updated", "updated_ar1", "open_loop", "missing". */
 const char *forecast_mark_name(enum update_mark mark);

@@ -14,6 +14,7 @@ extern const struct model model_rating;
 extern const struct model model_update;
 extern const struct model model_ffg;
 extern const struct model model_forecast;
+extern const struct model model_flood;
 extern const struct model model_calibrate;
 extern const struct model model_terrain;
 

@@ -168,8 +168,8 @@ int cunge_init(const struct cunge_reach *reach, double dt_s, double flow_m3_s,
 }
 
 void cunge_start(const struct cunge *cunge, double flow_m3_s, struct cunge_piece *ret_pieces) {
-    struct numbers n = numbers_at(&cunge->reach, cunge->piece_m, cunge->dt_s,
-                                  reference(flow_m3_s, flow_m3_s));
+    struct numbers n =
+        numbers_at(&cunge->reach, cunge->piece_m, cunge->dt_s, reference(flow_m3_s, flow_m3_s));
     for (int k = 0; k < cunge->pieces; k++) {
         ret_pieces[k].inflow = ret_pieces[k].outflow = flow_m3_s;
         ret_pieces[k].storage = storage_m3(n, cunge->dt_s, flow_m3_s, flow_m3_s);

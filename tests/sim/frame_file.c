@@ -45,22 +45,61 @@ static bool covered(const struct product *product, double lat_deg, double lon_de
     return product->radar_count == 0;
 }
 
-/* The packed field, rows * columns, row by row from the north. NULL: no memory. */
-static short *pack(const struct product *product, const struct rainfield *field, int64_t valid_us) {
+/* The packed mean of the field at `count` times, rows * columns, row by row from the north.
+ * ERR_MEMORY.
+ */
+static int pack_mean(const struct product *product, const struct rainfield *field,
+                     const int64_t *times_us, size_t count, double gain, short *ret_raw) {
     const struct frame_grid *grid = &product->grid;
-    short *raw = malloc(grid->rows * grid->columns * sizeof *raw);
-    struct rain_now now = {0};
-    if (raw == NULL || rainfield_at(field, valid_us, &now) != 0) {
+    size_t cells = grid->rows * grid->columns;
+    double *sum = calloc(cells, sizeof *sum);
+    int result = sum == NULL ? ERR_MEMORY : 0;
+    for (size_t t = 0; result == 0 && t < count; t++) {
+        struct rain_now now = {0};
+        result = rainfield_at(field, times_us[t], &now);
+        for (size_t i = 0; result == 0 && i < cells; i++) {
+            double lat_deg, lon_deg;
+            cell_place(grid, i / grid->columns, i % grid->columns, &lat_deg, &lon_deg);
+            sum[i] += rain_now_mm_h(&now, lat_deg, lon_deg);
+        }
+        rain_now_free(&now);
+    }
+    for (size_t i = 0; result == 0 && i < cells; i++) {
+        double lat_deg, lon_deg;
+        double steps = gain * sum[i] / (double)count / product->resolution_mm_h;
+        cell_place(grid, i / grid->columns, i % grid->columns, &lat_deg, &lon_deg);
+        ret_raw[i] = covered(product, lat_deg, lon_deg) ? (short)fmin(round(steps), RAW_MAX) : FILL;
+    }
+    free(sum);
+    return result;
+}
+
+static size_t times_of(const struct product *product) {
+    return product->forecast_hours > 0 ? (size_t)product->forecast_hours : 1;
+}
+
+/* All fields of a file, one after the other. NULL: no memory. */
+static short *pack(const struct product *product, const struct rainfield *field, int64_t valid_us) {
+    enum { SAMPLES = 6 }; /* of an hour */
+    const int64_t hour_us = INT64_C(3600000000);
+    size_t cells = product->grid.rows * product->grid.columns, count = times_of(product);
+    short *raw = malloc(count * cells * sizeof *raw);
+    int result = raw == NULL ? ERR_MEMORY : 0;
+    if (product->forecast_hours == 0 && result == 0) {
+        result = pack_mean(product, field, &valid_us, 1, 1, raw);
+    }
+    for (size_t h = 0; product->forecast_hours > 0 && result == 0 && h < count; h++) {
+        int64_t times_us[SAMPLES];
+        for (int i = 0; i < SAMPLES; i++) {
+            times_us[i] = valid_us + (int64_t)h * hour_us + (2 * i + 1) * hour_us / (2 * SAMPLES);
+        }
+        result =
+            pack_mean(product, field, times_us, SAMPLES, product->forecast_gain, raw + h * cells);
+    }
+    if (result != 0) {
         free(raw);
         return NULL;
     }
-    for (size_t i = 0; i < grid->rows * grid->columns; i++) {
-        double lat_deg, lon_deg;
-        cell_place(grid, i / grid->columns, i % grid->columns, &lat_deg, &lon_deg);
-        double count = rain_now_mm_h(&now, lat_deg, lon_deg) / product->resolution_mm_h;
-        raw[i] = covered(product, lat_deg, lon_deg) ? (short)fmin(round(count), RAW_MAX) : FILL;
-    }
-    rain_now_free(&now);
     return raw;
 }
 
@@ -153,7 +192,7 @@ static int define(const struct product *product, struct layout *at, enum frame_b
     bool polar = product->grid.polar;
     bool huge = bad == FRAME_HUGE;
     int dims[3];
-    int status = nc_def_dim(at->file, "time", 1, &dims[0]);
+    int status = nc_def_dim(at->file, "time", times_of(product), &dims[0]);
     status = status ? status
                     : nc_def_dim(at->file, polar ? "y" : "lat",
                                  huge ? HUGE_SIDE : product->grid.rows, &dims[1]);
@@ -175,7 +214,10 @@ static int put_axes(const struct product *product, const struct layout *at, doub
     const struct frame_grid *grid = &product->grid;
     double values[FRAMES_SIDE_MAX];
     const size_t start = 0;
-    int status = at->time >= 0 ? nc_put_var_double(at->file, at->time, &time_s) : NC_NOERR;
+    for (size_t i = 0; i < times_of(product); i++) {
+        values[i] = time_s + (product->forecast_hours > 0 ? 3600.0 * (double)(i + 1) : 0);
+    }
+    int status = at->time >= 0 ? nc_put_var_double(at->file, at->time, values) : NC_NOERR;
     for (size_t i = 0; i < grid->rows; i++) {
         values[i] = grid->y0 - (double)i * grid->step;
     }
@@ -205,7 +247,7 @@ static int write_netcdf(const struct product *product, const short *raw, const c
     status = status ? status : put_axes(product, &at, (double)time_us / 1e6);
     if (status == NC_NOERR && bad != FRAME_HUGE) {
         const size_t start[3] = {0, 0, 0};
-        const size_t count[3] = {1, product->grid.rows, product->grid.columns};
+        const size_t count[3] = {times_of(product), product->grid.rows, product->grid.columns};
         status = nc_put_vara_short(at.file, at.rain, start, count, raw);
     }
     int closed = nc_close(at.file);

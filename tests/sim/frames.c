@@ -129,10 +129,22 @@ static int load_unit(struct product *product, struct doc *doc, yaml_node_t *map,
     return result;
 }
 
+static int load_forecast(struct product *product, struct doc *doc, yaml_node_t *map,
+                         struct err *ret_err) {
+    static const char *const keys[] = {"hours", "gain", NULL};
+    int result = doc_check_keys(doc, map, keys, ret_err);
+    result = result != 0 ? result
+                         : doc_need_int(doc, map, "hours", 2, FRAMES_HOURS_MAX,
+                                        &product->forecast_hours, ret_err);
+    return result != 0 ? result
+                       : doc_need_double(doc, map, "gain", 0, 10, &product->forecast_gain, ret_err);
+}
+
 static int load_product(struct product *product, struct doc *doc, yaml_node_t *map,
                         struct err *ret_err) {
-    static const char *const keys[] = {"product",         "every", "latency", "from", "to", "unit",
-                                       "resolution_mm_h", "grid",  "radars",  "bad",  NULL};
+    static const char *const keys[] = {"product", "every", "latency",         "from",
+                                       "to",      "unit",  "resolution_mm_h", "grid",
+                                       "radars",  "bad",   "forecast",        NULL};
     yaml_node_t *node = NULL;
     const char *name = NULL;
     *product =
@@ -155,6 +167,10 @@ static int load_product(struct product *product, struct doc *doc, yaml_node_t *m
     (void)snprintf(product->name, sizeof product->name, "%s", name); /* an id fits */
     node = doc_get(doc, map, "radars");
     if (node != NULL && (result = load_radars(product, doc, node, ret_err)) != 0) {
+        return result;
+    }
+    node = doc_get(doc, map, "forecast");
+    if (node != NULL && (result = load_forecast(product, doc, node, ret_err)) != 0) {
         return result;
     }
     node = doc_get(doc, map, "bad");

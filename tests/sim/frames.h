@@ -3,6 +3,10 @@
  * latitude/longitude grid or on a polar stereographic one (sphere of 6371000 m; inverse after
  * Snyder 1987, USGS Professional Paper 1395, equations 20-14 to 20-18).
  *
+ * A product with `forecast` makes a numerical weather forecast instead: a file issued at T holds
+ * the means over the hours that end at T + 1 h, T + 2 h, ..., times a factor, because no forecast
+ * hits the amount.
+ *
  * A frame valid at T is written at T + latency under a name that starts with a dot, and renamed to
  * FOLDER/PRODUCT/PRODUCT_YYYYMMDDTHHMMSSZ.nc. Scripted bad frames take the place of the first frame
  * valid at or after their time. Thread rule: the loop's thread. */
@@ -21,6 +25,7 @@ enum {
     FRAMES_BAD_MAX = 64,
     FRAMES_RADARS_MAX = 8,
     FRAMES_SIDE_MAX = 4000, /* cells along one axis */
+    FRAMES_HOURS_MAX = 240,
     FRAMES_NAME_MAX = 64
 };
 
@@ -63,7 +68,9 @@ struct product {
     double radar_lat[FRAMES_RADARS_MAX];
     double radar_lon[FRAMES_RADARS_MAX];
     double radar_km[FRAMES_RADARS_MAX];
-    size_t radar_count; /* 0: everything is covered */
+    size_t radar_count;     /* 0: everything is covered */
+    int64_t forecast_hours; /* 0: the field as it is */
+    double forecast_gain;
     int64_t bad_at_us[FRAMES_BAD_MAX];
     enum frame_bad bad_kind[FRAMES_BAD_MAX];
     size_t bad_count;
