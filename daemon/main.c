@@ -328,6 +328,7 @@ static int create_acquisition(struct parts *parts, struct err *ret_err) {
         .ctx = parts->pipeline,
         .on_refused = on_refused,
         .connects_per_s = parts->site->settings.connects_per_s,
+        .listen_host = parts->site->settings.listen_host,
         .refused_ctx = parts,
     };
     return acquisition_create(&options, &parts->acquisition, ret_err);

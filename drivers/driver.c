@@ -7,6 +7,8 @@
 
 #include "daemon/base/ids.h"
 #include "drivers/line.h"
+#include "drivers/modbus/dial.h"
+#include "drivers/modbus/tcp.h"
 
 static const uint32_t no_block = UINT32_MAX;
 
@@ -45,6 +47,7 @@ struct block {
 struct endpoint {
     struct acquisition *acquisition;
     const struct driver *driver;
+    const struct modbus_endpoint_config *config;
     void *line;
     struct unit *units;
     struct block *blocks; /* behind the units, in the same memory */
@@ -70,7 +73,9 @@ struct acquisition {
     size_t station_count;
     uint64_t *seqs; /* per station, the last one given */
     size_t endpoint_count;
-    struct endpoint *endpoints;
+    struct endpoint **endpoints;
+    size_t dial_count;
+    struct modbus_dial **dials; /* one a port */
     struct reading readings[MODBUS_POINTS_PER_BLOCK_MAX];
 };
 
@@ -358,15 +363,21 @@ static void on_slot(void *ctx) {
     endpoint_ready(endpoint);
 }
 
-static int open_endpoint(struct acquisition *acquisition, const struct driver *driver,
-                         const void *config, struct endpoint *ret_endpoint) {
-    struct endpoint *endpoint = ret_endpoint;
-    endpoint->acquisition = acquisition;
-    endpoint->driver = driver;
-    endpoint->open_block = no_block;
-    endpoint->stats.state = ENDPOINT_IDLE;
-    endpoint->stats.since = clock_now(loop_clock(acquisition->loop));
-    int result = driver->open(acquisition->loop, config, endpoint, &endpoint->stats,
+static struct endpoint *close_endpoint(struct endpoint *endpoint) {
+    if (endpoint != NULL) {
+        loop_timer_finish(&endpoint->slot_timer);
+        loop_timer_finish(&endpoint->retry_timer);
+        endpoint->driver->close(endpoint->line);
+        free(endpoint->units); /* and the blocks */
+        free(endpoint);
+    }
+    return NULL;
+}
+
+static int set_up_endpoint(struct endpoint *endpoint) {
+    struct acquisition *acquisition = endpoint->acquisition;
+    const struct driver *driver = endpoint->driver;
+    int result = driver->open(acquisition->loop, endpoint->config, endpoint, &endpoint->stats,
                               &endpoint->policy, &endpoint->line);
     if (result < 0) {
         return result;
@@ -391,6 +402,127 @@ static int open_endpoint(struct acquisition *acquisition, const struct driver *d
                                         &endpoint->slot_timer);
 }
 
+static int open_endpoint(struct acquisition *acquisition,
+                         const struct modbus_endpoint_config *config,
+                         struct endpoint **ret_endpoint, struct err *ret_err) {
+    struct endpoint *endpoint = calloc(1, sizeof(*endpoint));
+    int result = ERR_MEMORY;
+    if (endpoint != NULL) {
+        endpoint->acquisition = acquisition;
+        endpoint->driver =
+            config->transport == MODBUS_SERIAL ? &modbus_serial_driver : &modbus_tcp_driver;
+        endpoint->config = config;
+        endpoint->open_block = no_block;
+        endpoint->stats.state = ENDPOINT_IDLE;
+        endpoint->stats.since = clock_now(loop_clock(acquisition->loop));
+        result = set_up_endpoint(endpoint);
+    }
+    if (result < 0) {
+        (void)close_endpoint(endpoint);
+        return err_set(ret_err, result, "endpoint %s cannot be set up: %s", config->id,
+                       err_name(result));
+    }
+    *ret_endpoint = endpoint;
+    return 0;
+}
+
+/* ---- stations that dial in ---- */
+
+static enum dial_verdict find_station(void *ctx, uint16_t port, const uint8_t *bytes, size_t length,
+                                      struct loop_stream *stream) {
+    struct acquisition *acquisition = ctx;
+    enum dial_verdict verdict = DIAL_NOBODY;
+    for (size_t i = 0; i < acquisition->endpoint_count; i++) {
+        const struct modbus_endpoint_config *config = acquisition->endpoints[i]->config;
+        size_t size = strlen(config->identity);
+        if (config->transport != MODBUS_DIAL_IN || config->port != port ||
+            memcmp(bytes, config->identity, length < size ? length : size) != 0) {
+            continue;
+        }
+        if (length >= size) {
+            modbus_tcp_adopt(acquisition->endpoints[i]->line, stream);
+            return DIAL_TAKEN;
+        }
+        verdict = DIAL_MORE;
+    }
+    return verdict;
+}
+
+static struct modbus_dial *find_dial(const struct acquisition *acquisition, uint16_t port) {
+    for (size_t i = 0; i < acquisition->dial_count; i++) {
+        if (modbus_dial_port(acquisition->dials[i]) == port) {
+            return acquisition->dials[i];
+        }
+    }
+    return NULL;
+}
+
+/* Listens on the ports of a configuration that nobody listens on yet. */
+static int open_dials(struct acquisition *acquisition, const struct acquisition_options *options,
+                      struct err *ret_err) {
+    for (size_t i = 0; i < options->modbus->endpoint_count; i++) {
+        const struct modbus_endpoint_config *config = &options->modbus->endpoints[i];
+        if (config->transport != MODBUS_DIAL_IN || find_dial(acquisition, config->port) != NULL) {
+            continue;
+        }
+        struct modbus_dial **grown = realloc(acquisition->dials, (acquisition->dial_count + 1) *
+                                                                     sizeof(struct modbus_dial *));
+        if (grown == NULL) {
+            return err_set(ret_err, ERR_MEMORY, "no memory to listen");
+        }
+        acquisition->dials = grown;
+        int result =
+            options->listen_host == NULL
+                ? ERR_INVALID
+                : modbus_dial_listen(acquisition->loop, options->listen_host, config->port,
+                                     find_station, acquisition, &grown[acquisition->dial_count]);
+        if (result < 0) {
+            return err_set(ret_err, result, "cannot listen on port %u for endpoint %s: %s",
+                           config->port, config->id, err_name(result));
+        }
+        acquisition->dial_count++;
+    }
+    return 0;
+}
+
+static bool is_dialled(const struct acquisition *acquisition, uint16_t port) {
+    for (size_t i = 0; i < acquisition->endpoint_count; i++) {
+        const struct modbus_endpoint_config *config = acquisition->endpoints[i]->config;
+        if (config->transport == MODBUS_DIAL_IN && config->port == port) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Closes the ports that no endpoint has any more. */
+static void close_dials(struct acquisition *acquisition) {
+    size_t kept = 0;
+    for (size_t i = 0; i < acquisition->dial_count; i++) {
+        struct modbus_dial *dial = acquisition->dials[i];
+        if (is_dialled(acquisition, modbus_dial_port(dial))) {
+            acquisition->dials[kept++] = dial;
+        } else {
+            (void)modbus_dial_close(dial);
+        }
+    }
+    acquisition->dial_count = kept;
+}
+
+/* ---- life ---- */
+
+/* What can be taken over without failing. */
+static void take_options(struct acquisition *acquisition,
+                         const struct acquisition_options *options) {
+    acquisition->on_readings = options->on_readings;
+    acquisition->ctx = options->ctx;
+    acquisition->on_refused = options->on_refused;
+    acquisition->refused_ctx = options->refused_ctx;
+    acquisition->station_count = options->station_count;
+    acquisition->connect_interval_us =
+        options->connects_per_s > 0 ? 1000000 / (int64_t)options->connects_per_s : 0;
+}
+
 int acquisition_create(const struct acquisition_options *options,
                        struct acquisition **ret_acquisition, struct err *ret_err) {
     size_t endpoint_count = options->modbus->endpoint_count;
@@ -399,15 +531,9 @@ int acquisition_create(const struct acquisition_options *options,
         return err_set(ret_err, ERR_MEMORY, "no memory for the acquisition");
     }
     acquisition->loop = options->loop;
-    acquisition->on_readings = options->on_readings;
-    acquisition->on_refused = options->on_refused;
-    acquisition->refused_ctx = options->refused_ctx;
-    acquisition->ctx = options->ctx;
-    acquisition->station_count = options->station_count;
-    acquisition->connect_interval_us =
-        options->connects_per_s > 0 ? 1000000 / (int64_t)options->connects_per_s : 0;
+    take_options(acquisition, options);
     acquisition->seqs = calloc(options->station_count + 1, sizeof(*acquisition->seqs));
-    acquisition->endpoints = calloc(endpoint_count + 1, sizeof(*acquisition->endpoints));
+    acquisition->endpoints = calloc(endpoint_count + 1, sizeof(struct endpoint *));
     if (acquisition->seqs == NULL || acquisition->endpoints == NULL) {
         (void)acquisition_destroy(acquisition);
         return err_set(ret_err, ERR_MEMORY, "no memory for %zu endpoints", endpoint_count);
@@ -416,36 +542,37 @@ int acquisition_create(const struct acquisition_options *options,
         memcpy(acquisition->seqs, options->last_seqs,
                options->station_count * sizeof(*acquisition->seqs));
     }
-    for (size_t i = 0; i < endpoint_count; i++) {
-        const struct modbus_endpoint_config *config = &options->modbus->endpoints[i];
-        acquisition->endpoint_count++;
-        const struct driver *driver =
-            config->transport == MODBUS_SERIAL ? &modbus_serial_driver : &modbus_tcp_driver;
-        int result = open_endpoint(acquisition, driver, config, &acquisition->endpoints[i]);
-        if (result < 0) {
-            (void)acquisition_destroy(acquisition);
-            return err_set(ret_err, result, "endpoint %s cannot be set up: %s", config->id,
-                           err_name(result));
-        }
+    int result = open_dials(acquisition, options, ret_err);
+    for (size_t i = 0; i < endpoint_count && result == 0; i++) {
+        result = open_endpoint(acquisition, &options->modbus->endpoints[i],
+                               &acquisition->endpoints[i], ret_err);
+        acquisition->endpoint_count += result == 0;
+    }
+    if (result < 0) {
+        (void)acquisition_destroy(acquisition);
+        return result;
     }
     *ret_acquisition = acquisition;
     return 0;
 }
 
+static void start_endpoint(struct endpoint *endpoint, int64_t start_us) {
+    uint64_t hash = hash_spread(endpoint->policy.id);
+    int64_t first_us = INT64_MAX;
+    for (uint32_t j = 0; j < endpoint->policy.block_count; j++) {
+        struct block *block = &endpoint->blocks[j];
+        int64_t spread_us =
+            block->about.period_us < spread_us_max ? block->about.period_us : spread_us_max;
+        block->next_us = start_us + (int64_t)(hash % (uint64_t)spread_us);
+        first_us = block->next_us < first_us ? block->next_us : first_us;
+    }
+    loop_timer_start_at(&endpoint->slot_timer, (struct mono_us){first_us});
+}
+
 void acquisition_start(struct acquisition *acquisition) {
     int64_t start_us = clock_now(loop_clock(acquisition->loop)).mono.us;
     for (size_t i = 0; i < acquisition->endpoint_count; i++) {
-        struct endpoint *endpoint = &acquisition->endpoints[i];
-        uint64_t hash = hash_spread(endpoint->policy.id);
-        int64_t first_us = INT64_MAX;
-        for (uint32_t j = 0; j < endpoint->policy.block_count; j++) {
-            struct block *block = &endpoint->blocks[j];
-            int64_t spread_us =
-                block->about.period_us < spread_us_max ? block->about.period_us : spread_us_max;
-            block->next_us = start_us + (int64_t)(hash % (uint64_t)spread_us);
-            first_us = block->next_us < first_us ? block->next_us : first_us;
-        }
-        loop_timer_start_at(&endpoint->slot_timer, (struct mono_us){first_us});
+        start_endpoint(acquisition->endpoints[i], start_us);
     }
 }
 
@@ -453,17 +580,151 @@ struct acquisition *acquisition_destroy(struct acquisition *acquisition) {
     if (acquisition == NULL) {
         return NULL;
     }
-    for (size_t i = 0; i < acquisition->endpoint_count; i++) {
-        struct endpoint *endpoint = &acquisition->endpoints[i];
-        loop_timer_finish(&endpoint->slot_timer);
-        loop_timer_finish(&endpoint->retry_timer);
-        endpoint->driver->close(endpoint->line);
-        free(endpoint->units); /* and the blocks */
+    for (size_t i = 0; i < acquisition->dial_count; i++) {
+        (void)modbus_dial_close(acquisition->dials[i]);
     }
+    for (size_t i = 0; i < acquisition->endpoint_count; i++) {
+        (void)close_endpoint(acquisition->endpoints[i]);
+    }
+    free(acquisition->dials);
     free(acquisition->endpoints);
     free(acquisition->seqs);
     free(acquisition);
     return NULL;
+}
+
+/* ---- reload ---- */
+
+struct reload {
+    struct acquisition *acquisition;
+    const struct acquisition_options *options;
+    const struct acquisition_moves *moves;
+    struct endpoint **sorted; /* the old ones, by place */
+    struct endpoint **next;   /* the new list: kept ones stand in `sorted` too */
+    bool *kept;               /* by place in `next` */
+    uint64_t *seqs;
+    size_t opened;
+};
+
+static int compare_endpoints(const void *left, const void *right) {
+    const struct endpoint *const *a = left;
+    const struct endpoint *const *b = right;
+    return modbus_endpoint_compare((*a)->config, (*b)->config);
+}
+
+/* The old endpoint that can go on as `config`, or NULL. */
+static struct endpoint *find_unchanged(const struct reload *reload,
+                                       const struct modbus_endpoint_config *config) {
+    struct endpoint key = {.config = config};
+    const struct endpoint *key_place = &key;
+    struct endpoint **found =
+        bsearch(&key_place, reload->sorted, reload->acquisition->endpoint_count,
+                sizeof(struct endpoint *), compare_endpoints);
+    /* unit_count is compared with the rest, before units are looked at */
+    return found != NULL &&
+                   modbus_endpoint_unchanged((*found)->config, config, reload->moves->points,
+                                             reload->moves->stations)
+               ? *found
+               : NULL;
+}
+
+static int prepare_reload(struct reload *reload, struct err *ret_err) {
+    struct acquisition *acquisition = reload->acquisition;
+    const struct modbus_config *modbus = reload->options->modbus;
+    size_t old_count = acquisition->endpoint_count, count = modbus->endpoint_count;
+    reload->sorted = calloc(old_count + 1, sizeof(struct endpoint *));
+    reload->next = calloc(count + 1, sizeof(struct endpoint *));
+    reload->kept = calloc(count + 1, sizeof(bool));
+    reload->seqs = calloc(reload->options->station_count + 1, sizeof(uint64_t));
+    if (reload->sorted == NULL || reload->next == NULL || reload->kept == NULL ||
+        reload->seqs == NULL) {
+        return err_set(ret_err, ERR_MEMORY, "no memory for %zu endpoints", count);
+    }
+    memcpy(reload->sorted, acquisition->endpoints, old_count * sizeof(struct endpoint *));
+    qsort(reload->sorted, old_count, sizeof(struct endpoint *), compare_endpoints);
+    if (reload->options->last_seqs != NULL) {
+        memcpy(reload->seqs, reload->options->last_seqs,
+               reload->options->station_count * sizeof(uint64_t));
+    }
+    for (size_t i = 0; i < acquisition->station_count; i++) {
+        uint32_t station = reload->moves->stations[i];
+        if (station != UINT32_MAX && acquisition->seqs[i] > reload->seqs[station]) {
+            reload->seqs[station] = acquisition->seqs[i];
+        }
+    }
+    int result = open_dials(acquisition, reload->options, ret_err);
+    for (size_t i = 0; i < count && result == 0; i++) {
+        reload->next[i] = find_unchanged(reload, &modbus->endpoints[i]);
+        reload->kept[i] = reload->next[i] != NULL;
+        if (!reload->kept[i]) {
+            result = open_endpoint(acquisition, &modbus->endpoints[i], &reload->next[i], ret_err);
+            reload->opened += result == 0;
+        }
+    }
+    return result;
+}
+
+/* Nothing here can fail. */
+static void commit_reload(struct reload *reload) {
+    struct acquisition *acquisition = reload->acquisition;
+    const struct modbus_config *modbus = reload->options->modbus;
+    struct line_moves moves = {reload->moves->points, reload->moves->stations};
+    int64_t now_us = clock_now(loop_clock(acquisition->loop)).mono.us;
+    for (size_t i = 0; i < modbus->endpoint_count; i++) {
+        struct endpoint *endpoint = reload->next[i];
+        if (reload->kept[i]) {
+            endpoint->config = &modbus->endpoints[i];
+            endpoint->driver->rebind(endpoint->line, endpoint->config, &moves, &endpoint->policy);
+            endpoint->acquisition = NULL; /* marks it, for the next loop */
+        }
+    }
+    for (size_t i = 0; i < acquisition->endpoint_count; i++) {
+        if (acquisition->endpoints[i]->acquisition != NULL) {
+            (void)close_endpoint(acquisition->endpoints[i]);
+        }
+    }
+    for (size_t i = 0; i < modbus->endpoint_count; i++) {
+        reload->next[i]->acquisition = acquisition;
+    }
+    free(acquisition->endpoints);
+    free(acquisition->seqs);
+    acquisition->endpoints = reload->next;
+    acquisition->endpoint_count = modbus->endpoint_count;
+    acquisition->seqs = reload->seqs;
+    take_options(acquisition, reload->options);
+    for (size_t i = 0; i < modbus->endpoint_count; i++) {
+        if (!reload->kept[i]) {
+            start_endpoint(acquisition->endpoints[i], now_us);
+        }
+    }
+    close_dials(acquisition);
+}
+
+int acquisition_reload(struct acquisition *acquisition, const struct acquisition_options *options,
+                       const struct acquisition_moves *moves,
+                       struct acquisition_reloaded *ret_reloaded, struct err *ret_err) {
+    struct reload reload = {.acquisition = acquisition, .options = options, .moves = moves};
+    size_t before = acquisition->endpoint_count;
+    int result = prepare_reload(&reload, ret_err);
+    if (result == 0) {
+        commit_reload(&reload);
+        *ret_reloaded = (struct acquisition_reloaded){
+            .kept = options->modbus->endpoint_count - reload.opened,
+            .opened = reload.opened,
+            .closed = before + reload.opened - options->modbus->endpoint_count};
+    } else {
+        for (size_t i = 0; reload.next != NULL && i < options->modbus->endpoint_count; i++) {
+            if (!reload.kept[i]) {
+                (void)close_endpoint(reload.next[i]);
+            }
+        }
+        close_dials(acquisition);
+        free(reload.next);
+        free(reload.seqs);
+    }
+    free(reload.sorted);
+    free(reload.kept);
+    return result;
 }
 
 size_t acquisition_endpoint_count(const struct acquisition *acquisition) {
@@ -471,12 +732,12 @@ size_t acquisition_endpoint_count(const struct acquisition *acquisition) {
 }
 
 const char *acquisition_endpoint_id(const struct acquisition *acquisition, size_t endpoint) {
-    return acquisition->endpoints[endpoint].policy.id;
+    return acquisition->endpoints[endpoint]->policy.id;
 }
 
 void acquisition_endpoint_stats(const struct acquisition *acquisition, size_t endpoint,
                                 struct endpoint_stats *ret_stats) {
-    *ret_stats = acquisition->endpoints[endpoint].stats;
+    *ret_stats = acquisition->endpoints[endpoint]->stats;
 }
 
 uint64_t acquisition_last_seq(const struct acquisition *acquisition, size_t station) {

@@ -47,6 +47,7 @@ struct acquisition_options {
     /* New connections of all endpoints together, so that a fleet whose network comes back does not
      * connect in the same second; 0: no bound. */
     uint32_t connects_per_s;
+    const char *listen_host; /* numeric; where stations that dial in come to; NULL without any */
     /* Per station the number of the last reading ever made (0: none); NULL: all 0. Copied. */
     const uint64_t *last_seqs;
     /* The readings of one block, in order of their numbers; valid during the call. Must not call
@@ -64,6 +65,21 @@ struct acquisition_options {
 int acquisition_create(const struct acquisition_options *options,
                        struct acquisition **ret_acquisition, struct err *ret_err);
 void acquisition_start(struct acquisition *acquisition);
+/* Takes another configuration while it runs. Endpoints whose place, units and points are the same
+ * keep connection, open request, phase, dead units and counters; the others are closed and opened
+ * anew. `options` as for create (its loop is not looked at): last_seqs counts for stations that are
+ * new. All or nothing: on failure the old configuration goes on. The old one may be freed after it.
+ */
+struct acquisition_moves { /* by old index: the new one, or UINT32_MAX: gone */
+    const uint32_t *points;
+    const uint32_t *stations;
+};
+struct acquisition_reloaded {
+    size_t kept, opened, closed;
+};
+int acquisition_reload(struct acquisition *acquisition, const struct acquisition_options *options,
+                       const struct acquisition_moves *moves,
+                       struct acquisition_reloaded *ret_reloaded, struct err *ret_err);
 /* Closes all connections; no reading follows. NULL is fine; returns NULL. */
 struct acquisition *acquisition_destroy(struct acquisition *acquisition);
 

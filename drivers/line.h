@@ -32,6 +32,13 @@ struct line_point {
     uint32_t point, station;
 };
 
+/* New indices of what the readings name, by the old ones; only those of kept lines are looked at.
+ */
+struct line_moves {
+    const uint32_t *points;
+    const uint32_t *stations;
+};
+
 struct driver {
     const char *name;
     /* Sends nothing. `stats` is the endpoint's; the driver keeps state, why and the counters of
@@ -53,6 +60,11 @@ struct driver {
     bool (*cut)(void *line, uint32_t block, uint8_t exception, char ret_advice[LINE_ADVICE_SIZE]);
     /* Takes all cuts back: blocks are as after open(). Not called while a request is open. */
     void (*rejoin)(void *line);
+    /* The configuration is another object with the same content, and points and stations have other
+     * indices; the connection and an open request go on. policy: the one of open(), its id moves.
+     */
+    void (*rebind)(void *line, const void *config, const struct line_moves *moves,
+                   struct line_policy *policy);
     void (*close)(void *line); /* NULL is fine */
 };
 

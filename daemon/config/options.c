@@ -144,6 +144,10 @@ static const struct option acquisition_rows[] = {
      .help = "New connections of all stations together, in a second: a fleet whose network comes "
              "back does not connect all at once.",
      S(connects_per_s)},
+    {"listen_host", OPTION_TEXT, "127.0.0.1",
+     .help = "Numeric address that stations with an identity dial in to. Another one than loopback "
+             "is a deliberate step: whoever reaches the port can pass for a station.",
+     S(listen_host)},
 };
 const struct option_group group_acquisition = {.path = "canhbao.yaml acquisition",
                                                .help = "What all connections to stations share.",
@@ -386,9 +390,7 @@ static const struct option connection_rows[] = {
     {"request_timeout", OPTION_DURATION, "1 s", .min = 0.01, .max = 3600,
      .help = "From the request to the last byte of its reply.", L(endpoint.request_timeout_us)},
     {"connect_timeout", OPTION_DURATION, "3 s", .min = 0.01, .max = 3600,
-     .help = "Name resolution included; of a station that dials in, until it has said its "
-             "identity.",
-     L(endpoint.connect_timeout_us)},
+     .help = "Name resolution included.", L(endpoint.connect_timeout_us)},
     {"reconnect_min", OPTION_DURATION, "500 ms", .min = 0.01, .max = 3600,
      .help = "First pause after a failure; doubles, with jitter.", L(endpoint.reconnect_min_us)},
     {"reconnect_max", OPTION_DURATION, "1 min", .min = 0.01, .max = 3600,

@@ -170,7 +170,15 @@ static void read_settings(struct loader *loader, const struct yaml_node *root) {
         yaml_error(loader->reader.errors, host, "'%s' is no numeric address", settings->web.host);
     }
     (void)loader_section(loader, &group_control, root, "control", settings);
-    (void)loader_section(loader, &group_acquisition, root, "acquisition", settings);
+    const struct yaml_node *acquisition =
+        loader_section(loader, &group_acquisition, root, "acquisition", settings);
+    const struct yaml_node *listen =
+        acquisition == NULL ? NULL : yaml_member(acquisition, "listen_host");
+    if (listen != NULL && strspn(settings->listen_host, "0123456789abcdefABCDEF:.") !=
+                              strlen(settings->listen_host)) {
+        yaml_error(loader->reader.errors, listen, "'%s' is no numeric address",
+                   settings->listen_host);
+    }
 }
 
 static void check_legal_scale(struct loader *loader, const struct yaml_node *map,

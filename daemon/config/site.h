@@ -83,6 +83,7 @@ struct site_settings {
     struct web_config web;
     struct control_config control;
     uint32_t connects_per_s; /* see struct acquisition_options */
+    char listen_host[STATION_ID_SIZE];
 };
 
 /* How a station is reached; parallel to site.stations. */

@@ -30,6 +30,18 @@ int modbus_blocks_init(struct loop *loop, const struct modbus_endpoint_config *c
     return result;
 }
 
+void modbus_blocks_rebind(void *line, const void *config, const struct line_moves *moves,
+                          struct line_policy *policy) {
+    struct modbus_blocks *blocks = line;
+    blocks->config = config;
+    policy->id = blocks->config->id;
+    for (size_t i = 0; i < blocks->plan.map_count; i++) {
+        struct modbus_map *map = &blocks->plan.maps[i];
+        map->point = moves->points[map->point];
+        map->station = moves->stations[map->station];
+    }
+}
+
 void modbus_blocks_finish(struct modbus_blocks *blocks) {
     modbus_plan_finish(&blocks->plan);
     free(blocks->told);
@@ -42,7 +54,7 @@ struct modbus_request modbus_blocks_request(const struct modbus_blocks *blocks, 
                                    .table = about->table,
                                    .start = about->start,
                                    .count = about->count,
-                                   .quirks = &blocks->config->quirks};
+                                   .quirks = blocks->config->quirks};
 }
 
 void modbus_blocks_enter(struct modbus_blocks *blocks, enum endpoint_state state) {

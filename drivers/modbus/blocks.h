@@ -42,5 +42,7 @@ void modbus_blocks_decode(const void *line, uint32_t block, uint32_t index,
 bool modbus_blocks_cut(void *line, uint32_t block, uint8_t exception,
                        char ret_advice[LINE_ADVICE_SIZE]);
 void modbus_blocks_rejoin(void *line);
+void modbus_blocks_rebind(void *line, const void *config, const struct line_moves *moves,
+                          struct line_policy *policy);
 
 #endif

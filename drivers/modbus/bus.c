@@ -21,7 +21,7 @@ static const int64_t silent_us_fixed = 1750;
 static const int64_t late_settle_us = 30000;
 
 struct modbus_bus {
-    const struct modbus_endpoint_config *config;
+    struct modbus_endpoint_config config; /* a copy: the thread outlives a reload */
     int stop_fd;
     modbus_t *port;   /* NULL: closed */
     int64_t quiet_us; /* nothing is sent before */
@@ -53,7 +53,8 @@ int modbus_bus_create(const struct modbus_endpoint_config *config, int stop_fd,
     if (bus == NULL) {
         return ERR_MEMORY;
     }
-    bus->config = config;
+    bus->config = *config;
+    bus->config.units = NULL; /* not ours */
     bus->stop_fd = stop_fd;
     *ret_bus = bus;
     return 0;
@@ -101,7 +102,7 @@ static bool set_direction(modbus_t *port, enum modbus_direction direction) {
 static bool open_port(struct modbus_bus *bus, struct modbus_bus_answer *answer) {
     static const char parities[] = {
         [MODBUS_PARITY_NONE] = 'N', [MODBUS_PARITY_EVEN] = 'E', [MODBUS_PARITY_ODD] = 'O'};
-    const struct modbus_serial *serial = &bus->config->serial;
+    const struct modbus_serial *serial = &bus->config.serial;
     bus->port = modbus_new_rtu(serial->device, (int)serial->baud, parities[serial->parity], 8,
                                serial->stop_bits);
     if (bus->port == NULL || modbus_connect(bus->port) != 0) {
@@ -118,7 +119,7 @@ static bool open_port(struct modbus_bus *bus, struct modbus_bus_answer *answer) 
         return false;
     }
     answer->opened = true;
-    int64_t free_us = now_us() + bus->config->connect_pause_us;
+    int64_t free_us = now_us() + bus->config.connect_pause_us;
     bus->quiet_us = free_us > bus->quiet_us ? free_us : bus->quiet_us;
     return true;
 }
@@ -232,7 +233,7 @@ static int skip_echo(struct modbus_bus *bus, const struct modbus_request *reques
 
 static void tell_failure(struct modbus_bus *bus, const struct modbus_request *request, int code,
                          const char *fault, struct modbus_bus_answer *answer) {
-    int64_t timeout_us = bus->config->request_timeout_us;
+    int64_t timeout_us = bus->config.request_timeout_us;
     switch (code) {
     case ERR_TIMEOUT:
         bus->late_unit = request->unit;
@@ -256,8 +257,8 @@ static void tell_failure(struct modbus_bus *bus, const struct modbus_request *re
 
 static void receive(struct modbus_bus *bus, const struct modbus_request *request, int64_t sent_us,
                     struct modbus_bus_answer *answer) {
-    int64_t deadline_us = sent_us + bus->config->request_timeout_us;
-    int result = bus->config->quirks.echo ? skip_echo(bus, request, deadline_us) : 0;
+    int64_t deadline_us = sent_us + bus->config.request_timeout_us;
+    int result = bus->config.quirks.echo ? skip_echo(bus, request, deadline_us) : 0;
     if (result < 0) {
         tell_failure(bus, request, result, "no echo of the request", answer);
         return;
@@ -303,8 +304,8 @@ void modbus_bus_ask(struct modbus_bus *bus, const struct modbus_request *request
     }
     answer->sent = true;
     receive(bus, request, sent_us, answer);
-    int64_t silent_us = modbus_bus_silent_us(&bus->config->serial);
-    int64_t pause_us = bus->config->request_pause_us;
+    int64_t silent_us = modbus_bus_silent_us(&bus->config.serial);
+    int64_t pause_us = bus->config.request_pause_us;
     bus->quiet_us = now_us() + (pause_us > silent_us ? pause_us : silent_us);
     answer->is_open = bus->port != NULL;
 }

@@ -35,7 +35,7 @@ struct modbus_bus_answer {
     char why[MODBUS_BUS_WHY_SIZE]; /* "" with values */
 };
 
-/* What is used of the endpoint: serial, quirks, pauses, request_timeout_us; constant until destroy.
+/* What is used of the endpoint, and copied: serial, quirks, pauses, request_timeout_us.
  * stop_fd: becomes readable when every wait shall end; -1: never. ERR_MEMORY. */
 int modbus_bus_create(const struct modbus_endpoint_config *config, int stop_fd,
                       struct modbus_bus **ret_bus);

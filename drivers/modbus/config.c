@@ -212,6 +212,44 @@ bool modbus_endpoint_same(const struct modbus_endpoint_config *a,
     return modbus_endpoint_compare(a, b) == 0;
 }
 
+static bool unit_unchanged(const struct modbus_unit_config *a, const struct modbus_unit_config *b,
+                           const uint32_t *new_point, const uint32_t *new_station) {
+    if (a->unit != b->unit || a->gap_registers != b->gap_registers ||
+        a->registers_max != b->registers_max || a->map_count != b->map_count) {
+        return false;
+    }
+    for (size_t i = 0; i < a->map_count; i++) {
+        struct modbus_map moved;
+        memcpy(&moved, &a->maps[i], sizeof(moved)); /* padding too */
+        moved.point = new_point[moved.point];
+        moved.station = new_station[moved.station];
+        if (memcmp(&moved, &b->maps[i], sizeof(moved)) != 0) {
+            return false;
+        }
+    }
+    return true;
+}
+
+bool modbus_endpoint_unchanged(const struct modbus_endpoint_config *a,
+                               const struct modbus_endpoint_config *b, const uint32_t *new_point,
+                               const uint32_t *new_station) {
+    struct modbus_endpoint_config first, second;
+    memcpy(&first, a, sizeof(first));
+    memcpy(&second, b, sizeof(second));
+    memset(first.id, 0, sizeof(first.id));
+    memset(second.id, 0, sizeof(second.id));
+    first.units = second.units = NULL;
+    if (memcmp(&first, &second, sizeof(first)) != 0) {
+        return false;
+    }
+    for (size_t i = 0; i < a->unit_count; i++) {
+        if (!unit_unchanged(&a->units[i], &b->units[i], new_point, new_station)) {
+            return false;
+        }
+    }
+    return true;
+}
+
 void modbus_endpoint_place(const struct modbus_endpoint_config *config,
                            char ret_text[MODBUS_PLACE_SIZE]) {
     switch (config->transport) {

@@ -216,6 +216,13 @@ bool modbus_endpoint_same(const struct modbus_endpoint_config *a,
 int modbus_endpoint_compare(const struct modbus_endpoint_config *a,
                             const struct modbus_endpoint_config *b);
 
+/* Whether two endpoints of the same place ask for the same in the same way: all but the id is
+ * equal, when b's points and stations are taken for what a's are called now (new_point[],
+ * new_station[], UINT32_MAX: gone). Bytes are compared: a false "no" only costs a connection. */
+bool modbus_endpoint_unchanged(const struct modbus_endpoint_config *a,
+                               const struct modbus_endpoint_config *b, const uint32_t *new_point,
+                               const uint32_t *new_station);
+
 enum { MODBUS_PLACE_SIZE = MODBUS_HOST_SIZE + MODBUS_IDENTITY_SIZE + 16 };
 /* "HOST port N", the device, or "IDENTITY dialling in to port N": for people. */
 void modbus_endpoint_place(const struct modbus_endpoint_config *config,

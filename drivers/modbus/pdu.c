@@ -51,8 +51,7 @@ uint16_t modbus_data_size(const struct modbus_request *request) {
 }
 
 bool modbus_reply_unit_ok(const struct modbus_request *request, uint8_t unit) {
-    enum modbus_reply_unit quirk =
-        request->quirks != NULL ? request->quirks->reply_unit : MODBUS_REPLY_UNIT_ASKED;
+    enum modbus_reply_unit quirk = request->quirks.reply_unit;
     return unit == request->unit || (quirk == MODBUS_REPLY_UNIT_0 && unit == 0) ||
            (quirk == MODBUS_REPLY_UNIT_255 && unit == 255);
 }
@@ -72,8 +71,7 @@ struct modbus_reply modbus_pdu_judge(const struct modbus_request *request, const
     if (pdu[0] != (uint8_t)request->table) {
         return bad("function code");
     }
-    static const struct modbus_quirks none = {.surplus = false};
-    const struct modbus_quirks *quirks = request->quirks != NULL ? request->quirks : &none;
+    const struct modbus_quirks *quirks = &request->quirks;
     size_t wanted = modbus_data_size(request);
     bool more = quirks->surplus && length > 2 && pdu[1] > wanted && length == (size_t)2 + pdu[1];
     if (length < 2 || (pdu[1] != wanted && !quirks->byte_count && !more)) {

@@ -24,8 +24,8 @@ struct modbus_request {
     uint8_t unit;
     enum modbus_table table;
     uint16_t start;
-    uint16_t count;                     /* 1 to modbus_table_read_max() */
-    const struct modbus_quirks *quirks; /* what replies may do; NULL: nothing of the kind */
+    uint16_t count;              /* 1 to modbus_table_read_max() */
+    struct modbus_quirks quirks; /* what replies may do */
 };
 
 /* The request as it goes over the wire. */

@@ -50,8 +50,7 @@ int modbus_rtu_frame_length(const uint8_t *bytes, size_t length) {
 
 int modbus_rtu_reply_length(const struct modbus_request *request, const uint8_t *bytes,
                             size_t length) {
-    if (request->quirks == NULL || !request->quirks->byte_count || length < 2 ||
-        bytes[1] != (uint8_t)request->table) {
+    if (!request->quirks.byte_count || length < 2 || bytes[1] != (uint8_t)request->table) {
         return modbus_rtu_frame_length(bytes, length);
     }
     size_t whole = 3u + modbus_data_size(request) + CRC_SIZE;

@@ -241,5 +241,6 @@ const struct driver modbus_serial_driver = {
     .decode = modbus_blocks_decode,
     .cut = modbus_blocks_cut,
     .rejoin = modbus_blocks_rejoin,
+    .rebind = modbus_blocks_rebind,
     .close = serial_close,
 };

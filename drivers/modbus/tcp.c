@@ -232,8 +232,13 @@ static bool take_echo(struct modbus_tcp *tcp, size_t *at) {
 static int identity_size(const struct modbus_tcp *tcp, size_t at) {
     const char *identity = tcp->blocks.config->identity;
     size_t size = strlen(identity), left = tcp->rx_length - at;
-    if (tcp->blocks.config->transport != MODBUS_DIAL_IN || left == 0 ||
-        memcmp(tcp->rx + at, identity, left < size ? left : size) != 0) {
+    if (tcp->blocks.config->transport != MODBUS_DIAL_IN || left == 0) {
+        return 0;
+    }
+    if (!asked(tcp) && (tcp->rx[at] == '\r' || tcp->rx[at] == '\n')) {
+        return 1;
+    }
+    if (memcmp(tcp->rx + at, identity, left < size ? left : size) != 0) {
         return 0;
     }
     if (left < size) {
@@ -491,5 +496,6 @@ const struct driver modbus_tcp_driver = {
     .decode = modbus_blocks_decode,
     .cut = modbus_blocks_cut,
     .rejoin = modbus_blocks_rejoin,
+    .rebind = modbus_blocks_rebind,
     .close = tcp_close,
 };

@@ -138,6 +138,7 @@ static int run(struct tool *tool, const struct modbus_endpoint_config *endpoint)
     struct acquisition_options options = {.loop = tool->loop,
                                           .modbus = &config,
                                           .station_count = 1,
+                                          .listen_host = "127.0.0.1",
                                           .on_readings = on_readings,
                                           .ctx = tool};
     if (result == 0) {
