@@ -3,6 +3,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "alerts/alarm_change.h"
 #include "daemon/base/text.h"
 
 #define TREND_STEP_US (INT64_C(600) * 1000000)
@@ -40,7 +41,20 @@ enum override_kind alarm_override_shown(const struct alarm *alarm) {
     return OVERRIDE_NONE;
 }
 
-static struct alarm_change change_begin(const struct alarm *alarm) {
+bool alarm_is_muted(const struct alarm *alarm) {
+    const struct alarm_override *overrides = alarm->overrides;
+    return overrides[OVERRIDE_SHELVED].active || overrides[OVERRIDE_MASKED].active ||
+           overrides[OVERRIDE_SUPPRESSED].active || overrides[OVERRIDE_MAINTENANCE].active ||
+           overrides[OVERRIDE_OUT_OF_SERVICE].active;
+}
+
+/* Whether what comes in counts for nothing: the level is kept. */
+static bool is_held(const struct alarm *alarm) {
+    return alarm->overrides[OVERRIDE_OUT_OF_SERVICE].active ||
+           alarm->overrides[OVERRIDE_MAINTENANCE].active;
+}
+
+struct alarm_change alarm_change_begin(const struct alarm *alarm) {
     return (struct alarm_change){.previous_assessed = alarm->assessed,
                                  .previous_level = alarm->level,
                                  .previous_knowledge = alarm->knowledge,
@@ -49,24 +63,7 @@ static struct alarm_change change_begin(const struct alarm *alarm) {
                                  .previous_publication = alarm->publication};
 }
 
-static void change_finish(struct alarm *alarm, struct moment now, struct alarm_change *change) {
-    if (alarm->assessed != change->previous_assessed || alarm->level != change->previous_level) {
-        change->what |= CHANGE_LEVEL;
-    }
-    if (alarm->knowledge != change->previous_knowledge) {
-        change->what |= CHANGE_KNOWLEDGE;
-    }
-    if (alarm->annunciation != change->previous_annunciation) {
-        change->what |= CHANGE_ANNUNCIATION;
-    }
-    if (change->what == 0) {
-        return;
-    }
-    change->unannounced = !alarm->assessed && change->what == CHANGE_KNOWLEDGE;
-    if (change->unannounced) {
-        alarm->revision++;
-        return;
-    }
+void alarm_count_change(struct alarm *alarm, struct moment now) {
     if (alarm->episode_start.us == 0) {
         alarm->episode_start = now.utc; /* events before the first episode */
     }
@@ -74,18 +71,159 @@ static void change_finish(struct alarm *alarm, struct moment now, struct alarm_c
     alarm->transition++;
 }
 
+void alarm_change_finish(struct alarm *alarm, struct moment now, uint32_t quiet,
+                         struct alarm_change *change) {
+    if (alarm->assessed != change->previous_assessed || alarm->level != change->previous_level) {
+        change->what |= CHANGE_LEVEL;
+    }
+    if (alarm->annunciation != change->previous_annunciation) {
+        change->what |= CHANGE_ANNUNCIATION;
+    }
+    uint32_t loud = change->what;
+    if (alarm->knowledge != change->previous_knowledge) {
+        /* A place that was never assessed, or whose parent or technician says why. */
+        bool explained = alarm->level == 0 && (alarm->overrides[OVERRIDE_MASKED].active ||
+                                               alarm->overrides[OVERRIDE_MAINTENANCE].active ||
+                                               (quiet & CHANGE_OVERRIDE) != 0);
+        change->what |= CHANGE_KNOWLEDGE;
+        loud |= alarm->assessed && !explained ? CHANGE_KNOWLEDGE : 0;
+    }
+    change->what |= quiet;
+    if (change->what == 0) {
+        return;
+    }
+    change->unannounced = loud == 0;
+    if (change->unannounced) {
+        alarm->revision++;
+    } else {
+        alarm_count_change(alarm, now);
+    }
+}
+
 static void end_overrides(struct alarm *alarm, struct moment now, struct alarm_change *change) {
     for (int kind = OVERRIDE_NONE + 1; kind < OVERRIDE_COUNT; kind++) {
         struct alarm_override *override = &alarm->overrides[kind];
-        if (override->active && now.mono.us >= override->until.mono.us) {
+        if (override->active && override->until.utc.us != 0 && kind != OVERRIDE_MAINTENANCE &&
+            now.mono.us >= override->until.mono.us) {
             memset(override, 0, sizeof *override);
             change->what |= CHANGE_OVERRIDE;
+            change->ended_by_time = true;
         }
     }
 }
 
-static void raise_to(struct alarm *alarm, uint8_t level, const struct verdict *verdict,
-                     struct moment now) {
+/* An override that lasts as long as its cause; true when that began or ended. */
+static bool follow_cause(struct alarm *alarm, enum override_kind kind, const char *by,
+                         struct moment now) {
+    struct alarm_override *override = &alarm->overrides[kind];
+    if ((by != NULL) == override->active) {
+        return false;
+    }
+    memset(override, 0, sizeof *override);
+    if (by != NULL) {
+        override->active = true;
+        override->since = now;
+        (void)text_copy(override->actor, sizeof override->actor, by); /* an id: it fits */
+    }
+    return true;
+}
+
+static bool follow_maintenance(struct alarm *alarm, const struct alarm_override *maintenance) {
+    struct alarm_override *override = &alarm->overrides[OVERRIDE_MAINTENANCE];
+    bool active = maintenance != NULL && maintenance->active;
+    bool other_end = active && maintenance->until.utc.us != override->until.utc.us;
+    if (active == override->active && !other_end) {
+        return false;
+    }
+    if (active) {
+        *override = *maintenance;
+    } else {
+        memset(override, 0, sizeof *override);
+    }
+    return true;
+}
+
+/* What surroundings and delays bring about. Returns CHANGE_OVERRIDE where only the record changes:
+ * a delay, or any of them while there is no level. */
+static uint32_t follow_causes(struct alarm *alarm, const struct alarm_around *around,
+                              struct moment now, struct alarm_change *change) {
+    bool loud = follow_cause(alarm, OVERRIDE_MASKED, around->masked_by, now);
+    loud = follow_cause(alarm, OVERRIDE_SUPPRESSED, around->suppressed_by, now) || loud;
+    loud = follow_maintenance(alarm, around->maintenance) || loud;
+    if (loud && alarm->level > 0) {
+        change->what |= CHANGE_OVERRIDE;
+        change->suppression = true;
+    }
+    return loud && alarm->level == 0 ? CHANGE_OVERRIDE : 0;
+}
+
+static uint32_t follow_delays(struct alarm *alarm, struct moment now) {
+    bool moved =
+        follow_cause(alarm, OVERRIDE_ON_DELAY, alarm->on_pending_mask != 0 ? "rule" : NULL, now);
+    const char *off = alarm->level > 0 && alarm->off_pending_mask != 0 ? "rule" : NULL;
+    moved = follow_cause(alarm, OVERRIDE_OFF_DELAY, off, now) || moved;
+    return moved ? CHANGE_OVERRIDE : 0;
+}
+
+static void note_move(struct alarm *alarm, struct moment now) {
+    if (alarm->move_count == RULE_FLAP_MOVES_MAX) {
+        alarm->move_count--;
+        memmove(alarm->moves, alarm->moves + 1, alarm->move_count * sizeof alarm->moves[0]);
+    }
+    alarm->moves[alarm->move_count++] = now.mono;
+}
+
+/* When the newest moves are too far apart to be flapping; INT64_MIN: they are already. */
+static int64_t flapping_end_us(const struct alarm *alarm, const struct rule *rule) {
+    if (rule->flap_moves == 0 || alarm->move_count < rule->flap_moves) {
+        return INT64_MIN;
+    }
+    return alarm->moves[alarm->move_count - rule->flap_moves].us + rule->flap_window_us;
+}
+
+static void update_flapping(struct alarm *alarm, const struct rule *rule, struct moment now,
+                            struct alarm_change *change) {
+    bool flapping = now.mono.us < flapping_end_us(alarm, rule);
+    if (flapping != alarm->flapping) {
+        alarm->flapping = flapping;
+        alarm->flapping_since = flapping ? now : (struct moment){0};
+        change->what |= CHANGE_FLAPPING;
+    }
+}
+
+static void forget_acknowledgement(struct alarm *alarm) {
+    alarm->acknowledged_level = 0;
+    alarm->acknowledged_by[0] = '\0';
+    alarm->acknowledged_comment[0] = '\0';
+    alarm->acknowledged_at = (struct moment){0};
+    alarm->acknowledged_until = (struct moment){0};
+    alarm->below_peak = false;
+}
+
+/* An acknowledgement that was given until a time. */
+static uint32_t lapse_acknowledgement(struct alarm *alarm, struct moment now) {
+    if (alarm->acknowledged_until.utc.us == 0 || now.mono.us < alarm->acknowledged_until.mono.us) {
+        return 0;
+    }
+    forget_acknowledgement(alarm);
+    if (alarm->annunciation == ANNUNCIATION_ACKNOWLEDGED) {
+        alarm->annunciation = ANNUNCIATION_UNACKNOWLEDGED;
+    }
+    return CHANGE_ANNUNCIATION; /* the record changes in any case */
+}
+
+/* The level that is covered by the acknowledgement when the alarm rises again. */
+static uint8_t covered_level(const struct alarm *alarm, const struct rule *rule,
+                             struct moment now) {
+    if (!alarm->below_peak || rule->realert_decay_us == 0) {
+        return alarm->acknowledged_level;
+    }
+    int64_t decayed = (now.mono.us - alarm->below_peak_since.us) / rule->realert_decay_us;
+    return decayed < alarm->acknowledged_level ? (uint8_t)(alarm->acknowledged_level - decayed) : 0;
+}
+
+static void raise_to(struct alarm *alarm, const struct rule *rule, uint8_t level,
+                     const struct verdict *verdict, struct moment now) {
     if (alarm->level == 0 && alarm->annunciation == ANNUNCIATION_NORMAL) {
         /* A new episode, stamped by its evidence and later than the one before, so that a clock
          * that was set back cannot give an id twice. */
@@ -94,10 +232,9 @@ static void raise_to(struct alarm *alarm, uint8_t level, const struct verdict *v
         alarm->episode_start.us = start_us > floor_us ? start_us : floor_us;
         alarm->transition = 0;
         alarm->highest_level = 0;
-        alarm->acknowledged_level = 0;
-        alarm->acknowledged_by[0] = '\0';
-        alarm->acknowledged_at = (struct moment){0};
+        forget_acknowledgement(alarm);
     }
+    note_move(alarm, now);
     alarm->level = level;
     alarm->level_since = now;
     alarm->assessed = true;
@@ -108,8 +245,14 @@ static void raise_to(struct alarm *alarm, uint8_t level, const struct verdict *v
     if (level > alarm->highest_level) {
         alarm->highest_level = level;
     }
-    alarm->annunciation =
-        level > alarm->acknowledged_level ? ANNUNCIATION_UNACKNOWLEDGED : ANNUNCIATION_ACKNOWLEDGED;
+    uint8_t covered = covered_level(alarm, rule, now);
+    if (level > covered) {
+        alarm->acknowledged_level = covered;
+        alarm->annunciation = ANNUNCIATION_UNACKNOWLEDGED;
+    } else {
+        alarm->annunciation = ANNUNCIATION_ACKNOWLEDGED;
+    }
+    alarm->below_peak = alarm->below_peak && level < alarm->acknowledged_level;
 }
 
 /* Takes the highest level above the present one that is true for its on-delay. */
@@ -138,7 +281,7 @@ static bool try_raise(struct alarm *alarm, const struct rule *rule, const struct
     if (chosen < 0) {
         return false;
     }
-    raise_to(alarm, rule->levels[chosen].level, &verdicts[chosen], now);
+    raise_to(alarm, rule, rule->levels[chosen].level, &verdicts[chosen], now);
     for (int i = 0; i <= chosen; i++) {
         alarm->on_pending_mask = (uint8_t)(alarm->on_pending_mask & ~(1U << i));
     }
@@ -158,11 +301,19 @@ static bool run_off_delay(struct alarm *alarm, const struct rule *rule, uint32_t
         alarm->off_pending_mask |= bit;
         alarm->off_since[index] = verdict->observed.mono;
     }
-    return verdict->observed.mono.us - alarm->off_since[index].us >=
-           rule->levels[index].off_delay_us;
+    int64_t delay_us = rule->levels[index].off_delay_us;
+    if (alarm->flapping && rule->flap_window_us > delay_us) {
+        delay_us = rule->flap_window_us; /* a downgrade may wait, a raise never */
+    }
+    return verdict->observed.mono.us - alarm->off_since[index].us >= delay_us;
 }
 
 static void leave_to(struct alarm *alarm, uint8_t level, struct moment now) {
+    if (alarm->level >= alarm->acknowledged_level && level < alarm->acknowledged_level) {
+        alarm->below_peak = true;
+        alarm->below_peak_since = now.mono;
+    }
+    note_move(alarm, now);
     alarm->level = level;
     alarm->level_since = now;
     if (level > 0) {
@@ -177,7 +328,7 @@ static void leave_to(struct alarm *alarm, uint8_t level, struct moment now) {
 
 static void try_lower(struct alarm *alarm, const struct rule *rule, const struct verdict *verdicts,
                       struct moment now) {
-    if (alarm->overrides[OVERRIDE_OUT_OF_SERVICE].active) {
+    if (is_held(alarm)) {
         alarm->off_pending_mask = 0;
         return;
     }
@@ -199,12 +350,17 @@ static void try_lower(struct alarm *alarm, const struct rule *rule, const struct
     }
     if (target < alarm->level) {
         leave_to(alarm, target, now);
+        for (uint32_t n = 0; n < rule->level_count; n++) {
+            if (rule->levels[n].level > target) {
+                alarm->off_pending_mask = (uint8_t)(alarm->off_pending_mask & ~(1U << n));
+            }
+        }
     }
 }
 
 static void assess_normal(struct alarm *alarm, const struct rule *rule,
                           const struct verdict *verdicts, struct moment now) {
-    if (alarm->assessed || alarm->overrides[OVERRIDE_OUT_OF_SERVICE].active) {
+    if (alarm->assessed || is_held(alarm)) {
         return;
     }
     for (uint32_t i = 0; i < rule->level_count; i++) {
@@ -241,9 +397,10 @@ static void update_knowledge(struct alarm *alarm, const struct rule *rule,
             break;
         }
     }
-    if (alarm->overrides[OVERRIDE_OUT_OF_SERVICE].active) {
+    if (is_held(alarm)) {
         knowledge = KNOWLEDGE_UNKNOWN;
-        cause = CAUSE_OUT_OF_SERVICE;
+        cause = alarm->overrides[OVERRIDE_OUT_OF_SERVICE].active ? CAUSE_OUT_OF_SERVICE
+                                                                 : CAUSE_MAINTENANCE;
     }
     if (knowledge != alarm->knowledge) {
         alarm->knowledge = knowledge;
@@ -285,7 +442,34 @@ static void extend(struct alarm *alarm, const struct rule *rule, struct moment n
     alarm->expires.utc.us = now.utc.us + rule->expires_after_us;
 }
 
-static void update_publication(struct alarm *alarm, const struct rule *rule, struct moment now,
+/* Publishes the level, or proposes to. A rejected proposal stays rejected until the level rises. */
+static void issue(struct alarm *alarm, const struct rule *rule, const struct alarm_around *around,
+                  struct moment now) {
+    struct alarm_approval *approval = &alarm->approval;
+    bool wanted = around->approval_from > 0 && alarm->level >= around->approval_from;
+    bool given = approval->state == APPROVAL_APPROVED && approval->level >= alarm->level;
+    extend(alarm, rule, now);
+    if (!wanted || given) {
+        alarm->publication = PUBLICATION_ISSUED;
+        if (!given) {
+            memset(approval, 0, sizeof *approval);
+        }
+        return;
+    }
+    alarm->publication = PUBLICATION_DRAFT;
+    bool stands = approval->state == APPROVAL_WAITING || approval->state == APPROVAL_REJECTED;
+    if (!stands || alarm->level > approval->level) {
+        memset(approval, 0, sizeof *approval);
+        approval->state = APPROVAL_WAITING;
+        approval->since = now;
+        approval->due.mono.us = now.mono.us + around->approval_timeout_us;
+        approval->due.utc.us = now.utc.us + around->approval_timeout_us;
+    }
+    approval->level = alarm->level;
+}
+
+static void update_publication(struct alarm *alarm, const struct rule *rule,
+                               const struct alarm_around *around, struct moment now,
                                struct alarm_change *change) {
     bool level_moved = alarm->level != change->previous_level;
     bool usable = alarm->knowledge <= KNOWLEDGE_DOUBTFUL;
@@ -293,31 +477,39 @@ static void update_publication(struct alarm *alarm, const struct rule *rule, str
         /* What says that a level was left is valid as long as what said that it was taken. */
         if (level_moved) {
             extend(alarm, rule, now);
+            memset(&alarm->approval, 0, sizeof alarm->approval);
         }
         alarm->publication = PUBLICATION_NONE;
         return;
     }
+    if (alarm->publication == PUBLICATION_CANCELLED && !level_moved) {
+        return;
+    }
     if (level_moved || (usable && alarm->knowledge != change->previous_knowledge)) {
-        alarm->publication = PUBLICATION_ISSUED;
-        extend(alarm, rule, now);
+        issue(alarm, rule, around, now);
         return;
     }
     int64_t left_us = alarm->expires.mono.us - now.mono.us;
+    enum publication before = alarm->publication;
     if (usable && left_us <= rule->expires_after_us / 4) {
-        alarm->publication = PUBLICATION_ISSUED;
-        extend(alarm, rule, now);
+        issue(alarm, rule, around, now);
         change->what |= CHANGE_PUBLICATION;
-    } else if (left_us <= 0 && alarm->publication == PUBLICATION_ISSUED) {
+    } else if (left_us <= 0 && before != PUBLICATION_DRAFT) {
         alarm->publication = PUBLICATION_EXPIRED;
+    } else if (left_us <= rule->expires_after_us / 4 && before == PUBLICATION_ISSUED) {
+        alarm->publication = PUBLICATION_UPDATE_DUE;
+    }
+    if (alarm->publication != before) {
         change->what |= CHANGE_PUBLICATION;
     }
 }
 
 void alarm_evaluate(struct alarm *alarm, const struct rule *rule,
                     const struct alarm_levels *alarm_levels, const struct indicator *indicators,
-                    struct moment now, struct alarm_change *ret_change) {
+                    const struct alarm_around *around, struct moment now,
+                    struct alarm_change *ret_change) {
     struct verdict verdicts[RULE_LEVELS_MAX] = {0};
-    struct alarm_change change = change_begin(alarm);
+    struct alarm_change change = alarm_change_begin(alarm);
     for (uint32_t i = 0; i < rule->level_count; i++) {
         if (is_defined(alarm, i)) {
             bool held = rule->levels[i].level <= alarm->level;
@@ -325,15 +517,53 @@ void alarm_evaluate(struct alarm *alarm, const struct rule *rule,
         }
     }
     end_overrides(alarm, now, &change);
+    uint32_t quiet = follow_causes(alarm, around, now, &change);
+    quiet |= lapse_acknowledgement(alarm, now);
+    update_flapping(alarm, rule, now, &change);
     if (!try_raise(alarm, rule, verdicts, now) && alarm->level > 0) {
         try_lower(alarm, rule, verdicts, now);
     }
+    update_flapping(alarm, rule, now, &change);
     assess_normal(alarm, rule, verdicts, now);
     update_knowledge(alarm, rule, verdicts, now);
     update_trend(alarm, rule, &indicators[0]);
-    update_publication(alarm, rule, now, &change);
-    change_finish(alarm, now, &change);
+    update_publication(alarm, rule, around, now, &change);
+    quiet |= follow_delays(alarm, now);
+    alarm_change_finish(alarm, now, quiet, &change);
     *ret_change = change;
+}
+
+bool alarm_approval_overdue(struct alarm *alarm, const struct alarm_around *around,
+                            struct moment now, struct alarm_change *ret_change) {
+    struct alarm_approval *approval = &alarm->approval;
+    if (approval->state != APPROVAL_WAITING || now.mono.us < approval->due.mono.us) {
+        return false;
+    }
+    struct alarm_change change = alarm_change_begin(alarm);
+    approval->overdue =
+        approval->overdue < UINT8_MAX ? (uint8_t)(approval->overdue + 1) : UINT8_MAX;
+    approval->due.mono.us = now.mono.us + around->approval_timeout_us;
+    approval->due.utc.us = now.utc.us + around->approval_timeout_us;
+    change.what = CHANGE_APPROVAL;
+    alarm_change_finish(alarm, now, 0, &change);
+    *ret_change = change;
+    return true;
+}
+
+static int64_t earlier(int64_t left_us, int64_t right_us) {
+    return left_us < right_us ? left_us : right_us;
+}
+
+/* When the validity of what was published asks for something. */
+static int64_t publication_due_us(const struct alarm *alarm, const struct rule *rule) {
+    if (alarm->level == 0 || alarm->publication == PUBLICATION_CANCELLED) {
+        return INT64_MAX;
+    }
+    int64_t quarter_us = alarm->expires.mono.us - rule->expires_after_us / 4;
+    if (alarm->knowledge <= KNOWLEDGE_DOUBTFUL || alarm->publication == PUBLICATION_ISSUED) {
+        return quarter_us;
+    }
+    return alarm->publication == PUBLICATION_UPDATE_DUE ? alarm->expires.mono.us : INT64_MAX;
 }
 
 int64_t alarm_due_us(const struct alarm *alarm, const struct rule *rule, struct moment now) {
@@ -347,130 +577,20 @@ int64_t alarm_due_us(const struct alarm *alarm, const struct rule *rule, struct 
     }
     for (int kind = OVERRIDE_NONE + 1; kind < OVERRIDE_COUNT; kind++) {
         const struct alarm_override *override = &alarm->overrides[kind];
-        if (override->active && override->until.mono.us < due_us) {
-            due_us = override->until.mono.us;
+        if (override->active && override->until.utc.us != 0) {
+            due_us = earlier(due_us, override->until.mono.us);
         }
     }
-    if (alarm->level > 0) {
-        int64_t at_us = alarm->expires.mono.us;
-        if (alarm->knowledge <= KNOWLEDGE_DOUBTFUL) {
-            at_us -= rule->expires_after_us / 4;
-        } else if (alarm->publication == PUBLICATION_EXPIRED) {
-            at_us = INT64_MAX;
-        }
-        due_us = at_us < due_us ? at_us : due_us;
+    if (alarm->acknowledged_until.utc.us != 0) {
+        due_us = earlier(due_us, alarm->acknowledged_until.mono.us);
     }
-    return due_us;
-}
-
-static int acknowledge(struct alarm *alarm, const struct command *command, struct moment now,
-                       struct err *ret_err) {
-    if (alarm->annunciation == ANNUNCIATION_UNACKNOWLEDGED) {
-        alarm->annunciation = ANNUNCIATION_ACKNOWLEDGED;
-        alarm->acknowledged_level =
-            alarm->level > alarm->acknowledged_level ? alarm->level : alarm->acknowledged_level;
-    } else if (alarm->annunciation == ANNUNCIATION_RETURNED_UNACKNOWLEDGED) {
-        alarm->annunciation = ANNUNCIATION_NORMAL;
-    } else {
-        return err_set(ret_err, ERR_INVALID, "nothing to acknowledge: the alarm is %s",
-                       annunciation_name(alarm->annunciation));
+    if (alarm->approval.state == APPROVAL_WAITING) {
+        due_us = earlier(due_us, alarm->approval.due.mono.us);
     }
-    (void)text_copy(alarm->acknowledged_by, sizeof alarm->acknowledged_by, command->actor);
-    alarm->acknowledged_at = now;
-    return 0;
-}
-
-static int begin_override(struct alarm *alarm, enum override_kind kind,
-                          const struct command *command, struct moment now, int64_t max_us,
-                          struct err *ret_err) {
-    if (command->actor[0] == '\0' || command->comment[0] == '\0') {
-        return err_set(ret_err, ERR_INVALID, "%s needs an actor and a reason", override_name(kind));
+    if (alarm->flapping) {
+        due_us = earlier(due_us, flapping_end_us(alarm, rule));
     }
-    if (command->until.us == 0) {
-        return err_set(ret_err, ERR_INVALID, "%s needs an end", override_name(kind));
-    }
-    if (command->until.us <= now.utc.us) {
-        return err_set(ret_err, ERR_RANGE, "the end of %s is in the past", override_name(kind));
-    }
-    if (command->until.us - now.utc.us > max_us) {
-        return err_set(ret_err, ERR_RANGE, "%s may last %d h at most", override_name(kind),
-                       (int)(max_us / (INT64_C(3600) * 1000000)));
-    }
-    struct alarm_override *override = &alarm->overrides[kind];
-    override->active = true;
-    (void)text_copy(override->actor, sizeof override->actor, command->actor);
-    (void)text_copy(override->reason, sizeof override->reason, command->comment);
-    override->since = now;
-    override->until.utc = command->until;
-    override->until.mono.us = now.mono.us + (command->until.us - now.utc.us);
-    return 0;
-}
-
-static int end_override(struct alarm *alarm, enum override_kind kind, struct err *ret_err) {
-    struct alarm_override *override = &alarm->overrides[kind];
-    if (!override->active) {
-        return err_set(ret_err, ERR_INVALID, "the alarm is not %s", override_name(kind));
-    }
-    memset(override, 0, sizeof *override);
-    return 0;
-}
-
-static int apply_command(struct alarm *alarm, const struct command *command, struct moment now,
-                         struct alarm_change *change, struct err *ret_err) {
-    int result;
-    switch (command->kind) {
-    case COMMAND_ACKNOWLEDGE:
-        return acknowledge(alarm, command, now, ret_err);
-    case COMMAND_COMMENT:
-        if (command->comment[0] == '\0') {
-            return err_set(ret_err, ERR_INVALID, "a comment needs a text");
-        }
-        change->what |= CHANGE_COMMENT;
-        return 0;
-    case COMMAND_SHELVE:
-        change->what |= CHANGE_OVERRIDE;
-        return begin_override(alarm, OVERRIDE_SHELVED, command, now, ALARM_SHELVE_MAX_US, ret_err);
-    case COMMAND_UNSHELVE:
-        change->what |= CHANGE_OVERRIDE;
-        return end_override(alarm, OVERRIDE_SHELVED, ret_err);
-    case COMMAND_OUT_OF_SERVICE:
-        change->what |= CHANGE_OVERRIDE;
-        result = begin_override(alarm, OVERRIDE_OUT_OF_SERVICE, command, now,
-                                ALARM_OUT_OF_SERVICE_MAX_US, ret_err);
-        if (result == 0) {
-            alarm->off_pending_mask = 0;
-            if (alarm->knowledge != KNOWLEDGE_UNKNOWN) {
-                alarm->knowledge = KNOWLEDGE_UNKNOWN;
-                alarm->knowledge_since = now;
-            }
-            alarm->cause = CAUSE_OUT_OF_SERVICE;
-        }
-        return result;
-    case COMMAND_IN_SERVICE:
-        change->what |= CHANGE_OVERRIDE;
-        return end_override(alarm, OVERRIDE_OUT_OF_SERVICE, ret_err);
-    case COMMAND_RESEND_STATE:
-    case COMMAND_KIND_COUNT:
-        break;
-    }
-    return err_set(ret_err, ERR_INVALID, "not a command to an alarm");
-}
-
-int alarm_command(struct alarm *alarm, const struct command *command, struct moment now,
-                  struct alarm_change *ret_change, struct err *ret_err) {
-    struct alarm_change change = change_begin(alarm);
-    if (command->has_expected_revision && command->expected_revision != alarm->revision) {
-        return err_set(ret_err, ERR_STALE, "the alarm has moved on: revision %llu, not %llu",
-                       (unsigned long long)alarm->revision,
-                       (unsigned long long)command->expected_revision);
-    }
-    int result = apply_command(alarm, command, now, &change, ret_err);
-    if (result != 0) {
-        return result;
-    }
-    change_finish(alarm, now, &change);
-    *ret_change = change;
-    return 0;
+    return earlier(due_us, publication_due_us(alarm, rule));
 }
 
 const char *trend_name(enum trend trend) {
@@ -485,11 +605,24 @@ const char *annunciation_name(enum annunciation annunciation) {
 }
 
 const char *override_name(enum override_kind kind) {
-    static const char *const names[OVERRIDE_COUNT] = {"none", "shelved", "out_of_service"};
+    static const char *const names[OVERRIDE_COUNT] = {"none",        "off_delay",     "shelved",
+                                                      "on_delay",    "masked",        "suppressed",
+                                                      "maintenance", "out_of_service"};
     return (unsigned)kind < OVERRIDE_COUNT ? names[kind] : "unknown";
 }
 
 const char *publication_name(enum publication publication) {
-    static const char *const names[PUBLICATION_COUNT] = {"none", "issued", "expired"};
+    static const char *const names[PUBLICATION_COUNT] = {"none",       "draft",   "issued",
+                                                         "update_due", "expired", "cancelled"};
     return (unsigned)publication < PUBLICATION_COUNT ? names[publication] : "unknown";
+}
+
+const char *approval_name(enum approval approval) {
+    static const char *const names[APPROVAL_COUNT] = {"none", "waiting", "approved", "rejected"};
+    return (unsigned)approval < APPROVAL_COUNT ? names[approval] : "unknown";
+}
+
+const char *notice_name(enum notice notice) {
+    static const char *const names[NOTICE_COUNT] = {"none", "deferred", "given"};
+    return (unsigned)notice < NOTICE_COUNT ? names[notice] : "unknown";
 }

@@ -20,11 +20,22 @@ enum event_kind event_kind_of_change(const struct alarm_change *change, const st
         }
         return alarm->level < change->previous_level ? EVENT_LOWERED : EVENT_ASSESSED;
     }
-    if ((change->what & CHANGE_OVERRIDE) != 0) {
-        return EVENT_OVERRIDE_ENDED;
+    if ((change->what & CHANGE_ANNUNCIATION) != 0) {
+        return EVENT_ACKNOWLEDGEMENT_ENDED; /* nothing but time or a level takes it away */
+    }
+    if (change->ended_by_time || change->suppression) {
+        return change->ended_by_time ? EVENT_OVERRIDE_ENDED : EVENT_SUPPRESSION;
     }
     if ((change->what & CHANGE_PUBLICATION) != 0) {
-        return alarm->publication == PUBLICATION_EXPIRED ? EVENT_EXPIRED : EVENT_RENEWED;
+        return alarm->publication == PUBLICATION_EXPIRED      ? EVENT_EXPIRED
+               : alarm->publication == PUBLICATION_UPDATE_DUE ? EVENT_UPDATE_DUE
+                                                              : EVENT_RENEWED;
+    }
+    if ((change->what & CHANGE_FLAPPING) != 0) {
+        return EVENT_FLAPPING;
+    }
+    if ((change->what & CHANGE_NOTICE) != 0) {
+        return EVENT_NOTICE;
     }
     return EVENT_KNOWLEDGE;
 }
@@ -41,12 +52,21 @@ enum event_kind event_kind_of_command(enum command_kind kind) {
         return EVENT_OUT_OF_SERVICE;
     case COMMAND_IN_SERVICE:
         return EVENT_IN_SERVICE;
-    case COMMAND_COMMENT:
-    case COMMAND_RESEND_STATE:
-    case COMMAND_KIND_COUNT:
-        break;
+    case COMMAND_CANCEL:
+        return EVENT_CANCELLED;
+    case COMMAND_APPROVE:
+        return EVENT_APPROVED;
+    case COMMAND_REJECT:
+        return EVENT_REJECTED;
+    case COMMAND_MERGE:
+        return EVENT_MERGED;
+    case COMMAND_SPLIT:
+        return EVENT_SPLIT;
+    case COMMAND_ATTACH:
+        return EVENT_ATTACHED;
+    default:
+        return EVENT_COMMENTED;
     }
-    return EVENT_COMMENTED;
 }
 
 const char *event_kind_name(enum event_kind kind) {
@@ -64,6 +84,19 @@ const char *event_kind_name(enum event_kind kind) {
         [EVENT_COMMENTED] = "commented",
         [EVENT_RENEWED] = "renewed",
         [EVENT_EXPIRED] = "expired",
+        [EVENT_UPDATE_DUE] = "update_due",
+        [EVENT_SUPPRESSION] = "suppression",
+        [EVENT_FLAPPING] = "flapping",
+        [EVENT_ACKNOWLEDGEMENT_ENDED] = "acknowledgement_ended",
+        [EVENT_NOTICE] = "notice",
+        [EVENT_ESCALATED] = "escalated",
+        [EVENT_APPROVAL_OVERDUE] = "approval_overdue",
+        [EVENT_CANCELLED] = "cancelled",
+        [EVENT_APPROVED] = "approved",
+        [EVENT_REJECTED] = "rejected",
+        [EVENT_MERGED] = "merged",
+        [EVENT_SPLIT] = "split",
+        [EVENT_ATTACHED] = "attached",
     };
     return (unsigned)kind < EVENT_KIND_COUNT ? names[kind] : "unknown";
 }

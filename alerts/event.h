@@ -7,7 +7,9 @@
 #define CANHBAO_ALERTS_EVENT_H
 
 #include "alerts/alarm.h"
+#include "alerts/escalation.h"
 #include "alerts/evidence.h"
+#include "alerts/incident.h"
 #include "alerts/rule.h"
 #include "daemon/base/ids.h"
 
@@ -25,6 +27,7 @@ struct alarm_view {
     const struct alarm_levels *alarm_levels; /* of the place; NULL: none */
     const struct alarm *alarm;
     const struct indicator *indicators; /* [i] belongs to rule->indicators[i] */
+    const struct incident *incident;    /* that the alarm belongs to; NULL: none */
     uint64_t sequence;                  /* newest of the place */
     char event_id[ID_TEXT_SIZE];        /* of the newest event of this alarm; "": none yet */
 };
@@ -44,6 +47,20 @@ enum event_kind {
     EVENT_COMMENTED,
     EVENT_RENEWED,
     EVENT_EXPIRED,
+    EVENT_UPDATE_DUE,
+    EVENT_SUPPRESSION, /* masking, suppression by design or maintenance began or ended, of a
+                          standing level */
+    EVENT_FLAPPING,    /* it is flapping, or not any more */
+    EVENT_ACKNOWLEDGEMENT_ENDED, /* by its time */
+    EVENT_NOTICE,                /* a deferred notice is given now */
+    EVENT_ESCALATED,             /* event.call says whom to call */
+    EVENT_APPROVAL_OVERDUE,      /* likewise */
+    EVENT_CANCELLED,
+    EVENT_APPROVED, /* by the first or, when published, the second person */
+    EVENT_REJECTED,
+    EVENT_MERGED,
+    EVENT_SPLIT,
+    EVENT_ATTACHED,
     EVENT_KIND_COUNT
 };
 
@@ -54,16 +71,18 @@ struct event {
     uint64_t input_number; /* of the input that caused it */
     uint64_t sequence;     /* per place, from 1, no gaps */
     struct alarm_change change;
-    struct alarm_view view; /* after the transition */
-    const char *actor;      /* of a command; NULL: the engine itself */
-    const char *comment;    /* of a command; NULL: none */
+    struct alarm_view view;             /* after the transition */
+    const char *actor;                  /* of a command; NULL: the engine itself */
+    const char *comment;                /* of a command; NULL: none */
+    const struct escalation_call *call; /* ESCALATED, APPROVAL_OVERDUE: whom to call; else NULL */
 };
 
 /* hash(place, rule, rule revision, episode start, transition number) of the alarm as it stands. */
 void event_id(const struct alarm *alarm, const struct rule *rule, const char *place,
               char ret_id[ID_TEXT_SIZE]);
 
-/* The kind of an event that evidence or time brought about, or that a command did. */
+/* The kind of an event that evidence or time brought about, or that a command did. Escalations name
+ * themselves. */
 enum event_kind event_kind_of_change(const struct alarm_change *change, const struct alarm *alarm);
 enum event_kind event_kind_of_command(enum command_kind kind);
 

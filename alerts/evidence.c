@@ -27,6 +27,7 @@ const char *cause_name(enum cause cause) {
         [CAUSE_OUTDATED_RUN] = "outdated_run",
         [CAUSE_NO_PROBABILITY] = "no_probability",
         [CAUSE_OUT_OF_SERVICE] = "out_of_service",
+        [CAUSE_MAINTENANCE] = "maintenance",
     };
     return (unsigned)cause < CAUSE_COUNT ? names[cause] : "unknown";
 }

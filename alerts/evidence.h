@@ -46,6 +46,7 @@ enum cause {
     CAUSE_OUTDATED_RUN,    /* the newest model run is too old, or its lead has shrunk too far */
     CAUSE_NO_PROBABILITY,  /* the rule asks for a probability that the model did not give */
     CAUSE_OUT_OF_SERVICE,  /* masked by an operator */
+    CAUSE_MAINTENANCE,     /* somebody works on the station: what it says is not evidence */
     CAUSE_COUNT
 };
 

@@ -55,6 +55,9 @@ static bool check_indicator(const struct indicator_spec *spec) {
                spec->min_lead_us <= spec->lead_us && spec->max_age_us > 0 &&
                spec->min_coverage >= 0 && spec->min_coverage <= 1;
     }
+    if (spec->kind == INDICATOR_SILENCE) {
+        return spec->window_us == 0;
+    }
     bool window = spec->kind == INDICATOR_LATEST ? spec->window_us == 0 : spec->window_us > 0;
     return share && window && (unsigned)spec->kind < INDICATOR_KIND_COUNT &&
            spec->point[0] != '\0' && spec->max_age_us >= 0;
@@ -98,6 +101,11 @@ int rule_check(const struct rule *rule, struct err *ret_err) {
         return err_set(ret_err, ERR_INVALID,
                        "rule %s: id, revision, scale, validity or trend dead band is missing",
                        rule->id);
+    }
+    if (rule->flap_moves == 1 || rule->flap_moves > RULE_FLAP_MOVES_MAX ||
+        rule->flap_window_us < 0 || rule->realert_decay_us < 0 ||
+        (rule->suppressed_by[0] != '\0') != (rule->suppressed_from > 0)) {
+        return err_set(ret_err, ERR_RANGE, "rule %s: flapping, decay or suppression", rule->id);
     }
     for (uint32_t i = 0; i < rule->indicator_count; i++) {
         if (!check_indicator(&rule->indicators[i])) {
@@ -257,8 +265,8 @@ enum tristate rule_row_holds(const struct rule *rule, size_t row, bool held,
 }
 
 const char *indicator_kind_name(enum indicator_kind kind) {
-    static const char *const names[INDICATOR_KIND_COUNT] = {"latest", "rise", "accumulation",
-                                                            "mean", "model"};
+    static const char *const names[INDICATOR_KIND_COUNT] = {"latest", "rise",  "accumulation",
+                                                            "mean",   "model", "silence"};
     return (unsigned)kind < INDICATOR_KIND_COUNT ? names[kind] : "unknown";
 }
 

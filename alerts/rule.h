@@ -22,6 +22,7 @@ enum {
     RULE_DEPTH_MAX = 4,
     RULE_ROWS_MAX = 24,
     RULE_QUANTITIES_MAX = 4,
+    RULE_FLAP_MOVES_MAX = 8,
     RULE_TEXT_SIZE = 512,
     RULE_REVISION_SIZE = 33,
     LEVEL_NAME_SIZE = 64
@@ -54,6 +55,7 @@ enum indicator_kind {
     INDICATOR_ACCUMULATION, /* of a POINT_COUNTER or POINT_AMOUNT over `window_us` */
     INDICATOR_MEAN,         /* arithmetic mean of the readings of `window_us` */
     INDICATOR_MODEL,        /* a model's output for the place */
+    INDICATOR_SILENCE, /* seconds since any point of the station gave a value, while we asked */
     INDICATOR_KIND_COUNT
 };
 
@@ -164,8 +166,18 @@ struct rule {
     uint32_t node_count;
     struct rule_node nodes[RULE_NODES_MAX];
     struct rule_table levels_from;
-    struct rule_row *rows;     /* owner: who filled the rule */
-    size_t row_count;          /* to RULE_ROWS_MAX */
+    struct rule_row *rows; /* owner: who filled the rule */
+    size_t row_count;      /* to RULE_ROWS_MAX */
+    /* The alarm of this rule at the same place (for areas: at the station of the first indicator)
+     * is the parent: while it is raised, this one is masked. Empty: none. */
+    char masked_by[STATION_ID_SIZE];
+    /* While the alarm of this rule at the same place stands at `suppressed_from` or above by usable
+     * evidence, this one is suppressed by design. Empty: none. */
+    char suppressed_by[STATION_ID_SIZE];
+    uint8_t suppressed_from;
+    uint8_t flap_moves; /* so many moves of the level within the window are flapping; 0: never */
+    int64_t flap_window_us;    /* also the off-delay while it flaps, if longer */
+    int64_t realert_decay_us;  /* see alarm.h; 0: no decay */
     double trend_deadband;     /* change of the primary indicator that still counts as steady */
     int64_t expires_after_us;  /* validity of what is published, above 0; expiry is no all-clear */
     struct rule_place *places; /* owner: who filled the rule */

@@ -43,6 +43,8 @@ static json_t *answer(void *ctx, const struct control_request *request, const ch
         return view_alarms(view);
     case CONTROL_EVENTS:
         return view_events(view, request->after, (size_t)request->limit);
+    case CONTROL_INCIDENTS:
+        return view_incidents(view);
     case CONTROL_COMMAND:
         return answer_command(desk, request, actor, ret_err);
     }
@@ -88,6 +90,12 @@ static int get_stations(struct desk *desk, const struct web_query *query,
     const char *station = web_query_get(query, "station");
     json_t *stations = view_stations(&desk->view, station, &err);
     return stations == NULL && station != NULL ? ERR_NOT_FOUND : give_json(stations, ret_reply);
+}
+
+static int get_incidents(struct desk *desk, const struct web_query *query,
+                         struct web_reply *ret_reply) {
+    (void)query;
+    return give_json(view_incidents(&desk->view), ret_reply);
 }
 
 /* A query argument as a whole number; the default when it is not given. */
@@ -161,6 +169,7 @@ static int get(void *ctx, const char *path, const struct web_query *query,
         {"/api/v1/alarms", get_alarms},
         {"/api/v1/stations", get_stations},
         {"/api/v1/events", get_events},
+        {"/api/v1/incidents", get_incidents},
     };
     for (size_t i = 0; i < sizeof routes / sizeof routes[0]; i++) {
         if (strcmp(routes[i].path, path) == 0) {

@@ -13,12 +13,13 @@ struct moment engine_now(const struct engine *engine) {
     return engine->now;
 }
 
-static struct alarm_view view_of(const struct engine *engine, const struct engine_alarm *entry) {
+struct alarm_view engine_view(const struct engine *engine, const struct engine_alarm *entry) {
     struct alarm_view view = {.rule = entry->rule,
                               .place = engine_place(engine, entry->place),
                               .alarm_levels = entry->levels,
                               .alarm = &entry->alarm,
                               .indicators = &engine->indicators[entry->first_source],
+                              .incident = incidents_find(engine->incidents, entry->alarm.incident),
                               .sequence = engine->place_sequences[entry->place_index]};
     memcpy(view.event_id, entry->event_id, sizeof view.event_id);
     return view;
@@ -27,7 +28,7 @@ static struct alarm_view view_of(const struct engine *engine, const struct engin
 int engine_visit_alarms(const struct engine *engine,
                         int (*visit)(void *context, const struct alarm_view *view), void *context) {
     for (uint32_t i = 0; i < engine->alarm_count; i++) {
-        struct alarm_view view = view_of(engine, &engine->alarms[i]);
+        struct alarm_view view = engine_view(engine, &engine->alarms[i]);
         int result = visit(context, &view);
         if (result != 0) {
             return result;
@@ -36,57 +37,78 @@ int engine_visit_alarms(const struct engine *engine,
     return 0;
 }
 
-/* One event for what changed. `command` is NULL when evidence or time brought it about. */
-static void emit(struct engine *engine, struct engine_alarm *entry,
-                 const struct alarm_change *change, const struct command *command,
+void engine_emit(struct engine *engine, struct engine_alarm *entry, struct event *event,
                  const struct engine_sink *sink) {
-    struct event event = {
-        .at = engine->now,
-        .input_number = engine->number,
-        .sequence = ++engine->place_sequences[entry->place_index],
-        .change = *change,
-    };
+    event->at = engine->now;
+    event->input_number = engine->number;
+    event->sequence = ++engine->place_sequences[entry->place_index];
     event_id(&entry->alarm, entry->rule, engine_place_id(engine, entry->place), entry->event_id);
-    memcpy(event.id, entry->event_id, sizeof event.id);
-    event.view = view_of(engine, entry);
-    if (command != NULL) {
-        event.kind = event_kind_of_command(command->kind);
-        event.actor = command->actor;
-        event.comment = command->comment[0] != '\0' ? command->comment : NULL;
-    } else {
-        event.kind = event_kind_of_change(change, &entry->alarm);
-    }
+    memcpy(event->id, entry->event_id, sizeof event->id);
+    event->view = engine_view(engine, entry);
     if (sink->on_event != NULL) {
-        sink->on_event(sink->context, &event);
+        sink->on_event(sink->context, event);
     }
 }
 
-static void evaluate(struct engine *engine, struct engine_alarm *entry,
+void engine_tell_record(struct engine *engine, const struct engine_alarm *entry,
+                        const struct engine_sink *sink) {
+    if (sink->on_record != NULL) {
+        struct alarm_view view = engine_view(engine, entry);
+        sink->on_record(sink->context, &view);
+    }
+}
+
+void engine_evaluate_children(struct engine *engine, struct engine_alarm *entry,
+                              const struct engine_sink *sink) {
+    /* The depth is bounded, see build_relations(). */
+    for (uint32_t i = 0; i < entry->child_count; i++) {
+        engine_evaluate(engine, &engine->alarms[engine->child_alarms[entry->first_child + i]],
+                        sink);
+    }
+}
+
+void engine_evaluate(struct engine *engine, struct engine_alarm *entry,
                      const struct engine_sink *sink) {
     struct alarm_change change;
+    struct alarm_around around = engine_around(engine, entry);
     int64_t fresh_until_us = engine_refresh(engine, entry, engine->now);
     alarm_evaluate(&entry->alarm, entry->rule, entry->levels,
-                   &engine->indicators[entry->first_source], engine->now, &change);
+                   &engine->indicators[entry->first_source], &around, engine->now, &change);
+    if (change.what != 0) {
+        engine_settle(engine, entry, &change);
+    }
+    if (change.unannounced) {
+        engine_tell_record(engine, entry, sink);
+    } else if (change.what != 0) {
+        struct event event = {.change = change,
+                              .kind = event_kind_of_change(&change, &entry->alarm)};
+        engine_emit(engine, entry, &event, sink);
+    }
+    engine_call(engine, entry, sink);
     int64_t due_us = alarm_due_us(&entry->alarm, entry->rule, engine->now);
+    int64_t call_us = engine_call_due_us(engine, entry);
+    due_us = call_us < due_us ? call_us : due_us;
     if (fresh_until_us != INT64_MAX && fresh_until_us + 1 < due_us) {
         due_us = fresh_until_us + 1;
     }
     entry->due_us = due_us;
     engine->next_due_us = due_us < engine->next_due_us ? due_us : engine->next_due_us;
-    if (change.unannounced) {
-        if (sink->on_record != NULL) {
-            struct alarm_view view = view_of(engine, entry);
-            sink->on_record(sink->context, &view);
-        }
-    } else if (change.what != 0) {
-        emit(engine, entry, &change, NULL, sink);
+    bool moved = entry->alarm.level != change.previous_level ||
+                 entry->alarm.knowledge != change.previous_knowledge;
+    if (moved) {
+        engine_evaluate_children(engine, entry, sink);
     }
 }
 
-static void evaluate_list(struct engine *engine, const uint32_t *alarms, uint32_t count,
+void engine_evaluate_list(struct engine *engine, const uint32_t *alarms, uint32_t count,
                           const struct engine_sink *sink) {
-    for (uint32_t i = 0; i < count; i++) {
-        evaluate(engine, &engine->alarms[alarms[i]], sink);
+    for (uint8_t depth = 0; depth <= engine->depth_max; depth++) {
+        for (uint32_t i = 0; i < count; i++) {
+            struct engine_alarm *entry = &engine->alarms[alarms[i]];
+            if (entry->depth == depth) {
+                engine_evaluate(engine, entry, sink);
+            }
+        }
     }
 }
 
@@ -105,7 +127,8 @@ static void step_reading(struct engine *engine, const struct engine_input *input
         sink->on_reading(sink->context, &reading);
     }
     const struct engine_point *point = &engine->points[reading.point];
-    evaluate_list(engine, &engine->point_alarms[point->first_alarm], point->alarm_count, sink);
+    engine_evaluate_list(engine, &engine->point_alarms[point->first_alarm], point->alarm_count,
+                         sink);
 }
 
 static void step_result(struct engine *engine, const struct engine_input *input,
@@ -117,41 +140,7 @@ static void step_result(struct engine *engine, const struct engine_input *input,
         return; /* no rule looks at it, or it is not newer */
     }
     const struct engine_slot *slot = &engine->slots[index];
-    evaluate_list(engine, &engine->slot_alarms[slot->first_alarm], slot->alarm_count, sink);
-}
-
-static void step_command(struct engine *engine, const struct engine_input *input,
-                         const struct engine_sink *sink) {
-    const struct command *command = &input->as.command;
-    struct err err = {0};
-    struct alarm_change change;
-    struct engine_reply reply = {.input_number = input->number, .command = command, .text = ""};
-    struct engine_alarm *entry = NULL;
-    if (command->kind != COMMAND_RESEND_STATE) {
-        uint32_t index = engine_find_alarm(engine, command->rule, command->place);
-        if (index == UINT32_MAX) {
-            reply.code = err_set(&err, ERR_NOT_FOUND, "no alarm of rule %s at %s", command->rule,
-                                 command->place);
-        } else {
-            entry = &engine->alarms[index];
-            reply.code = alarm_command(&entry->alarm, command, input->now, &change, &err);
-        }
-    }
-    if (reply.code == 0 && entry != NULL) {
-        if (change.what != 0) {
-            emit(engine, entry, &change, command, sink);
-        }
-        evaluate(engine, entry, sink);
-    }
-    if (reply.code != 0) {
-        reply.text = err.text;
-    }
-    if (entry != NULL) {
-        reply.revision = entry->alarm.revision;
-    }
-    if (sink->on_reply != NULL) {
-        sink->on_reply(sink->context, &reply);
-    }
+    engine_evaluate_list(engine, &engine->slot_alarms[slot->first_alarm], slot->alarm_count, sink);
 }
 
 /* What time alone brings about, after every input: decisions do not hang on when ticks come. */
@@ -160,14 +149,18 @@ static void step_time(struct engine *engine, const struct engine_sink *sink) {
         return;
     }
     engine->next_due_us = INT64_MAX;
+    engine_end_by_time(engine, sink);
+    for (uint8_t depth = 0; depth <= engine->depth_max; depth++) {
+        for (uint32_t i = 0; i < engine->alarm_count; i++) {
+            struct engine_alarm *entry = &engine->alarms[i];
+            if (entry->depth == depth && entry->due_us <= engine->now.mono.us) {
+                engine_evaluate(engine, entry, sink);
+            }
+        }
+    }
     for (uint32_t i = 0; i < engine->alarm_count; i++) {
-        struct engine_alarm *entry = &engine->alarms[i];
-        if (entry->due_us <= engine->now.mono.us) {
-            evaluate(engine, entry, sink);
-        }
-        if (entry->due_us < engine->next_due_us) {
-            engine->next_due_us = entry->due_us;
-        }
+        int64_t due_us = engine->alarms[i].due_us;
+        engine->next_due_us = due_us < engine->next_due_us ? due_us : engine->next_due_us;
     }
 }
 
@@ -200,6 +193,12 @@ int engine_check(const struct engine *engine, const struct engine_input *input) 
     if (input->kind == ENGINE_COMMAND) {
         const struct command *command = &input->as.command;
         bool valid = (unsigned)command->kind < COMMAND_KIND_COUNT && is_time(command->until.us) &&
+                     is_time(command->expires.us) &&
+                     is_terminated(command->id, sizeof command->id) &&
+                     is_terminated(command->incident, sizeof command->incident) &&
+                     is_terminated(command->into, sizeof command->into) &&
+                     is_terminated(command->attachment, sizeof command->attachment) &&
+                     is_terminated(command->reference, sizeof command->reference) &&
                      is_terminated(command->rule, sizeof command->rule) &&
                      is_terminated(command->place, sizeof command->place) &&
                      is_terminated(command->actor, sizeof command->actor) &&
@@ -228,6 +227,9 @@ int engine_step(struct engine *engine, const struct engine_input *input,
     }
     engine->number = input->number;
     engine->now = input->now;
+    if (engine->now.mono.us >= engine->next_due_us) {
+        engine_end_by_time(engine, sink); /* what ended does not decide on this input */
+    }
     switch (input->kind) {
     case ENGINE_READING:
         step_reading(engine, input, sink);
@@ -236,10 +238,12 @@ int engine_step(struct engine *engine, const struct engine_input *input,
         step_result(engine, input, sink);
         break;
     case ENGINE_COMMAND:
-        step_command(engine, input, sink);
+        engine_take_command(engine, input, sink);
+        break;
+    case ENGINE_START:
+        engine->listening_since = input->now.mono;
         break;
     case ENGINE_TICK:
-    case ENGINE_START:
     case ENGINE_INPUT_KIND_COUNT:
         break;
     }

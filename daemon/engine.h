@@ -13,6 +13,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "alerts/alerting.h"
 #include "alerts/event.h"
 #include "alerts/rule.h"
 #include "daemon/base/bytes.h"
@@ -34,6 +35,9 @@ struct engine_site {
     size_t area_count;
     const struct rule *rules;
     size_t rule_count;
+    /* NULL: no approval, no ladders, no bound of notices, incidents close after 6 h. The caller
+     * sets approval_from to 0 where the run's status asks for no approval. */
+    const struct alerting *alerting;
 };
 
 enum engine_input_kind {
@@ -62,9 +66,11 @@ struct engine_input {
 struct engine_reply {
     uint64_t input_number;
     const struct command *command;
-    int code;          /* 0: accepted; ERR_NOT_FOUND, ERR_STALE, ERR_INVALID, ERR_RANGE: refused */
+    int code; /* 0: accepted; refused: ERR_NOT_FOUND, ERR_STALE (revision), ERR_TIMEOUT (the command
+                 has expired), ERR_EXISTS (its id was taken), ERR_DENIED (a second person is
+                 needed), ERR_INVALID, ERR_RANGE, ERR_LIMIT */
     const char *text;  /* the reason in one sentence; "" when accepted */
-    uint64_t revision; /* of the alarm afterwards; 0 when there is none */
+    uint64_t revision; /* of the alarm or incident afterwards; 0 when there is none */
 };
 
 /* Where outputs go, in this order within a step. Pointers are valid during the call only. Any
@@ -111,6 +117,17 @@ struct moment engine_now(const struct engine *engine);
 int engine_visit_alarms(const struct engine *engine,
                         int (*visit)(void *context, const struct alarm_view *view), void *context);
 
+/* Every incident that is known, the ended ones too as long as their place is not needed. */
+int engine_visit_incidents(const struct engine *engine,
+                           int (*visit)(void *context, const struct incident *incident),
+                           void *context);
+
+/* Maintenance of a station of the site; NULL: none. */
+const struct alarm_override *engine_maintenance(const struct engine *engine, uint32_t station);
+
+/* Alarms that no incident could take in (see incidents_join). */
+uint64_t engine_incident_overflows(const struct engine *engine);
+
 /* The complete state as bytes (appended), keyed by ids: versioned and with a SHA-256 over all of
  * it. load(save(engine)) goes on bit for bit as the engine would have. */
 int engine_save(const struct engine *engine, struct bytes *ret_bytes);
@@ -129,7 +146,7 @@ int engine_load(struct engine *engine, const void *data, size_t length,
 /* One input as bytes for the journal (appended), and back. Points are written by their ids.
  * decode: ERR_CORRUPT, ERR_UNSUPPORTED (another version), ERR_NOT_FOUND (a point that the site no
  * longer has). */
-enum { ENGINE_INPUT_BYTES_MAX = 2048 };
+enum { ENGINE_INPUT_BYTES_MAX = 4096 };
 int engine_input_encode(const struct engine *engine, const struct engine_input *input,
                         struct bytes *ret_bytes);
 int engine_input_decode(const struct engine *engine, const void *data, size_t length,

@@ -9,6 +9,8 @@
 /* All windows together; a province needs some ten megabytes. */
 #define WINDOW_BYTES_MAX (UINT64_C(2) << 30)
 
+#define INCIDENT_QUIET_US (INT64_C(6) * 3600 * 1000000)
+
 enum { WINDOW_NONE = -1 };
 
 static int compare_keys(const void *left, const void *right) {
@@ -127,6 +129,7 @@ static int window_kind_of(enum indicator_kind kind) {
         return WINDOW_MEAN;
     case INDICATOR_LATEST:
     case INDICATOR_MODEL:
+    case INDICATOR_SILENCE:
     case INDICATOR_KIND_COUNT:
         break;
     }
@@ -178,6 +181,21 @@ static int build_points(struct build *build) {
                            engine->point_keys[i].part[0], engine->point_keys[i].part[1]);
         }
     }
+    return 0;
+}
+
+/* Silence is the station's: any of its points stands for it. */
+static int resolve_station(struct build *build, const struct rule *rule,
+                           const struct indicator_spec *spec, const char *place,
+                           uint32_t *ret_point) {
+    const struct engine_site *site = &build->engine->site;
+    const char *id = spec->station[0] != '\0' ? spec->station : place;
+    uint32_t index = engine_find_place(build->engine, id);
+    if (index >= site->station_count || site->stations[index].point_count == 0) {
+        return err_set(build->err, ERR_NOT_FOUND, "rule %s: %s is no station with points", rule->id,
+                       id);
+    }
+    *ret_point = site->stations[index].first_point;
     return 0;
 }
 
@@ -290,6 +308,8 @@ static int build_alarm(struct build *build, const struct rule *rule, struct rule
                                    .levels = levels,
                                    .first_source = engine->source_count,
                                    .due_us = INT64_MIN,
+                                   .parent = UINT32_MAX,
+                                   .suppressor = UINT32_MAX,
                                    .alarm = alarm};
     const char *id = engine_place_id(engine, place);
     engine->alarm_keys[engine->alarm_count] =
@@ -303,7 +323,9 @@ static int build_alarm(struct build *build, const struct rule *rule, struct rule
             source->point = want_slot(engine, spec, id);
             continue;
         }
-        int result = resolve_point(build, rule, spec, id, &source->point);
+        int result = spec->kind == INDICATOR_SILENCE
+                         ? resolve_station(build, rule, spec, id, &source->point)
+                         : resolve_point(build, rule, spec, id, &source->point);
         if (result != 0) {
             return result;
         }
@@ -372,6 +394,13 @@ static void note_sources(struct engine *engine, uint32_t *point_alarms, uint32_t
             if (alarm->rule->indicators[i].kind == INDICATOR_MODEL) {
                 struct engine_slot *slot = &engine->slots[from];
                 note_alarm(slot_alarms, slot->first_alarm, &slot->alarm_count, a);
+            } else if (alarm->rule->indicators[i].kind == INDICATOR_SILENCE) {
+                const struct station *station =
+                    &engine->site.stations[engine->site.points[from].station];
+                for (uint32_t p = 0; p < station->point_count; p++) {
+                    struct engine_point *point = &engine->points[station->first_point + p];
+                    note_alarm(point_alarms, point->first_alarm, &point->alarm_count, a);
+                }
             } else {
                 struct engine_point *point = &engine->points[from];
                 note_alarm(point_alarms, point->first_alarm, &point->alarm_count, a);
@@ -404,6 +433,97 @@ static int build_lists(struct build *build) {
     return 0;
 }
 
+/* The alarm of `rule` at the place of `entry`; for an area also at the station of its first
+ * indicator. UINT32_MAX: none. */
+static uint32_t find_relation(const struct engine *engine, const struct engine_alarm *entry,
+                              const char *rule) {
+    if (rule[0] == '\0') {
+        return UINT32_MAX;
+    }
+    uint32_t found = engine_find_alarm(engine, rule, engine_place_id(engine, entry->place));
+    if (found == UINT32_MAX && entry->place.kind == PLACE_AREA) {
+        found = engine_find_alarm(engine, rule, entry->rule->indicators[0].station);
+    }
+    return found;
+}
+
+/* One more than the deepest of those that mask or suppress it; ERR_INVALID: a circle. */
+static int find_depth(struct engine *engine, uint32_t index, uint8_t above) {
+    struct engine_alarm *entry = &engine->alarms[index];
+    uint32_t relations[] = {entry->parent, entry->suppressor};
+    if (above > ENGINE_DEPTH_MAX) {
+        return ERR_INVALID;
+    }
+    uint8_t depth = 0;
+    for (int i = 0; i < 2; i++) {
+        if (relations[i] == UINT32_MAX) {
+            continue;
+        }
+        int result = find_depth(engine, relations[i], (uint8_t)(above + 1));
+        if (result != 0) {
+            return result;
+        }
+        uint8_t over = (uint8_t)(engine->alarms[relations[i]].depth + 1);
+        depth = over > depth ? over : depth;
+    }
+    entry->depth = depth;
+    engine->depth_max = depth > engine->depth_max ? depth : engine->depth_max;
+    return 0;
+}
+
+static void note_child(struct engine *engine, uint32_t of, uint32_t child, bool count_only) {
+    if (of == UINT32_MAX) {
+        return;
+    }
+    struct engine_alarm *entry = &engine->alarms[of];
+    if (!count_only) {
+        engine->child_alarms[entry->first_child + entry->child_count] = child;
+    }
+    entry->child_count++;
+}
+
+/* Who masks and suppresses whom. */
+static int build_relations(struct build *build) {
+    struct engine *engine = build->engine;
+    uint32_t next = 0;
+    for (uint32_t i = 0; i < engine->alarm_count; i++) {
+        struct engine_alarm *entry = &engine->alarms[i];
+        entry->parent = find_relation(engine, entry, entry->rule->masked_by);
+        entry->suppressor = find_relation(engine, entry, entry->rule->suppressed_by);
+    }
+    for (uint32_t i = 0; i < engine->alarm_count; i++) {
+        const struct engine_alarm *entry = &engine->alarms[i];
+        if (find_depth(engine, i, 0) != 0) {
+            return err_set(
+                build->err, ERR_INVALID,
+                "rule %s: masked_by and suppressed_by lead in a circle, or over more than "
+                "%d rules",
+                entry->rule->id, ENGINE_DEPTH_MAX);
+        }
+        note_child(engine, entry->parent, i, true);
+        if (entry->suppressor != entry->parent) {
+            note_child(engine, entry->suppressor, i, true);
+        }
+    }
+    for (uint32_t i = 0; i < engine->alarm_count; i++) {
+        engine->alarms[i].first_child = next;
+        next += engine->alarms[i].child_count;
+        engine->alarms[i].child_count = 0;
+    }
+    engine->child_alarms = calloc(next + 1, sizeof *engine->child_alarms);
+    if (engine->child_alarms == NULL) {
+        return err_set(build->err, ERR_MEMORY, "no memory");
+    }
+    for (uint32_t i = 0; i < engine->alarm_count; i++) {
+        const struct engine_alarm *entry = &engine->alarms[i];
+        note_child(engine, entry->parent, i, false);
+        if (entry->suppressor != entry->parent) {
+            note_child(engine, entry->suppressor, i, false);
+        }
+    }
+    return 0;
+}
+
 /* Room for as many alarms and indicators as the rules can ask for. */
 static int build_memory(struct build *build) {
     struct engine *engine = build->engine;
@@ -429,13 +549,15 @@ static int build_memory(struct build *build) {
     engine->slot_keys = calloc(sources + 1, sizeof *engine->slot_keys);
     engine->alarm_keys = calloc(alarms + 1, sizeof *engine->alarm_keys);
     engine->place_keys = calloc(places + 1, sizeof *engine->place_keys);
+    engine->stations = calloc(site->station_count + 1, sizeof *engine->stations);
+    engine->incidents = calloc(1, sizeof *engine->incidents);
     build->windows = calloc(sources + 1, sizeof *build->windows);
     bool complete = engine->points != NULL && engine->windows != NULL && engine->slots != NULL &&
                     engine->alarms != NULL && engine->sources != NULL &&
                     engine->indicators != NULL && engine->place_sequences != NULL &&
                     engine->point_keys != NULL && engine->slot_keys != NULL &&
                     engine->alarm_keys != NULL && engine->place_keys != NULL &&
-                    build->windows != NULL;
+                    engine->stations != NULL && engine->incidents != NULL && build->windows != NULL;
     return complete ? 0 : err_set(build->err, ERR_MEMORY, "no memory");
 }
 
@@ -472,6 +594,7 @@ static int build_all(struct build *build, struct moment now) {
     result = result == 0 ? build_places(build) : result;
     result = result == 0 ? build_points(build) : result;
     result = result == 0 ? build_alarms(build, now) : result;
+    result = result == 0 ? build_relations(build) : result;
     result = result == 0 ? build_slots(build) : result;
     result = result == 0 ? build_windows(build) : result;
     return result == 0 ? build_lists(build) : result;
@@ -486,6 +609,10 @@ int engine_create(const struct engine_site *site, struct moment now, struct engi
     engine->site = *site;
     engine->now = now;
     engine->next_due_us = INT64_MIN;
+    engine->listening_since = now.mono;
+    engine->alerting = site->alerting != NULL
+                           ? *site->alerting
+                           : (struct alerting){.incident_quiet_us = INCIDENT_QUIET_US};
     struct build build = {.engine = engine, .err = ret_err};
     int result = build_all(&build, now);
     free(build.windows);
@@ -516,6 +643,9 @@ struct engine *engine_destroy(struct engine *engine) {
     free(engine->point_alarms);
     free(engine->slot_alarms);
     free(engine->place_sequences);
+    free(engine->stations);
+    free(engine->child_alarms);
+    free(engine->incidents);
     free(engine->point_keys);
     free(engine->slot_keys);
     free(engine->alarm_keys);

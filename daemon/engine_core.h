@@ -1,9 +1,11 @@
 /* Inside of the engine, shared by engine.c (steps), engine_build.c (create), engine_evidence.c
- * (windows and indicators), engine_save.c (snapshot) and engine_journal.c (inputs as bytes). Nobody
- * else includes this. */
+ * (windows and indicators), engine_people.c (notices, escalation, incidents), engine_command.c
+ * (commands), engine_save.c (snapshot) and engine_journal.c (inputs as bytes). Nobody else includes
+ * this. */
 #ifndef CANHBAO_ENGINE_CORE_H
 #define CANHBAO_ENGINE_CORE_H
 
+#include "alerts/notice.h"
 #include "daemon/engine.h"
 #include "daemon/station/window.h"
 #include "models/quality/quality.h"
@@ -25,6 +27,7 @@ struct engine_point {
     enum reading_status status; /* of the newest reading */
     bool newest_failed;         /* the newest value failed quality control */
     bool received_any;
+    bool set_aside; /* readings came during maintenance: what comes next follows on nothing */
     struct mono_us received;           /* of the newest reading */
     struct sample_ref newest, before;  /* newest usable readings; seq 0: none */
     double newest_epoch, before_epoch; /* counters: of the epoch point at that very reply, or NaN */
@@ -41,9 +44,15 @@ struct engine_slot { /* one output of a model that rules look at */
     uint32_t first_alarm, alarm_count; /* in slot_alarms */
 };
 
+struct engine_station {
+    struct alarm_override maintenance;
+    bool answered;
+    struct mono_us last_value; /* when any of its points gave one */
+};
+
 struct engine_source { /* where an indicator comes from */
-    uint32_t point;    /* index in site.points, or of the model's slot */
-    uint32_t window;   /* UINT32_MAX: none */
+    uint32_t point;  /* index in site.points, or of the model's slot; SILENCE: any of the station */
+    uint32_t window; /* UINT32_MAX: none */
 };
 
 struct engine_alarm {
@@ -53,9 +62,14 @@ struct engine_alarm {
     const struct alarm_levels *levels; /* NULL for areas */
     uint32_t first_source;             /* in sources and indicators */
     int64_t due_us;                    /* time alone may change it from here on */
+    uint32_t parent, suppressor;       /* alarms; UINT32_MAX: none */
+    uint32_t first_child, child_count; /* in child_alarms: whose parent or suppressor this is */
+    uint8_t depth;                     /* 0: nobody masks or suppresses it; else above those */
     struct alarm alarm;
     char event_id[ID_TEXT_SIZE];
 };
+
+enum { ENGINE_COMMAND_IDS = 256, ENGINE_DEPTH_MAX = 4 };
 
 struct engine {
     struct engine_site site;
@@ -75,6 +89,15 @@ struct engine {
     uint32_t source_count;
     uint32_t *point_alarms, *slot_alarms;
     uint64_t *place_sequences; /* stations, then areas */
+    struct engine_station *stations;
+    uint32_t *child_alarms;
+    uint8_t depth_max;
+    struct mono_us listening_since; /* the newest start: silence before it was ours */
+    struct alerting alerting;
+    struct notices notices;
+    struct incidents *incidents;
+    uint32_t command_next; /* in command_ids, a ring */
+    char command_ids[ENGINE_COMMAND_IDS][ID_TEXT_SIZE];
 
     struct engine_key *point_keys; /* station id, point id */
     struct engine_key *slot_keys;  /* product, variable, place; window, lead, probability */
@@ -93,6 +116,45 @@ uint32_t engine_find_alarm(const struct engine *engine, const char *rule, const 
 uint32_t engine_find_place(const struct engine *engine, const char *place);
 const char *engine_place_id(const struct engine *engine, struct rule_place place);
 struct place engine_place(const struct engine *engine, struct rule_place place);
+
+/* engine.c */
+struct alarm_view engine_view(const struct engine *engine, const struct engine_alarm *entry);
+/* Numbers, names and tells an event; the caller has filled kind, change, actor, comment and call.
+ */
+void engine_emit(struct engine *engine, struct engine_alarm *entry, struct event *event,
+                 const struct engine_sink *sink);
+void engine_tell_record(struct engine *engine, const struct engine_alarm *entry,
+                        const struct engine_sink *sink);
+/* One look at the evidence, and then at those that it masks or suppresses. */
+void engine_evaluate(struct engine *engine, struct engine_alarm *entry,
+                     const struct engine_sink *sink);
+void engine_evaluate_children(struct engine *engine, struct engine_alarm *entry,
+                              const struct engine_sink *sink);
+/* The alarms of a list; parents before those they mask. */
+void engine_evaluate_list(struct engine *engine, const uint32_t *alarms, uint32_t count,
+                          const struct engine_sink *sink);
+
+/* engine_people.c */
+const char *engine_group(const struct engine *engine, struct rule_place place);
+struct alarm_around engine_around(const struct engine *engine, const struct engine_alarm *entry);
+/* Before a change of the alarm is told: joins its incident, decides on the notice, starts or stops
+ * the ladder. Adds to the change. */
+void engine_settle(struct engine *engine, struct engine_alarm *entry, struct alarm_change *change);
+/* What time brings about among people: deferred notices, rungs, drafts. */
+void engine_call(struct engine *engine, struct engine_alarm *entry, const struct engine_sink *sink);
+int64_t engine_call_due_us(const struct engine *engine, const struct engine_alarm *entry);
+/* Counts the raised members anew. */
+void engine_count_members(struct engine *engine, struct incident *incident);
+/* Ends maintenance and closes incidents whose time has come. */
+void engine_end_by_time(struct engine *engine, const struct engine_sink *sink);
+/* Begins or ends (NULL) the maintenance of a station and looks at all it concerns. */
+void engine_set_maintenance(struct engine *engine, uint32_t station,
+                            const struct alarm_override *maintenance,
+                            const struct engine_sink *sink);
+
+/* engine_command.c */
+void engine_take_command(struct engine *engine, const struct engine_input *input,
+                         const struct engine_sink *sink);
 
 /* engine_evidence.c */
 /* Quality control and windows. ret_worse as quality_test(). */

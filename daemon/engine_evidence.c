@@ -106,6 +106,15 @@ static double epoch_of(const struct engine *engine, const struct point *point,
     return same_reply ? epoch->value : (double)NAN;
 }
 
+/* What comes while somebody works on the station is kept and tagged, but is evidence for nothing:
+ * the tips of a test are no rain. */
+static void set_aside(struct reading *reading) {
+    reading->suspect_tests |= (uint16_t)(1U << TEST_MAINTENANCE);
+    if (reading->flag == QUALITY_GOOD || reading->flag == QUALITY_NOT_EVALUATED) {
+        reading->flag = QUALITY_SUSPECT;
+    }
+}
+
 bool engine_take_reading(struct engine *engine, struct reading *reading, bool simulated,
                          struct reading *ret_worse) {
     struct engine_point *state = &engine->points[reading->point];
@@ -125,12 +134,29 @@ bool engine_take_reading(struct engine *engine, struct reading *reading, bool si
     if (worse) {
         requalify(engine, state, ret_worse);
     }
+    struct engine_station *station = &engine->stations[point->station];
+    if (reading->status == READING_OK) {
+        station->answered = true;
+        station->last_value = reading->received.mono;
+    }
+    if (station->maintenance.active) {
+        state->set_aside = true;
+        if (is_usable(reading)) {
+            set_aside(reading);
+        }
+        return worse;
+    }
     if (!is_usable(reading)) {
         return worse;
     }
     state->before = state->newest;
     state->before_epoch = state->newest_epoch;
     state->newest_epoch = epoch_of(engine, point, reading);
+    if (state->set_aside) {
+        state->before = (struct sample_ref){0}; /* a total across the work is not known */
+        state->before_epoch = (double)NAN;
+        state->set_aside = false;
+    }
     state->newest = (struct sample_ref){.seq = reading->seq,
                                         .at = reading->received,
                                         .value = reading->value,
@@ -249,11 +275,52 @@ static void refresh_point(const struct engine *engine, struct indicator *indicat
     if (source->window != UINT32_MAX) {
         refresh_window(indicator, spec, &engine->windows[source->window].value);
     }
-    if (now.mono.us - state->newest.at.mono.us > max_age_us) {
+    if (engine->stations[indicator->point->station].maintenance.active) {
+        set_knowledge(indicator, KNOWLEDGE_UNKNOWN, CAUSE_MAINTENANCE);
+    } else if (now.mono.us - state->newest.at.mono.us > max_age_us) {
         set_knowledge(indicator, KNOWLEDGE_STALE, trouble_of(state, CAUSE_SILENCE));
     } else {
         indicator->fresh_until.us = state->newest.at.mono.us + max_age_us;
     }
+}
+
+/* When a comparison with the silence turns true by time alone, after `now`. */
+static int64_t silence_due_us(const struct engine_alarm *alarm, uint32_t index, int64_t since_us,
+                              int64_t now_us) {
+    int64_t due_us = INT64_MAX;
+    for (uint32_t i = 0; i < alarm->rule->node_count; i++) {
+        const struct rule_node *node = &alarm->rule->nodes[i];
+        if (node->kind != NODE_COMPARE || node->indicator != index) {
+            continue;
+        }
+        int64_t at_us = since_us + (int64_t)ceil(node->threshold * 1e6);
+        if (at_us > now_us && at_us < due_us) {
+            due_us = at_us;
+        }
+    }
+    return due_us;
+}
+
+/* Seconds since the station gave any value while we asked: what was before the newest start was our
+ * own silence. Always known, and the only number that time alone changes. */
+static void refresh_silence(const struct engine *engine, struct indicator *indicator,
+                            const struct engine_alarm *alarm, uint32_t index, struct moment now) {
+    static const struct point silence = {.id = "any", .quantity = "silence", .unit = "s"};
+    const struct engine_source *source = &engine->sources[alarm->first_source + index];
+    uint32_t station = engine->site.points[source->point].station;
+    const struct engine_station *state = &engine->stations[station];
+    int64_t since_us = engine->listening_since.us;
+    if (state->answered && state->last_value.us > since_us) {
+        since_us = state->last_value.us;
+    }
+    indicator->station = &engine->site.stations[station];
+    indicator->point = &silence;
+    indicator->value = (double)(now.mono.us - since_us) / 1e6;
+    indicator->count = 1;
+    indicator->observed = now;
+    set_knowledge(indicator, KNOWLEDGE_FRESH, CAUSE_NONE);
+    int64_t due_us = silence_due_us(alarm, index, since_us, now.mono.us);
+    indicator->fresh_until.us = due_us == INT64_MAX ? INT64_MAX : due_us - 1;
 }
 
 static void refresh_model(const struct engine *engine, struct indicator *indicator,
@@ -304,6 +371,8 @@ int64_t engine_refresh(struct engine *engine, const struct engine_alarm *alarm, 
                                .model = {.coverage = (double)NAN, .probability = (double)NAN}};
         if (spec->kind == INDICATOR_MODEL) {
             refresh_model(engine, indicator, spec, source, now);
+        } else if (spec->kind == INDICATOR_SILENCE) {
+            refresh_silence(engine, indicator, alarm, i, now);
         } else {
             indicator->point = &engine->site.points[source->point];
             indicator->station = &engine->site.stations[indicator->point->station];

@@ -3,7 +3,7 @@
 #include <math.h>
 #include <string.h>
 
-enum { JOURNAL_VERSION = 1 };
+enum { JOURNAL_VERSION = 2 };
 
 static void put_moment(struct bytes *bytes, struct moment moment) {
     bytes_put_i64(bytes, moment.mono.us);
@@ -92,22 +92,34 @@ static void get_result(struct bytes_reader *reader, struct model_result *ret_res
 
 static void put_command(const struct command *command, struct bytes *bytes) {
     bytes_put_u8(bytes, (uint8_t)command->kind);
+    bytes_put_text(bytes, command->id);
     bytes_put_text(bytes, command->rule);
     bytes_put_text(bytes, command->place);
+    bytes_put_text(bytes, command->incident);
+    bytes_put_text(bytes, command->into);
+    bytes_put_text(bytes, command->attachment);
+    bytes_put_text(bytes, command->reference);
     bytes_put_text(bytes, command->actor);
     bytes_put_text(bytes, command->comment);
     bytes_put_i64(bytes, command->until.us);
+    bytes_put_i64(bytes, command->expires.us);
     bytes_put_u8(bytes, command->has_expected_revision);
     bytes_put_u64(bytes, command->expected_revision);
 }
 
 static void get_command(struct bytes_reader *reader, struct command *ret_command) {
     ret_command->kind = bytes_get_enum(reader, COMMAND_KIND_COUNT);
+    bytes_get_text(reader, ret_command->id, sizeof ret_command->id);
     bytes_get_text(reader, ret_command->rule, sizeof ret_command->rule);
     bytes_get_text(reader, ret_command->place, sizeof ret_command->place);
+    bytes_get_text(reader, ret_command->incident, sizeof ret_command->incident);
+    bytes_get_text(reader, ret_command->into, sizeof ret_command->into);
+    bytes_get_text(reader, ret_command->attachment, sizeof ret_command->attachment);
+    bytes_get_text(reader, ret_command->reference, sizeof ret_command->reference);
     bytes_get_text(reader, ret_command->actor, sizeof ret_command->actor);
     bytes_get_text(reader, ret_command->comment, sizeof ret_command->comment);
     ret_command->until.us = bytes_get_i64(reader);
+    ret_command->expires.us = bytes_get_i64(reader);
     ret_command->has_expected_revision = bytes_get_bool(reader);
     ret_command->expected_revision = bytes_get_u64(reader);
 }

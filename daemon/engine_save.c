@@ -4,7 +4,7 @@
 
 #include "daemon/base/ids.h"
 
-enum { SAVE_VERSION = 2 };
+enum { SAVE_VERSION = 3 };
 
 #define TIME_MAX_US (INT64_MAX / 4)
 
@@ -177,6 +177,7 @@ static void io_point(const struct io *io, struct engine_point *point) {
     io_sample(io, &point->before);
     io_double(io, &point->newest_epoch);
     io_double(io, &point->before_epoch);
+    io_bool(io, &point->set_aside);
 }
 
 static void io_slot(const struct io *io, struct engine_slot *slot) {
@@ -192,12 +193,46 @@ static void io_slot(const struct io *io, struct engine_slot *slot) {
     io_double(io, &slot->model.probability);
 }
 
-static void io_override(const struct io *io, struct alarm_override *override) {
-    io_bool(io, &override->active);
-    io_text(io, override->actor, sizeof override->actor);
-    io_text(io, override->reason, sizeof override->reason);
-    io_moment(io, &override->since);
-    io_moment(io, &override->until);
+static void io_overrides(const struct io *io, struct alarm *alarm) {
+    for (int kind = OVERRIDE_NONE + 1; kind < OVERRIDE_COUNT; kind++) {
+        struct alarm_override *override = &alarm->overrides[kind];
+        io_bool(io, &override->active);
+        if (override->active) {
+            io_text(io, override->actor, sizeof override->actor);
+            io_text(io, override->reason, sizeof override->reason);
+            io_moment(io, &override->since);
+            io_moment(io, &override->until);
+        }
+    }
+}
+
+static void io_acknowledgement(const struct io *io, struct alarm *alarm) {
+    IO_ENUM(io, alarm->annunciation, ANNUNCIATION_COUNT);
+    IO_ENUM(io, alarm->acknowledged_level, RULE_LEVELS_MAX + 1);
+    io_text(io, alarm->acknowledged_by, sizeof alarm->acknowledged_by);
+    io_text(io, alarm->acknowledged_comment, sizeof alarm->acknowledged_comment);
+    io_moment(io, &alarm->acknowledged_at);
+    io_moment(io, &alarm->acknowledged_until);
+    io_bool(io, &alarm->below_peak);
+    io_i64(io, &alarm->below_peak_since.us);
+    IO_ENUM(io, alarm->notice, NOTICE_COUNT);
+    io_bool(io, &alarm->escalation.running);
+    IO_ENUM(io, alarm->escalation.level, RULE_LEVELS_MAX + 1);
+    IO_ENUM(io, alarm->escalation.step, LADDER_STEPS_MAX + 1);
+    io_moment(io, &alarm->escalation.since);
+    io_text(io, alarm->incident, sizeof alarm->incident);
+}
+
+static void io_publication(const struct io *io, struct alarm *alarm) {
+    IO_ENUM(io, alarm->publication, PUBLICATION_COUNT);
+    io_moment(io, &alarm->expires);
+    IO_ENUM(io, alarm->approval.state, APPROVAL_COUNT);
+    IO_ENUM(io, alarm->approval.level, RULE_LEVELS_MAX + 1);
+    io_moment(io, &alarm->approval.since);
+    io_moment(io, &alarm->approval.due);
+    io_u8(io, &alarm->approval.overdue);
+    io_text(io, alarm->approval.first, sizeof alarm->approval.first);
+    io_text(io, alarm->approval.decided_by, sizeof alarm->approval.decided_by);
 }
 
 static void io_alarm(const struct io *io, struct alarm *alarm) {
@@ -211,15 +246,9 @@ static void io_alarm(const struct io *io, struct alarm *alarm) {
     IO_ENUM(io, alarm->knowledge, KNOWLEDGE_COUNT);
     IO_ENUM(io, alarm->cause, CAUSE_COUNT);
     io_moment(io, &alarm->knowledge_since);
-    IO_ENUM(io, alarm->annunciation, ANNUNCIATION_COUNT);
-    IO_ENUM(io, alarm->acknowledged_level, RULE_LEVELS_MAX + 1);
-    io_text(io, alarm->acknowledged_by, sizeof alarm->acknowledged_by);
-    io_moment(io, &alarm->acknowledged_at);
-    for (int kind = OVERRIDE_NONE + 1; kind < OVERRIDE_COUNT; kind++) {
-        io_override(io, &alarm->overrides[kind]);
-    }
-    IO_ENUM(io, alarm->publication, PUBLICATION_COUNT);
-    io_moment(io, &alarm->expires);
+    io_acknowledgement(io, alarm);
+    io_overrides(io, alarm);
+    io_publication(io, alarm);
     io_i64(io, &alarm->episode_start.us);
     io_u64(io, &alarm->transition);
     io_moment(io, &alarm->raised_on);
@@ -228,6 +257,12 @@ static void io_alarm(const struct io *io, struct alarm *alarm) {
     for (int i = 0; i < RULE_LEVELS_MAX; i++) {
         io_i64(io, &alarm->on_since[i].us);
         io_i64(io, &alarm->off_since[i].us);
+    }
+    io_bool(io, &alarm->flapping);
+    io_moment(io, &alarm->flapping_since);
+    IO_ENUM(io, alarm->move_count, RULE_FLAP_MOVES_MAX + 1);
+    for (int i = 0; i < alarm->move_count; i++) {
+        io_i64(io, &alarm->moves[i].us);
     }
     IO_ENUM(io, alarm->trend_count, ALARM_TREND_SAMPLES + 1);
     for (int i = 0; i < alarm->trend_count; i++) {
@@ -302,6 +337,86 @@ static void save_alarms(const struct engine *engine, const struct io *io) {
     }
 }
 
+static void io_incident(const struct io *io, struct incident *incident) {
+    IO_ENUM(io, incident->state, INCIDENT_STATE_COUNT);
+    io_text(io, incident->id, sizeof incident->id);
+    io_text(io, incident->hazard, sizeof incident->hazard);
+    io_text(io, incident->group, sizeof incident->group);
+    io_text(io, incident->lead_rule, sizeof incident->lead_rule);
+    io_text(io, incident->lead_place, sizeof incident->lead_place);
+    io_bool(io, &incident->is_split);
+    io_text(io, incident->merged_into, sizeof incident->merged_into);
+    io_u64(io, &incident->revision);
+    io_moment(io, &incident->started);
+    io_moment(io, &incident->ended);
+    io_u32(io, &incident->raised);
+    io_moment(io, &incident->quiet_since);
+    IO_ENUM(io, incident->peak_count, INCIDENT_SCALES_MAX + 1);
+    for (uint32_t i = 0; i < incident->peak_count; i++) {
+        io_text(io, incident->peaks[i].scale, sizeof incident->peaks[i].scale);
+        IO_ENUM(io, incident->peaks[i].level, RULE_LEVELS_MAX + 1);
+    }
+    IO_ENUM(io, incident->attachment_count, INCIDENT_ATTACHMENTS_MAX + 1);
+    for (uint32_t i = 0; i < incident->attachment_count; i++) {
+        struct incident_attachment *attachment = &incident->attachments[i];
+        io_text(io, attachment->kind, sizeof attachment->kind);
+        io_text(io, attachment->reference, sizeof attachment->reference);
+        io_text(io, attachment->actor, sizeof attachment->actor);
+        io_text(io, attachment->comment, sizeof attachment->comment);
+        io_i64(io, &attachment->at.us);
+    }
+}
+
+/* What is neither a point's nor an alarm's. */
+static void io_people(const struct io *io, struct engine *engine) {
+    io_i64(io, &engine->listening_since.us);
+    io_u32(io, &engine->notices.count);
+    if (engine->notices.count > NOTICES_MAX) {
+        io->in->failed = true; /* never while writing */
+        engine->notices.count = 0;
+    }
+    for (uint32_t i = 0; i < engine->notices.count; i++) {
+        io_i64(io, &engine->notices.given[i].us);
+    }
+    io_u32(io, &engine->command_next);
+    if (engine->command_next >= ENGINE_COMMAND_IDS) {
+        io->in->failed = true;
+        engine->command_next = 0;
+    }
+    for (int i = 0; i < ENGINE_COMMAND_IDS; i++) {
+        io_text(io, engine->command_ids[i], sizeof engine->command_ids[i]);
+    }
+    io_u64(io, &engine->incidents->overflows);
+    for (int i = 0; i < INCIDENTS_MAX; i++) {
+        struct incident *incident = &engine->incidents->list[i];
+        bool used = incident->state != INCIDENT_NONE;
+        io_bool(io, &used);
+        if (used) {
+            io_incident(io, incident);
+        }
+    }
+}
+
+static void io_station(const struct io *io, struct engine_station *station) {
+    struct alarm_override *maintenance = &station->maintenance;
+    io_bool(io, &station->answered);
+    io_i64(io, &station->last_value.us);
+    io_bool(io, &maintenance->active);
+    io_text(io, maintenance->actor, sizeof maintenance->actor);
+    io_text(io, maintenance->reason, sizeof maintenance->reason);
+    io_moment(io, &maintenance->since);
+    io_moment(io, &maintenance->until);
+}
+
+static void save_stations(const struct engine *engine, const struct io *io) {
+    bytes_put_u32(io->out, (uint32_t)engine->site.station_count);
+    for (size_t i = 0; i < engine->site.station_count; i++) {
+        struct engine_station station = engine->stations[i];
+        bytes_put_text(io->out, engine->site.stations[i].id);
+        io_station(io, &station);
+    }
+}
+
 int engine_save(const struct engine *engine, struct bytes *ret_bytes) {
     size_t start = ret_bytes->length;
     const struct io io = {.out = ret_bytes};
@@ -313,6 +428,9 @@ int engine_save(const struct engine *engine, struct bytes *ret_bytes) {
     save_points(engine, &io);
     save_slots(engine, &io);
     save_alarms(engine, &io);
+    save_stations(engine, &io);
+    struct engine shallow = *engine; /* what io_people() writes it does not change */
+    io_people(&io, &shallow);
     if (ret_bytes->error == 0) {
         char hash[HASH_TEXT_SIZE];
         hash_text(ret_bytes->data + start, ret_bytes->length - start, hash);
@@ -505,6 +623,18 @@ static void load_place(const struct load *load) {
     }
 }
 
+static void load_station(const struct load *load) {
+    const struct io io = {.in = load->reader};
+    char id[STATION_ID_SIZE];
+    struct engine_station saved = {.answered = false};
+    bytes_get_text(load->reader, id, sizeof id);
+    io_station(&io, &saved);
+    uint32_t index = engine_find_place(load->engine, id);
+    if (index < load->engine->site.station_count) { /* UINT32_MAX is none */
+        load->engine->stations[index] = saved;
+    }
+}
+
 static void load_section(const struct load *load, void (*take)(const struct load *)) {
     uint32_t count = bytes_get_u32(load->reader);
     for (uint32_t i = 0; i < count && !load->reader->failed; i++) {
@@ -538,6 +668,9 @@ int engine_load(struct engine *engine, const void *data, size_t length,
     load_section(&load, load_slot);
     load_section(&load, load_alarm);
     load_section(&load, load_place);
+    load_section(&load, load_station);
+    const struct io io = {.in = &reader};
+    io_people(&io, engine);
     if (reader.failed || bytes_left(&reader) != 0) {
         return ERR_CORRUPT;
     }

@@ -431,8 +431,9 @@ int pipeline_command(struct pipeline *pipeline, const struct command *command,
     if (result == 0 && command->kind == COMMAND_RESEND_STATE) {
         (void)engine_visit_alarms(pipeline->engine, resend_alarm, pipeline); /* never stops early */
     }
-    char line[COMMAND_TEXT_SIZE + 4 * STATION_ID_SIZE];
-    (void)snprintf(line, sizeof line, "%s/%s: %s%s%s", command->rule, command->place,
+    char line[COMMAND_TEXT_SIZE + 8 * STATION_ID_SIZE];
+    (void)snprintf(line, sizeof line, "%s%s%s%s%s: %s%s%s", command->incident, command->rule,
+                   command->rule[0] != '\0' ? "/" : "", command->place, command->into,
                    err_name(result), command->comment[0] != '\0' ? ": " : "", command->comment);
     (void)store_append_audit(pipeline->options.store, input.now.utc, command->actor,
                              command_kind_name(command->kind), line);

@@ -289,6 +289,83 @@ json_t *view_alarms(const struct view_source *source) {
     return list;
 }
 
+struct incident_list {
+    const struct view_source *source;
+    json_t *list;
+    const char *id; /* whose members are collected */
+    json_t *members;
+};
+
+static int add_member(void *ctx, const struct alarm_view *view) {
+    struct incident_list *incidents = ctx;
+    const struct alarm *alarm = view->alarm;
+    const struct scale *scale = &view->rule->scale;
+    if (strcmp(alarm->incident, incidents->id) == 0) {
+        json_array_append_new(incidents->members,
+                              json_pack("{s:s,s:s,s:s,s:s,s:i,s:s,s:s,s:I}", "rule", view->rule->id,
+                                        "place", view->place.id, "place_name_vi",
+                                        view->place.name_vi, "scale", scale->id, "level",
+                                        alarm->level, "level_name_vi",
+                                        scale_level_name_vi(scale, alarm->level), "annunciation",
+                                        annunciation_name(alarm->annunciation), "revision",
+                                        (json_int_t)alarm->revision));
+    }
+    return 0;
+}
+
+static json_t *attachments_value(const struct incident *incident) {
+    json_t *list = json_array();
+    for (uint32_t i = 0; i < incident->attachment_count; i++) {
+        const struct incident_attachment *attachment = &incident->attachments[i];
+        json_array_append_new(list, json_pack("{s:s,s:s,s:s,s:s,s:o}", "kind", attachment->kind,
+                                              "reference", attachment->reference, "actor",
+                                              attachment->actor, "comment", attachment->comment,
+                                              "time", time_value(attachment->at)));
+    }
+    return list;
+}
+
+static json_t *peaks_value(const struct incident *incident) {
+    json_t *list = json_array();
+    for (uint32_t i = 0; i < incident->peak_count; i++) {
+        json_array_append_new(list, json_pack("{s:s,s:i}", "scale", incident->peaks[i].scale,
+                                              "level", incident->peaks[i].level));
+    }
+    return list;
+}
+
+static int add_incident(void *ctx, const struct incident *incident) {
+    struct incident_list *incidents = ctx;
+    bool open = incident->state == INCIDENT_OPEN;
+    bool merged = incident->state == INCIDENT_MERGED;
+    incidents->id = incident->id;
+    incidents->members = json_array();
+    (void)engine_visit_alarms(pipeline_engine(incidents->source->pipeline), add_member,
+                              incidents); /* never stops */
+    json_t *value =
+        json_pack("{s:s,s:s,s:s,s:s,s:b,s:I,s:o,s:o,s:o,s:I,s:o,s:o,s:o}", "id", incident->id,
+                  "state", incident_state_name(incident->state), "hazard", incident->hazard,
+                  "group", incident->group, "split", incident->is_split, "revision",
+                  (json_int_t)incident->revision, "started", time_value(incident->started.utc),
+                  "ended", open ? json_null() : time_value(incident->ended.utc), "merged_into",
+                  merged ? json_string(incident->merged_into) : json_null(), "raised",
+                  (json_int_t)incident->raised, "peaks", peaks_value(incident), "attachments",
+                  attachments_value(incident), "members", incidents->members);
+    if (open) {
+        json_array_insert_new(incidents->list, 0, value);
+    } else {
+        json_array_append_new(incidents->list, value);
+    }
+    return 0;
+}
+
+json_t *view_incidents(const struct view_source *source) {
+    struct incident_list incidents = {.source = source, .list = json_array()};
+    (void)engine_visit_incidents(pipeline_engine(source->pipeline), add_incident,
+                                 &incidents); /* never stops */
+    return incidents.list;
+}
+
 static int add_event(void *ctx, const struct store_event *event) {
     json_t *alert = json_loadb(event->body, event->body_len, 0, NULL);
     if (alert != NULL) {

@@ -39,6 +39,8 @@ json_t *view_health(const struct view_source *source); /* the heartbeat's body *
 /* `station` NULL or empty: all. ERR_NOT_FOUND. */
 json_t *view_stations(const struct view_source *source, const char *station, struct err *ret_err);
 json_t *view_alarms(const struct view_source *source);
+/* Open ones first; each with its members. */
+json_t *view_incidents(const struct view_source *source);
 /* after -1: the newest `limit`. */
 json_t *view_events(const struct view_source *source, int64_t after, size_t limit);
 /* Newest first; `point` NULL or empty: every point of the station. ERR_NOT_FOUND. */

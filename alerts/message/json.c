@@ -146,6 +146,8 @@ static void put_annunciation(struct json_writer *json, const struct rule *rule,
     }
     put_text_or_null(json, "acknowledged_by", alarm->acknowledged_by);
     put_time_or_null(json, "acknowledged_at", alarm->acknowledged_at.utc);
+    put_time_or_null(json, "acknowledged_until", alarm->acknowledged_until.utc);
+    put_text_or_null(json, "comment", alarm->acknowledged_comment);
     if (change != NULL) {
         json_text(json, "previous", annunciation_name(change->previous_annunciation));
     }
@@ -166,9 +168,9 @@ static void put_override(struct json_writer *json, const struct alarm *alarm,
             json_open(json, NULL, '{');
             json_text(json, "kind", override_name((enum override_kind)kind));
             json_text(json, "actor", override->actor);
-            json_text(json, "reason", override->reason);
+            put_text_or_null(json, "reason", override->reason);
             json_time(json, "since", override->since.utc);
-            json_time(json, "until", override->until.utc);
+            put_time_or_null(json, "until", override->until.utc);
             json_close(json, '}');
         }
     }
@@ -180,6 +182,76 @@ static void put_publication(struct json_writer *json, const struct alarm *alarm)
     json_open(json, "publication", '{');
     json_text(json, "state", publication_name(alarm->publication));
     put_time_or_null(json, "expires", alarm->expires.utc);
+    json_close(json, '}');
+}
+
+static void put_approval(struct json_writer *json, const struct rule *rule,
+                         const struct alarm *alarm) {
+    const struct alarm_approval *approval = &alarm->approval;
+    json_open(json, "approval", '{');
+    json_text(json, "state", approval_name(approval->state));
+    if (approval->state != APPROVAL_NONE) {
+        put_level(json, "level", &rule->scale, true, approval->level);
+    } else {
+        json_null_value(json, "level");
+    }
+    put_time_or_null(json, "since", approval->since.utc);
+    put_time_or_null(json, "due",
+                     approval->state == APPROVAL_WAITING ? approval->due.utc : (struct utc_us){0});
+    put_text_or_null(json, "first", approval->first);
+    put_text_or_null(json, "decided_by", approval->decided_by);
+    json_int(json, "overdue", approval->overdue);
+    json_close(json, '}');
+}
+
+static void put_escalation(struct json_writer *json, const struct alarm *alarm) {
+    json_open(json, "escalation", '{');
+    json_text(json, "notice", notice_name(alarm->notice));
+    json_int(json, "step", alarm->escalation.step);
+    put_time_or_null(json, "since", alarm->escalation.since.utc);
+    json_close(json, '}');
+}
+
+static void put_flapping(struct json_writer *json, const struct alarm *alarm) {
+    json_open(json, "flapping", '{');
+    json_truth(json, "state", alarm->flapping);
+    put_time_or_null(json, "since", alarm->flapping_since.utc);
+    json_close(json, '}');
+}
+
+static void put_incident(struct json_writer *json, const struct incident *incident) {
+    if (incident == NULL) {
+        json_null_value(json, "incident");
+        return;
+    }
+    json_open(json, "incident", '{');
+    json_text(json, "id", incident->id);
+    json_text(json, "hazard", incident->hazard);
+    json_text(json, "group", incident->group);
+    json_time(json, "started", incident->started.utc);
+    json_close(json, '}');
+}
+
+/* Whom to call. */
+static void put_call(struct json_writer *json, const struct escalation_call *call) {
+    if (call == NULL) {
+        json_null_value(json, "call");
+        return;
+    }
+    json_open(json, "call", '{');
+    json_int(json, "step", call->step);
+    json_int(json, "of", call->of);
+    json_open(json, "roles", '[');
+    for (uint32_t i = 0; i < call->role_count; i++) {
+        const struct contact *contact = call->contacts[i];
+        json_open(json, NULL, '{');
+        json_text(json, "role", call->roles[i]);
+        put_text_or_null(json, "contact", contact != NULL ? contact->id : NULL);
+        put_text_or_null(json, "name", contact != NULL ? contact->name : NULL);
+        put_text_or_null(json, "address", contact != NULL ? contact->address : NULL);
+        json_close(json, '}');
+    }
+    json_close(json, ']');
     json_close(json, '}');
 }
 
@@ -285,6 +357,10 @@ static void put_body(struct json_writer *json, const struct alarm_view *view,
     put_annunciation(json, rule, alarm, change);
     put_override(json, alarm, change);
     put_publication(json, alarm);
+    put_approval(json, rule, alarm);
+    put_escalation(json, alarm);
+    put_flapping(json, alarm);
+    put_incident(json, view->incident);
     put_time_or_null(json, "episode_start", alarm->episode_start);
     put_rule(json, view);
     json_open(json, "evidence", '[');
@@ -295,8 +371,9 @@ static void put_body(struct json_writer *json, const struct alarm_view *view,
 }
 
 static void put_changes(struct json_writer *json, uint32_t what) {
-    static const char *const names[] = {"level",    "knowledge",   "annunciation",
-                                        "override", "publication", "comment"};
+    static const char *const names[] = {"level",       "knowledge", "annunciation", "override",
+                                        "publication", "comment",   "flapping",     "incident",
+                                        "escalation",  "approval",  "notice"};
     json_open(json, "changes", '[');
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
         if ((what & (1U << i)) != 0) {
@@ -318,6 +395,7 @@ int message_alert(const struct event *event, const struct message_context *conte
     put_changes(&json, event->change.what);
     put_text_or_null(&json, "actor", event->actor);
     put_text_or_null(&json, "comment", event->comment);
+    put_call(&json, event->call);
     put_body(&json, &event->view, context, &event->change);
     json_close(&json, '}');
     return json_end(&json, ret_length);

@@ -18,15 +18,29 @@ enum key {
     KEY_LIMIT = 1 << 8,
     KEY_AFTER = 1 << 9,
     KEY_FOLLOW = 1 << 10,
+    KEY_INCIDENT = 1 << 11,
+    KEY_INTO = 1 << 12,
+    KEY_ATTACHMENT = 1 << 13,
+    KEY_REFERENCE = 1 << 14,
+    KEY_EXPIRES = 1 << 15,
+    KEY_ID = 1 << 16,
 };
 
 static const char *const key_names[] = {
-    "rule",    "place", "reason", "for_s", "until", "expected_revision",
-    "station", "point", "limit",  "after", "follow"};
+    "rule",    "place",      "reason",    "for_s",   "until",  "expected_revision",
+    "station", "point",      "limit",     "after",   "follow", "incident",
+    "into",    "attachment", "reference", "expires", "id"};
 
-enum { ALARM_KEYS = KEY_RULE | KEY_PLACE | KEY_REVISION };
+enum {
+    COMMAND_KEYS = KEY_REVISION | KEY_REASON | KEY_EXPIRES | KEY_ID,
+    ALARM_KEYS = KEY_RULE | KEY_PLACE | COMMAND_KEYS,
+    END_KEYS = KEY_FOR | KEY_UNTIL,
+    ALARM = KEY_RULE | KEY_PLACE
+};
 
-/* Every request there is. */
+#define TOKEN_CHARACTERS "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_."
+
+/* Every request there is. Which target a command takes is told by command_target_check(). */
 static const struct verb {
     const char *name;
     enum control_verb verb;
@@ -41,18 +55,29 @@ static const struct verb {
      KEY_STATION},
     {"alarms", CONTROL_ALARMS, 0, ROLE_VIEWER, 0, 0},
     {"events", CONTROL_EVENTS, 0, ROLE_VIEWER, KEY_LIMIT | KEY_AFTER | KEY_FOLLOW, 0},
-    {"acknowledge", CONTROL_COMMAND, COMMAND_ACKNOWLEDGE, ROLE_OPERATOR, ALARM_KEYS | KEY_REASON,
-     KEY_RULE | KEY_PLACE},
-    {"shelve", CONTROL_COMMAND, COMMAND_SHELVE, ROLE_OPERATOR,
-     ALARM_KEYS | KEY_REASON | KEY_FOR | KEY_UNTIL, KEY_RULE | KEY_PLACE | KEY_REASON},
-    {"unshelve", CONTROL_COMMAND, COMMAND_UNSHELVE, ROLE_OPERATOR, ALARM_KEYS | KEY_REASON,
-     KEY_RULE | KEY_PLACE},
+    {"incidents", CONTROL_INCIDENTS, 0, ROLE_VIEWER, 0, 0},
+    {"acknowledge", CONTROL_COMMAND, COMMAND_ACKNOWLEDGE, ROLE_OPERATOR,
+     ALARM_KEYS | KEY_INCIDENT | END_KEYS, 0},
+    {"shelve", CONTROL_COMMAND, COMMAND_SHELVE, ROLE_OPERATOR, ALARM_KEYS | END_KEYS,
+     ALARM | KEY_REASON},
+    {"unshelve", CONTROL_COMMAND, COMMAND_UNSHELVE, ROLE_OPERATOR, ALARM_KEYS, ALARM},
     {"out-of-service", CONTROL_COMMAND, COMMAND_OUT_OF_SERVICE, ROLE_OPERATOR,
-     ALARM_KEYS | KEY_REASON | KEY_FOR | KEY_UNTIL, KEY_RULE | KEY_PLACE | KEY_REASON},
-    {"in-service", CONTROL_COMMAND, COMMAND_IN_SERVICE, ROLE_OPERATOR, ALARM_KEYS | KEY_REASON,
-     KEY_RULE | KEY_PLACE},
-    {"comment", CONTROL_COMMAND, COMMAND_COMMENT, ROLE_OPERATOR, ALARM_KEYS | KEY_REASON,
-     KEY_RULE | KEY_PLACE | KEY_REASON},
+     ALARM_KEYS | END_KEYS, ALARM | KEY_REASON},
+    {"in-service", CONTROL_COMMAND, COMMAND_IN_SERVICE, ROLE_OPERATOR, ALARM_KEYS, ALARM},
+    {"comment", CONTROL_COMMAND, COMMAND_COMMENT, ROLE_OPERATOR, ALARM_KEYS | KEY_INCIDENT,
+     KEY_REASON},
+    {"maintenance", CONTROL_COMMAND, COMMAND_MAINTENANCE, ROLE_OPERATOR,
+     KEY_PLACE | COMMAND_KEYS | END_KEYS, KEY_PLACE | KEY_REASON},
+    {"end-maintenance", CONTROL_COMMAND, COMMAND_END_MAINTENANCE, ROLE_OPERATOR,
+     KEY_PLACE | COMMAND_KEYS, KEY_PLACE},
+    {"cancel", CONTROL_COMMAND, COMMAND_CANCEL, ROLE_OPERATOR, ALARM_KEYS, ALARM | KEY_REASON},
+    {"approve", CONTROL_COMMAND, COMMAND_APPROVE, ROLE_OPERATOR, ALARM_KEYS, ALARM},
+    {"reject", CONTROL_COMMAND, COMMAND_REJECT, ROLE_OPERATOR, ALARM_KEYS, ALARM | KEY_REASON},
+    {"merge", CONTROL_COMMAND, COMMAND_MERGE, ROLE_OPERATOR, KEY_INCIDENT | KEY_INTO | COMMAND_KEYS,
+     KEY_INCIDENT | KEY_INTO | KEY_REASON},
+    {"split", CONTROL_COMMAND, COMMAND_SPLIT, ROLE_OPERATOR, ALARM_KEYS, ALARM | KEY_REASON},
+    {"attach", CONTROL_COMMAND, COMMAND_ATTACH, ROLE_OPERATOR,
+     ALARM_KEYS | KEY_INCIDENT | KEY_ATTACHMENT | KEY_REFERENCE, KEY_ATTACHMENT},
     {"resend-state", CONTROL_COMMAND, COMMAND_RESEND_STATE, ROLE_OPERATOR, 0, 0},
 };
 
@@ -102,13 +127,50 @@ static int take_int(const json_t *value, const char *key, int64_t min, int64_t m
     return 0;
 }
 
-static int take_until(const json_t *value, struct command *command, struct err *ret_err) {
+static int take_time(const json_t *value, const char *key, struct utc_us *ret_time,
+                     struct err *ret_err) {
     const char *text = json_string_value(value);
-    if (text == NULL || text_parse_time(text, &command->until.us) != 0) {
-        return err_set(ret_err, ERR_INVALID,
-                       "until: expected a time such as \"2025-11-19T06:00:00Z\"");
+    if (text == NULL || text_parse_time(text, &ret_time->us) != 0) {
+        return err_set(ret_err, ERR_INVALID, "%s: expected a time such as \"2025-11-19T06:00:00Z\"",
+                       key);
     }
     return 0;
+}
+
+/* A hash, or another name made of letters, digits, '-', '_', '.'. */
+static int take_token(const json_t *value, const char *key, char *ret_text, size_t size,
+                      struct err *ret_err) {
+    const char *text = json_string_value(value);
+    if (text == NULL || text[0] == '\0' || text[strspn(text, TOKEN_CHARACTERS)] != '\0' ||
+        text_copy(ret_text, size, text) != 0) {
+        return err_set(ret_err, ERR_INVALID,
+                       "%s: expected 1 to %zu letters, digits, '-', '_' or '.'", key, size - 1);
+    }
+    return 0;
+}
+
+/* The keys that only commands have. */
+static int take_command_key(unsigned bit, const json_t *value, struct command *command,
+                            struct err *ret_err) {
+    switch (bit) {
+    case KEY_UNTIL:
+        return take_time(value, "until", &command->until, ret_err);
+    case KEY_EXPIRES:
+        return take_time(value, "expires", &command->expires, ret_err);
+    case KEY_INCIDENT:
+        return take_token(value, "incident", command->incident, sizeof command->incident, ret_err);
+    case KEY_INTO:
+        return take_token(value, "into", command->into, sizeof command->into, ret_err);
+    case KEY_ATTACHMENT:
+        return take_id(value, "attachment", command->attachment, ret_err);
+    case KEY_REFERENCE:
+        return take_token(value, "reference", command->reference, sizeof command->reference,
+                          ret_err);
+    case KEY_ID:
+        return take_token(value, "id", command->id, sizeof command->id, ret_err);
+    default:
+        return err_set(ret_err, ERR_INVALID, "unknown key");
+    }
 }
 
 static int take(unsigned bit, const json_t *value, struct control_request *request,
@@ -127,8 +189,6 @@ static int take(unsigned bit, const json_t *value, struct control_request *reque
         result = take_int(value, "for_s", 1, 366 * 86400, &number, ret_err);
         request->for_us = number * 1000000;
         return result;
-    case KEY_UNTIL:
-        return take_until(value, &request->command, ret_err);
     case KEY_REVISION:
         result = take_int(value, "expected_revision", 0, INT64_MAX, &number, ret_err);
         request->command.has_expected_revision = true;
@@ -151,7 +211,7 @@ static int take(unsigned bit, const json_t *value, struct control_request *reque
         request->follow = json_is_true(value);
         return 0;
     default:
-        return err_set(ret_err, ERR_INVALID, "unknown key");
+        return take_command_key(bit, value, &request->command, ret_err);
     }
 }
 
@@ -190,11 +250,13 @@ static int take_all(json_t *object, const struct verb *verb, struct control_requ
                            key_names[i]);
         }
     }
-    if ((verb->keys & KEY_UNTIL) != 0 && ((seen & KEY_UNTIL) != 0) == ((seen & KEY_FOR) != 0)) {
+    bool both = (seen & END_KEYS) == END_KEYS;
+    bool none = (seen & END_KEYS) == 0 && verb->kind != COMMAND_ACKNOWLEDGE;
+    if ((verb->keys & KEY_UNTIL) != 0 && (both || none)) {
         return err_set(ret_err, ERR_INVALID, "%s needs an end: one of \"for_s\" and \"until\"",
                        verb->name);
     }
-    return 0;
+    return verb->verb == CONTROL_COMMAND ? command_target_check(&request->command, ret_err) : 0;
 }
 
 static const struct verb *find_verb(const char *name) {
@@ -204,6 +266,29 @@ static const struct verb *find_verb(const char *name) {
         }
     }
     return NULL;
+}
+
+int control_parse_object(json_t *object, struct control_request *ret_request, struct err *ret_err) {
+    struct control_request request;
+    memset(&request, 0, sizeof request);
+    request.limit = 100;
+    request.after = -1;
+    const char *name = json_string_value(json_object_get(object, "do"));
+    const struct verb *verb = name != NULL ? find_verb(name) : NULL;
+    if (!json_is_object(object) || name == NULL) {
+        return err_set(ret_err, ERR_INVALID, "expected an object with the key \"do\"");
+    }
+    if (verb == NULL) {
+        return err_set(ret_err, ERR_NOT_FOUND, "unknown request \"%.64s\"", name);
+    }
+    request.verb = verb->verb;
+    request.role_needed = verb->role;
+    request.command.kind = verb->kind;
+    int result = take_all(object, verb, &request, ret_err);
+    if (result == 0) {
+        *ret_request = request;
+    }
+    return result;
 }
 
 int control_parse(const char *line, size_t length, struct control_request *ret_request,
@@ -217,26 +302,7 @@ int control_parse(const char *line, size_t length, struct control_request *ret_r
         return err_set(ret_err, ERR_SYNTAX, "not JSON: %s at byte %d", json_error.text,
                        json_error.position);
     }
-    struct control_request request;
-    memset(&request, 0, sizeof request);
-    request.limit = 100;
-    request.after = -1;
-    const char *name = json_string_value(json_object_get(object, "do"));
-    const struct verb *verb = name != NULL ? find_verb(name) : NULL;
-    int result;
-    if (!json_is_object(object) || name == NULL) {
-        result = err_set(ret_err, ERR_INVALID, "expected an object with the key \"do\"");
-    } else if (verb == NULL) {
-        result = err_set(ret_err, ERR_NOT_FOUND, "unknown request \"%.64s\"", name);
-    } else {
-        request.verb = verb->verb;
-        request.role_needed = verb->role;
-        request.command.kind = verb->kind;
-        result = take_all(object, verb, &request, ret_err);
-    }
+    int result = control_parse_object(object, ret_request, ret_err);
     json_decref(object);
-    if (result == 0) {
-        *ret_request = request;
-    }
     return result;
 }

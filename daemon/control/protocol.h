@@ -13,6 +13,7 @@
 #ifndef CANHBAO_DAEMON_CONTROL_PROTOCOL_H
 #define CANHBAO_DAEMON_CONTROL_PROTOCOL_H
 
+#include <jansson.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -31,6 +32,7 @@ enum control_verb {
     CONTROL_READINGS,
     CONTROL_ALARMS,
     CONTROL_EVENTS,
+    CONTROL_INCIDENTS,
     CONTROL_COMMAND /* see request.command.kind */
 };
 
@@ -46,6 +48,9 @@ struct control_request {
     int64_t after; /* CONTROL_EVENTS: only events with a larger number; -1 for the newest */
     bool follow;
 };
+
+/* One request that is a JSON object already; as control_parse(). */
+int control_parse_object(json_t *object, struct control_request *ret_request, struct err *ret_err);
 
 /* Parses one line without its line break. ERR_SYNTAX, ERR_INVALID, ERR_NOT_FOUND or ERR_LIMIT with
  * a sentence that names key, value and what was expected. */

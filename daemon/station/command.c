@@ -2,25 +2,71 @@
 
 #include <string.h>
 
-#include "daemon/base/err.h"
+enum target { TARGET_NONE = 1, TARGET_ALARM = 2, TARGET_STATION = 4, TARGET_INCIDENT = 8 };
 
-static const char *const names[COMMAND_KIND_COUNT] = {
-    [COMMAND_ACKNOWLEDGE] = "acknowledge",   [COMMAND_SHELVE] = "shelve",
-    [COMMAND_UNSHELVE] = "unshelve",         [COMMAND_OUT_OF_SERVICE] = "out-of-service",
-    [COMMAND_IN_SERVICE] = "in-service",     [COMMAND_COMMENT] = "comment",
-    [COMMAND_RESEND_STATE] = "resend-state",
+static const struct {
+    const char *name;
+    unsigned targets;
+} kinds[COMMAND_KIND_COUNT] = {
+    [COMMAND_ACKNOWLEDGE] = {"acknowledge", TARGET_ALARM | TARGET_INCIDENT},
+    [COMMAND_SHELVE] = {"shelve", TARGET_ALARM},
+    [COMMAND_UNSHELVE] = {"unshelve", TARGET_ALARM},
+    [COMMAND_OUT_OF_SERVICE] = {"out-of-service", TARGET_ALARM},
+    [COMMAND_IN_SERVICE] = {"in-service", TARGET_ALARM},
+    [COMMAND_COMMENT] = {"comment", TARGET_ALARM | TARGET_INCIDENT},
+    [COMMAND_RESEND_STATE] = {"resend-state", TARGET_NONE},
+    [COMMAND_MAINTENANCE] = {"maintenance", TARGET_STATION},
+    [COMMAND_END_MAINTENANCE] = {"end-maintenance", TARGET_STATION},
+    [COMMAND_CANCEL] = {"cancel", TARGET_ALARM},
+    [COMMAND_APPROVE] = {"approve", TARGET_ALARM},
+    [COMMAND_REJECT] = {"reject", TARGET_ALARM},
+    [COMMAND_MERGE] = {"merge", TARGET_INCIDENT},
+    [COMMAND_SPLIT] = {"split", TARGET_ALARM},
+    [COMMAND_ATTACH] = {"attach", TARGET_ALARM | TARGET_INCIDENT},
 };
 
 const char *command_kind_name(enum command_kind kind) {
-    return (unsigned)kind < COMMAND_KIND_COUNT ? names[kind] : "unknown";
+    return (unsigned)kind < COMMAND_KIND_COUNT ? kinds[kind].name : "unknown";
 }
 
 int command_kind_parse(const char *name, enum command_kind *ret_kind) {
     for (unsigned i = 0; i < COMMAND_KIND_COUNT; i++) {
-        if (strcmp(names[i], name) == 0) {
+        if (strcmp(kinds[i].name, name) == 0) {
             *ret_kind = (enum command_kind)i;
             return 0;
         }
     }
     return ERR_NOT_FOUND;
+}
+
+int command_target_check(const struct command *command, struct err *ret_err) {
+    bool rule = command->rule[0] != '\0';
+    bool place = command->place[0] != '\0';
+    unsigned target = 0;
+    if ((unsigned)command->kind >= COMMAND_KIND_COUNT) {
+        return err_set(ret_err, ERR_INVALID, "an unknown command");
+    }
+    if (command->incident[0] != '\0') {
+        target = rule || place ? 0 : TARGET_INCIDENT;
+    } else if (place) {
+        target = rule ? TARGET_ALARM : TARGET_STATION;
+    } else {
+        target = rule ? 0 : TARGET_NONE;
+    }
+    unsigned wanted = kinds[command->kind].targets;
+    if ((target & wanted) == 0) {
+        return err_set(ret_err, ERR_INVALID, "%s needs %s", kinds[command->kind].name,
+                       wanted == TARGET_NONE       ? "no rule, place or incident"
+                       : wanted == TARGET_STATION  ? "a place and no rule"
+                       : wanted == TARGET_ALARM    ? "a rule and a place"
+                       : wanted == TARGET_INCIDENT ? "an incident alone"
+                                                   : "a rule and a place, or an incident");
+    }
+    if ((command->kind == COMMAND_MERGE) != (command->into[0] != '\0') ||
+        (command->kind == COMMAND_ATTACH) != (command->attachment[0] != '\0')) {
+        return err_set(ret_err, ERR_INVALID,
+                       "%s: \"into\" belongs to merge, \"attachment\" to attach",
+                       kinds[command->kind].name);
+    }
+    return 0;
 }

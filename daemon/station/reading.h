@@ -38,6 +38,7 @@ enum quality_test {
     TEST_SPIKE,
     TEST_FLAT_LINE,
     TEST_GAP,
+    TEST_MAINTENANCE, /* no test: somebody worked on the station. Kept, but no evidence */
     TEST_COUNT
 };
 

@@ -84,8 +84,10 @@ struct station {
     char id[STATION_ID_SIZE]; /* unique in the site; the Kafka key of its observations */
     char name_vi[STATION_NAME_SIZE];
     char name_en[STATION_NAME_SIZE];
-    char kind[STATION_ID_SIZE];         /* stage, rain, weather, radiation, chemical */
-    char basin[STATION_ID_SIZE];        /* may be empty */
+    char kind[STATION_ID_SIZE];  /* stage, rain, weather, radiation, chemical */
+    char basin[STATION_ID_SIZE]; /* may be empty */
+    char group[STATION_ID_SIZE]; /* of incidents: alarms of one group and hazard are one; empty:
+                                    the basin, without one the station alone */
     double latitude_deg, longitude_deg; /* WGS 84; NaN unknown */
     struct alarm_levels alarm_levels;
     uint32_t first_point, point_count; /* its points stand together in site.points */
@@ -98,7 +100,8 @@ struct area {
     char id[STATION_ID_SIZE];
     char name_vi[STATION_NAME_SIZE];
     char name_en[STATION_NAME_SIZE];
-    char file[256]; /* GeoJSON, path as it can be opened */
+    char file[256];              /* GeoJSON, path as it can be opened */
+    char group[STATION_ID_SIZE]; /* of incidents, see struct station; empty: the area alone */
     bool provisional;
 };
 

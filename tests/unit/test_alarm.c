@@ -14,6 +14,7 @@
 static struct rule rule;
 static struct indicator indicators[2];
 static struct alarm alarm;
+static struct alarm_around around; /* nothing around */
 static struct alarm_change change;
 static int64_t clock_us;
 
@@ -28,7 +29,7 @@ static void set(int index, double value, enum knowledge knowledge, int64_t obser
 
 static uint32_t look(int64_t now_us) {
     clock_us = now_us;
-    alarm_evaluate(&alarm, &rule, NULL, indicators, fixture_at(now_us), &change);
+    alarm_evaluate(&alarm, &rule, NULL, indicators, &around, fixture_at(now_us), &change);
     return change.what;
 }
 
@@ -45,7 +46,7 @@ static int order(enum command_kind kind, const char *comment, int64_t until_us) 
     strcpy(command.actor, "duty");
     (void)text_copy(command.comment, sizeof command.comment, comment);
     command.until.us = until_us == 0 ? 0 : START_UTC + until_us;
-    int result = alarm_command(&alarm, &command, fixture_at(clock_us), &change, &err);
+    int result = alarm_command(&alarm, &rule, &command, fixture_at(clock_us), &change, &err);
     assert_int_equal(result != 0, err.text[0] != '\0');
     return result;
 }
@@ -571,10 +572,11 @@ static void test_stale_revisions_are_refused(void **state) {
     struct err err;
     command.expected_revision = alarm.revision - 1;
     struct alarm before = alarm;
-    assert_int_equal(alarm_command(&alarm, &command, fixture_at(1), &change, &err), ERR_STALE);
+    assert_int_equal(alarm_command(&alarm, &rule, &command, fixture_at(1), &change, &err),
+                     ERR_STALE);
     assert_memory_equal(&before, &alarm, sizeof alarm);
     command.expected_revision = alarm.revision;
-    assert_int_equal(alarm_command(&alarm, &command, fixture_at(1), &change, &err), 0);
+    assert_int_equal(alarm_command(&alarm, &rule, &command, fixture_at(1), &change, &err), 0);
     assert_int_equal(alarm.revision, before.revision + 1);
 }
 
@@ -586,6 +588,10 @@ static void test_expiry_is_no_all_clear(void **state) {
     set(0, 10, KNOWLEDGE_STALE, 0);
     look(HOUR);
     assert_int_equal(alarm.expires.mono.us, 6 * HOUR); /* losing evidence does not prolong it */
+    assert_int_equal(alarm_due_us(&alarm, &rule, fixture_at(clock_us)), 4 * HOUR + 30 * MIN);
+    assert_int_equal(look(4 * HOUR + 30 * MIN - 1), 0);
+    assert_int_equal(look(4 * HOUR + 30 * MIN), CHANGE_PUBLICATION); /* somebody should look */
+    assert_int_equal(alarm.publication, PUBLICATION_UPDATE_DUE);
     assert_int_equal(look(6 * HOUR - 1), 0);
     assert_int_equal(alarm_due_us(&alarm, &rule, fixture_at(clock_us)), 6 * HOUR);
     assert_int_equal(look(6 * HOUR), CHANGE_PUBLICATION);
@@ -645,11 +651,11 @@ static void test_levels_without_thresholds_are_left_out(void **state) {
     levels.count = 3;
     assert_int_equal(alarm_init(flood, &levels, fixture_at(0), &alarm), 0);
     struct indicator stage = {.value = 6.5, .observed = fixture_at(1)};
-    alarm_evaluate(&alarm, flood, &levels, &stage, fixture_at(1), &change);
+    alarm_evaluate(&alarm, flood, &levels, &stage, &around, fixture_at(1), &change);
     assert_int_equal(alarm.level, 3);
     for (int64_t at_us = MIN; at_us <= 4 * MIN; at_us += MIN) {
         stage = (struct indicator){.value = 3, .observed = fixture_at(at_us)};
-        alarm_evaluate(&alarm, flood, &levels, &stage, fixture_at(at_us), &change);
+        alarm_evaluate(&alarm, flood, &levels, &stage, &around, fixture_at(at_us), &change);
         assert_true(alarm.level != 1);
     }
     assert_int_equal(alarm.level, 0);

@@ -63,7 +63,7 @@ static void refuses_everything_else(void **state) {
         {"{\"do\":\"status\",\"rule\":\"x\"}", ERR_INVALID,
          "status does not take the key \"rule\""},
         {"{\"do\":\"status\",\"actor\":\"root\"}", ERR_INVALID, "does not take the key \"actor\""},
-        {"{\"do\":\"acknowledge\",\"rule\":\"x\"}", ERR_INVALID, "needs the key \"place\""},
+        {"{\"do\":\"acknowledge\",\"rule\":\"x\"}", ERR_INVALID, "needs a rule and a place"},
         {"{\"do\":\"acknowledge\",\"rule\":\"X y\",\"place\":\"p\"}", ERR_INVALID,
          "expected an id"},
         {"{\"do\":\"shelve\",\"rule\":\"r\",\"place\":\"p\",\"reason\":\"x\"}", ERR_INVALID,

@@ -67,8 +67,13 @@ static void record_event(void *context, const struct event *event) {
                               .what = event->change.what,
                               .sequence = event->sequence,
                               .previous_level = event->change.previous_level,
-                              .level = event->view.alarm->level};
+                              .level = event->view.alarm->level,
+                              .notice = event->view.alarm->notice,
+                              .annunciation = event->view.alarm->annunciation,
+                              .muted = alarm_is_muted(event->view.alarm),
+                              .step = event->call != NULL ? event->call->step : 0};
     strcpy(to->id, event->id);
+    strcpy(to->incident, event->view.alarm->incident);
     if (recorder->messages != NULL) {
         static char text[MESSAGE_SIZE_MAX];
         const struct message_context message = {.status = MESSAGE_TEST};
@@ -125,7 +130,16 @@ static int record_alarm(void *context, const struct alarm_view *view) {
                             .out_until_us = out->until.mono.us,
                             .revision = alarm->revision,
                             .publication = alarm->publication,
-                            .expires_us = alarm->expires.mono.us};
+                            .expires_us = alarm->expires.mono.us,
+                            .maintenance = alarm->overrides[OVERRIDE_MAINTENANCE].active,
+                            .on_delay = alarm->overrides[OVERRIDE_ON_DELAY].active,
+                            .off_delay = alarm->overrides[OVERRIDE_OFF_DELAY].active,
+                            .flapping = alarm->flapping,
+                            .notice = alarm->notice,
+                            .approval = alarm->approval.state,
+                            .overdue = alarm->approval.overdue,
+                            .step = alarm->escalation.step};
+    strcpy(recorder->seen.alarms[alarm_index(view->rule)].incident, alarm->incident);
     return 0;
 }
 
@@ -164,16 +178,47 @@ static const int64_t pauses_us[] = {6 * SEC,       10 * SEC, 30 * SEC, 60 * SEC,
                                     60 * SEC,      60 * SEC, 61 * SEC, 120 * SEC, 179 * SEC,
                                     180 * SEC + 1, 5 * MIN,  10 * MIN, 16 * MIN,  HOUR};
 
-static void random_command(struct command *command, int64_t now_us, uint64_t revision) {
+/* The target and what else a kind needs. */
+static void random_target(struct command *command, const struct seen *seen) {
+    bool to_station =
+        command->kind == COMMAND_MAINTENANCE || command->kind == COMMAND_END_MAINTENANCE;
+    if (to_station && rng(8) != 0) {
+        command->rule[0] = '\0';
+        strcpy(command->place, rng(10) != 0 ? "gauge" : "basin");
+    }
+    if (command->kind == COMMAND_ATTACH) {
+        strcpy(command->attachment, "plume");
+        command->has_expected_revision = false;
+    }
+    if (command->kind == COMMAND_MERGE) {
+        bool straight = rng(6) != 0;
+        command->rule[0] = command->place[0] = '\0';
+        strcpy(command->incident, seen->alarms[straight ? 0 : 1].incident);
+        strcpy(command->into, seen->alarms[1].incident);
+        command->has_expected_revision = false;
+    }
+}
+
+static void random_command(struct command *command, int64_t now_us, uint64_t revision,
+                           const struct seen *seen) {
     memset(command, 0, sizeof *command);
-    command->kind = (enum command_kind)rng(COMMAND_KIND_COUNT - 1);
+    command->kind = (enum command_kind)rng(COMMAND_KIND_COUNT);
     if (rng(3) == 0) {
         command->kind = COMMAND_ACKNOWLEDGE;
+    } else if (rng(5) == 0) {
+        command->kind = COMMAND_APPROVE;
     }
     bool flood = rng(2) == 0;
     strcpy(command->rule, flood ? "flood" : "fast");
     strcpy(command->place, flood == (rng(20) != 0) ? "gauge" : "basin");
-    strcpy(command->actor, "duty");
+    strcpy(command->actor, rng(2) == 0 ? "duty" : "chief");
+    if (rng(3) == 0) {
+        command->id[0] = 'c';
+        command->id[1] = (char)('a' + rng(IDS_MAX));
+    }
+    if (rng(4) == 0) {
+        command->expires.us = START_UTC + now_us + (rng(4) == 0 ? 0 : 1);
+    }
     if (rng(8) != 0) {
         strcpy(command->comment, "reason");
     }
@@ -183,6 +228,7 @@ static void random_command(struct command *command, int64_t now_us, uint64_t rev
     }
     command->has_expected_revision = rng(4) == 0;
     command->expected_revision = rng(4) == 0 ? revision + 1 : revision;
+    random_target(command, seen);
 }
 
 static void random_input(struct engine_input *input, uint64_t number, int64_t *now_us,
@@ -218,7 +264,7 @@ static void random_input(struct engine_input *input, uint64_t number, int64_t *n
         result->reference_time.us = START_UTC + *now_us - (int64_t)rng(4) * 3 * MIN;
     } else if (kind < 16) {
         input->kind = ENGINE_COMMAND;
-        random_command(&input->as.command, *now_us, seen->alarms[rng(ALARMS)].revision);
+        random_command(&input->as.command, *now_us, seen->alarms[rng(ALARMS)].revision, seen);
     } else {
         input->kind = kind == 19 ? ENGINE_START : ENGINE_TICK;
     }
@@ -239,8 +285,59 @@ enum fault {
     FAULT_EXPIRY_CLEARS,
     FAULT_REFUSE_COMMAND,
     FAULT_SEQUENCE_GAP,
+    FAULT_PUBLISH_WITHOUT_APPROVAL,
+    FAULT_ACCEPT_EXPIRED,
+    FAULT_MAINTENANCE_STAYS,
+    FAULT_FLAPPING_HIDDEN,
+    FAULT_CALL_THE_ACKNOWLEDGED,
+    FAULT_NOTICE_DROPPED,
+    FAULT_FORGET_DRAFT,
+    FAULT_NO_INCIDENT,
     FAULT_COUNT
 };
+
+static void plant_among_people(enum fault fault, const struct engine_input *input,
+                               struct seen *seen) {
+    struct seen_alarm *alarm = &seen->alarms[0];
+    switch (fault) {
+    case FAULT_PUBLISH_WITHOUT_APPROVAL:
+        if (alarm->publication == PUBLICATION_DRAFT) {
+            alarm->publication = PUBLICATION_ISSUED;
+        }
+        break;
+    case FAULT_ACCEPT_EXPIRED:
+        if (input->kind == ENGINE_COMMAND && seen->reply_code == ERR_TIMEOUT) {
+            seen->reply_code = 0;
+        }
+        break;
+    case FAULT_MAINTENANCE_STAYS:
+        alarm->maintenance = alarm->maintenance || input->kind == ENGINE_START;
+        break;
+    case FAULT_FLAPPING_HIDDEN:
+        alarm->flapping = false;
+        break;
+    case FAULT_CALL_THE_ACKNOWLEDGED:
+        for (int i = 0; i < seen->event_count; i++) {
+            if (seen->events[i].annunciation == ANNUNCIATION_ACKNOWLEDGED) {
+                seen->events[i].kind = EVENT_ESCALATED;
+            }
+        }
+        break;
+    case FAULT_NOTICE_DROPPED:
+        if (alarm->notice == NOTICE_DEFERRED) {
+            alarm->notice = NOTICE_NONE;
+        }
+        break;
+    case FAULT_FORGET_DRAFT:
+        alarm->overdue = 0;
+        break;
+    case FAULT_NO_INCIDENT:
+        alarm->incident[0] = '\0';
+        break;
+    default:
+        break;
+    }
+}
 
 static void plant(enum fault fault, const struct engine_input *input, const struct oracle *oracle,
                   struct seen *seen) {
@@ -302,8 +399,8 @@ static void plant(enum fault fault, const struct engine_input *input, const stru
             seen->events[i].sequence += 1;
         }
         break;
-    case FAULT_NONE:
-    case FAULT_COUNT:
+    default:
+        plant_among_people(fault, input, seen);
         break;
     }
 }
@@ -461,6 +558,21 @@ static int setup(void **state) {
     /* Readings further apart than half a period are never merged, so the oracle need not either. */
     fixture.points[POINT_STAGE].period_us = 10 * SEC;
     fixture.site.rule_count = ALARMS; /* flood and fast: what the oracle knows */
+    fixture.rules[RULE_FLOOD].realert_decay_us = DECAY_US;
+    fixture.rules[RULE_FLOOD].flap_moves = FLAP_MOVES;
+    fixture.rules[RULE_FLOOD].flap_window_us = FLAP_WINDOW_US;
+    strcpy(fixture.stations[0].group, "river");
+    strcpy(fixture.areas[0].group, "river");
+    static struct ladder ladder = {
+        .from_level = 1, .step_count = 2, .steps = {{.after_us = MIN}, {.after_us = 5 * MIN}}};
+    static const struct alerting alerting = {.approval_from = APPROVAL_FROM,
+                                             .approval_timeout_us = APPROVAL_TIMEOUT_US,
+                                             .incident_quiet_us = 15 * MIN,
+                                             .notices_max = NOTICES_ALLOWED,
+                                             .notices_window_us = NOTICE_WINDOW_US,
+                                             .ladders = &ladder,
+                                             .ladder_count = 1};
+    fixture.site.alerting = &alerting;
     return 0;
 }
 

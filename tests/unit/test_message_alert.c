@@ -79,6 +79,37 @@ static void read_at(int64_t now_us, uint32_t point, double value) {
     step(&input, now_us);
 }
 
+static int find_incident(void *to, const struct alarm_view *view) {
+    if (strcmp(view->rule->id, "rain") == 0) {
+        memcpy(to, view->alarm->incident, ID_TEXT_SIZE);
+    }
+    return 0;
+}
+
+static void order_as(int64_t now_us, enum command_kind kind, const char *actor) {
+    struct engine_input input;
+    struct alarm_view flood;
+    memset(&input, 0, sizeof input);
+    input.kind = ENGINE_COMMAND;
+    struct command *command = &input.as.command;
+    *command = (struct command){
+        .kind = kind, .place = "gauge", .comment = "lý do", .until = {START_UTC + now_us + HOUR}};
+    strcpy(command->actor, actor);
+    if (kind == COMMAND_MERGE) {
+        command->place[0] = '\0';
+        (void)engine_visit_alarms(engine, keep_view, &flood);
+        memcpy(command->incident, flood.alarm->incident, ID_TEXT_SIZE);
+        (void)engine_visit_alarms(engine, find_incident, command->into);
+    } else if (kind != COMMAND_MAINTENANCE && kind != COMMAND_END_MAINTENANCE) {
+        strcpy(command->rule, "flood");
+    }
+    if (kind == COMMAND_ATTACH) {
+        strcpy(command->attachment, "plume");
+        hash_text("run", 3, command->reference);
+    }
+    step(&input, now_us);
+}
+
 static void order(int64_t now_us, enum command_kind kind) {
     struct engine_input input;
     memset(&input, 0, sizeof input);
@@ -152,6 +183,54 @@ static void run_a_day(void) {
     (void)engine_visit_alarms(engine, write_view, NULL);
 }
 
+/* What people do, and what is done to reach them. */
+static void run_among_people(void) {
+    static struct contact contact = {"an", "An", "+84900000000"};
+    static struct duty duty = {.role = "duty"};
+    static struct ladder ladder = {
+        .from_level = 1,
+        .step_count = 1,
+        .steps = {{.after_us = MIN, .role_count = 2, .roles = {"duty", "chief"}}}};
+    static const struct alerting alerting = {.approval_from = 3,
+                                             .approval_timeout_us = 5 * MIN,
+                                             .incident_quiet_us = HOUR,
+                                             .notices_max = 1,
+                                             .notices_window_us = HOUR,
+                                             .ladders = &ladder,
+                                             .ladder_count = 1,
+                                             .contacts = &contact,
+                                             .contact_count = 1,
+                                             .duties = &duty,
+                                             .duty_count = 1};
+    engine = engine_destroy(engine);
+    fixture.site.alerting = &alerting;
+    fixture.rules[RULE_FLOOD].flap_moves = 2;
+    fixture.rules[RULE_FLOOD].flap_window_us = 20 * MIN;
+    number = 0;
+    assert_int_equal(engine_create(&fixture.site, fixture_at(0), &engine, NULL), 0);
+    double tips = 0;
+    for (int i = 0; i < 30; i++) {
+        read_at(i * MIN + 1, POINT_STAGE, i < 3 ? 1 : 7);
+        read_at(i * MIN + 2, POINT_RAIN, tips += 2);
+    }
+    static const enum command_kind commands[] = {
+        COMMAND_REJECT,      COMMAND_APPROVE,         COMMAND_CANCEL,
+        COMMAND_SPLIT,       COMMAND_ATTACH,          COMMAND_MERGE,
+        COMMAND_MAINTENANCE, COMMAND_END_MAINTENANCE, COMMAND_COMMENT};
+    for (int i = 0; i < (int)(sizeof commands / sizeof commands[0]); i++) {
+        order_as((30 + i) * MIN, commands[i], "an");
+        if (commands[i] == COMMAND_APPROVE) {
+            order_as((30 + i) * MIN + 1, COMMAND_APPROVE, "an"); /* refused: the same person */
+            order_as((30 + i) * MIN + 2, COMMAND_APPROVE, "ba");
+        }
+    }
+    for (int i = 40; i < 140; i++) {
+        read_at(i * MIN + 1, POINT_STAGE, i < 45 ? 7 : i < 60 ? 1 : 2.5);
+    }
+    (void)engine_visit_alarms(engine, write_view, NULL);
+    fixture.site.alerting = NULL;
+}
+
 /* Prints the number of lines that break their schema, or fails. */
 static int violations(const char *path) {
     static const char script[] =
@@ -188,6 +267,7 @@ static void test_every_message_follows_its_schema(void **state) {
     lines = fdopen(fd, "w");
     assert_non_null(lines);
     run_a_day();
+    run_among_people();
     assert_int_equal(fflush(lines), 0);
     assert_true(line_count > 50);
     assert_int_equal(violations(path), 0);
@@ -305,7 +385,20 @@ static void test_the_largest_message_fits(void **state) {
     }
     struct event event = {
         .view = view, .actor = alarm.overrides[1].actor, .comment = alarm.overrides[1].reason};
-    event.change.what = 63;
+    struct contact contact;
+    fill(contact.id, sizeof contact.id);
+    fill(contact.name, sizeof contact.name);
+    fill(contact.address, sizeof contact.address);
+    struct escalation_call call = {.role_count = LADDER_ROLES_MAX};
+    for (int i = 0; i < LADDER_ROLES_MAX; i++) {
+        call.roles[i] = name;
+        call.contacts[i] = &contact;
+    }
+    struct incident incident = {.state = INCIDENT_OPEN};
+    fill(incident.group, sizeof incident.group);
+    event.view.incident = &incident;
+    event.call = &call;
+    event.change.what = 2047;
     assert_int_equal(message_alert(&event, &context, text, sizeof text, &length), 0);
     assert_true(length < MESSAGE_SIZE_MAX / 2);
     json_decref(parse());
