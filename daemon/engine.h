@@ -128,6 +128,11 @@ const struct alarm_override *engine_maintenance(const struct engine *engine, uin
 /* Alarms that no incident could take in (see incidents_join). */
 uint64_t engine_incident_overflows(const struct engine *engine);
 
+/* The indicators of one alarm as they are at `now` (not before the newest input), [i] of
+ * rule->indicators[i]; valid until the next call. NULL: there is no such alarm. */
+const struct indicator *engine_indicators(struct engine *engine, const char *rule,
+                                          const char *place, struct moment now);
+
 /* The complete state as bytes (appended), keyed by ids: versioned and with a SHA-256 over all of
  * it. load(save(engine)) goes on bit for bit as the engine would have. */
 int engine_save(const struct engine *engine, struct bytes *ret_bytes);

@@ -384,3 +384,13 @@ int64_t engine_refresh(struct engine *engine, const struct engine_alarm *alarm, 
     }
     return first_us;
 }
+
+const struct indicator *engine_indicators(struct engine *engine, const char *rule,
+                                          const char *place, struct moment now) {
+    uint32_t index = engine_find_alarm(engine, rule, place);
+    if (index == UINT32_MAX) {
+        return NULL;
+    }
+    (void)engine_refresh(engine, &engine->alarms[index], now); /* when it turns stale: not asked */
+    return &engine->indicators[engine->alarms[index].first_source];
+}

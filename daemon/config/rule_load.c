@@ -650,11 +650,16 @@ static void print_rule_text(const void *object, FILE *file) {
     }
 }
 
+int site_rule_text(const struct site *site, const struct rule *rule, char **ret_text,
+                   size_t *ret_length) {
+    const struct rule_text text = {.site = site, .rule = rule};
+    return site_text_of(print_rule_text, &text, ret_text, ret_length);
+}
+
 static void set_revision(struct rule_reader *reader, const struct yaml_node *map) {
-    const struct rule_text text = {.site = reader->loader->site, .rule = reader->rule};
     char *bytes;
     size_t length;
-    if (site_text_of(print_rule_text, &text, &bytes, &length) != 0) {
+    if (site_rule_text(reader->loader->site, reader->rule, &bytes, &length) != 0) {
         yaml_error(errors_of(reader), map, "out of memory");
         return;
     }

@@ -167,6 +167,11 @@ struct site *site_destroy(struct site *site); /* NULL is fine; returns NULL */
  * The same site gives the same bytes. */
 void site_print(const struct site *site, FILE *file);
 
+/* What a rule's revision is the hash of: the rule as in the dump, the rows of tables and the alarm
+ * levels that it stands on. ret_text is from malloc(). ERR_MEMORY. */
+int site_rule_text(const struct site *site, const struct rule *rule, char **ret_text,
+                   size_t *ret_length);
+
 /* Load above which the site warns: the rest is for what is not planned, retries and reconnects. */
 #define SITE_LOAD_WARN 0.8
 /* The worst case of an endpoint, see modbus_plan_load(). ERR_MEMORY. */

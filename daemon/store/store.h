@@ -139,6 +139,9 @@ int store_read_journal(struct store *store, uint64_t after,
                        int (*visit)(void *user, uint64_t number, struct moment now,
                                     const void *bytes, size_t length),
                        void *user);
+/* Number of an input at or before the first one of `time`, to read the journal from; 0: the journal
+ * does not reach back so far. */
+uint64_t store_journal_at(struct store *store, struct utc_us time);
 /* 0 when empty. */
 uint64_t store_journal_last(const struct store *store);
 
@@ -164,6 +167,9 @@ struct store_event {
 /* Up to `limit` events with seq > after, ascending. */
 int store_read_events(struct store *store, int64_t after, size_t limit,
                       int (*visit)(void *user, const struct store_event *event), void *user);
+/* The event of an id. ERR_NOT_FOUND; else what `visit` returns. */
+int store_find_event(struct store *store, const char *id,
+                     int (*visit)(void *user, const struct store_event *event), void *user);
 /* 0 when there is none. */
 int64_t store_events_last(struct store *store);
 

@@ -151,6 +151,46 @@ int store_read_journal(struct store *store, uint64_t after,
     return result;
 }
 
+/* One of the statements on the journal with a number as parameter; 0: no row. */
+static int journal_query(struct store *store, const char *sql, int64_t parameter,
+                         int64_t *ret_first, int64_t *ret_utc_us) {
+    sqlite3_stmt *s = NULL;
+    int result = prepare(store, sql, &s, NULL);
+    if (result != 0)
+        return result;
+    (void)sqlite3_bind_int64(s, 1, parameter);
+    int code = sqlite3_step(s);
+    *ret_first = code == SQLITE_ROW ? sqlite3_column_int64(s, 0) : 0;
+    *ret_utc_us = code == SQLITE_ROW ? sqlite3_column_int64(s, 1) : 0;
+    (void)sqlite3_finalize(s); /* repeats the error of the step */
+    return code == SQLITE_ROW || code == SQLITE_DONE ? 0 : store_error(store, code, "journal", NULL);
+}
+
+uint64_t store_journal_at(struct store *store, struct utc_us time) {
+    static const char oldest[] = "SELECT first,utc_us FROM journal WHERE first>=?1 ORDER BY first";
+    static const char before[] =
+        "SELECT first,utc_us FROM journal WHERE first<=?1 ORDER BY first DESC LIMIT 1";
+    int64_t low = 0, utc_us = 0;
+    if (journal_query(store, oldest, 0, &low, &utc_us) != 0 || low == 0)
+        return 0;
+    if (utc_us > time.us) /* stamped with its last input; there is none before number 1 */
+        return low == 1 ? 1 : 0;
+    int64_t high = (int64_t)store->journal_committed;
+    int64_t found = low;
+    while (low < high) { /* the chunks ascend in time; their first numbers have gaps */
+        int64_t middle = low + (high - low + 1) / 2, first = 0;
+        if (journal_query(store, before, middle, &first, &utc_us) != 0 || first == 0)
+            return 0;
+        if (utc_us <= time.us) {
+            found = first;
+            low = middle;
+        } else {
+            high = middle - 1;
+        }
+    }
+    return (uint64_t)found;
+}
+
 uint64_t store_journal_last(const struct store *store) {
     return store->journal_committed;
 }
@@ -219,6 +259,18 @@ static int sql_limit(size_t limit) {
     return limit > INT_MAX ? INT_MAX : (int)limit;
 }
 
+static struct store_event column_event(sqlite3_stmt *s) {
+    return (struct store_event){.seq = sqlite3_column_int64(s, 0),
+                                .id = column_text(s, 1),
+                                .type = column_text(s, 2),
+                                .key = column_text(s, 3),
+                                .place = column_text(s, 4),
+                                .rule = column_text(s, 5),
+                                .time = {sqlite3_column_int64(s, 6)},
+                                .body = sqlite3_column_blob(s, 7),
+                                .body_len = (size_t)sqlite3_column_bytes(s, 7)};
+}
+
 int store_read_events(struct store *store, int64_t after, size_t limit,
                       int (*visit)(void *user, const struct store_event *event), void *user) {
     sqlite3_stmt *s = store_statement(store, STATEMENT_EVENTS_READ);
@@ -226,18 +278,30 @@ int store_read_events(struct store *store, int64_t after, size_t limit,
     (void)sqlite3_bind_int(s, 2, sql_limit(limit));
     int result = 0, code = SQLITE_DONE;
     while (result == 0 && (code = sqlite3_step(s)) == SQLITE_ROW) {
-        struct store_event event = {.seq = sqlite3_column_int64(s, 0),
-                                    .id = column_text(s, 1),
-                                    .type = column_text(s, 2),
-                                    .key = column_text(s, 3),
-                                    .place = column_text(s, 4),
-                                    .rule = column_text(s, 5),
-                                    .time = {sqlite3_column_int64(s, 6)},
-                                    .body = sqlite3_column_blob(s, 7),
-                                    .body_len = (size_t)sqlite3_column_bytes(s, 7)};
+        struct store_event event = column_event(s);
         result = visit(user, &event);
     }
     return end_reading(store, s, code, result, "events");
+}
+
+int store_find_event(struct store *store, const char *id,
+                     int (*visit)(void *user, const struct store_event *event), void *user) {
+    sqlite3_stmt *s = NULL;
+    int result = prepare(store,
+                         "SELECT seq,id,type,key,place,rule,time_us,body FROM events WHERE id=?1",
+                         &s, NULL);
+    if (result != 0)
+        return result;
+    (void)sqlite3_bind_text(s, 1, id, -1, SQLITE_STATIC);
+    int code = sqlite3_step(s);
+    if (code == SQLITE_ROW) {
+        struct store_event event = column_event(s);
+        result = visit(user, &event);
+    } else {
+        result = code == SQLITE_DONE ? ERR_NOT_FOUND : store_error(store, code, "event", NULL);
+    }
+    (void)sqlite3_finalize(s); /* repeats the error of the step */
+    return result;
 }
 
 int64_t store_events_last(struct store *store) {
