@@ -4,8 +4,33 @@
 #include <string.h>
 
 #include "daemon/base/text.h"
+#include "daemon/explain.h"
 #include "daemon/metrics.h"
 #include "daemon/web/console.h"
+
+/* ---- figures of the alarm system ---- */
+
+int desk_begin(struct desk *desk, struct utc_us now) {
+    const int64_t day_us = INT64_C(24) * 3600 * 1000000;
+    int result = kpi_create(now.us, now.us + KPI_DAYS_MAX * day_us, &desk->kpi);
+    desk->view.kpi = desk->kpi;
+    return result;
+}
+
+void desk_end(struct desk *desk) {
+    desk->kpi = kpi_destroy(desk->kpi);
+    desk->view.kpi = NULL;
+}
+
+void desk_event(struct desk *desk, const char *alert_json) {
+    struct kpi_event event;
+    json_t *alert = json_loads(alert_json, 0, NULL);
+    if (desk->kpi != NULL && kpi_event_of(alert, &event) == 0) {
+        (void)kpi_add(desk->kpi,
+                      &event); /* beyond its bounds the figures stay behind, not alarms */
+    }
+    json_decref(alert);
+}
 
 /* ---- control socket ---- */
 
@@ -24,6 +49,15 @@ static json_t *answer_command(struct desk *desk, const struct control_request *r
     }
     return json_pack("{s:s,s:I}", "text", command_kind_name(command.kind), "revision",
                      (json_int_t)reply.revision);
+}
+
+/* Inputs that a running daemon looks through for one explanation: some tenths of a second. */
+enum { EXPLAIN_INPUTS_MAX = 300000 };
+
+static json_t *answer_explain(const struct view_source *view, const char *id, struct err *ret_err) {
+    json_t *report = NULL;
+    int result = explain_event(view->store, view->site, id, EXPLAIN_INPUTS_MAX, &report, ret_err);
+    return result == 0 ? report : NULL;
 }
 
 static json_t *answer(void *ctx, const struct control_request *request, const char *actor,
@@ -45,6 +79,8 @@ static json_t *answer(void *ctx, const struct control_request *request, const ch
         return view_events(view, request->after, (size_t)request->limit);
     case CONTROL_INCIDENTS:
         return view_incidents(view);
+    case CONTROL_EXPLAIN:
+        return answer_explain(view, request->event, ret_err);
     case CONTROL_COMMAND:
         return answer_command(desk, request, actor, ret_err);
     }
@@ -120,6 +156,17 @@ static int get_events(struct desk *desk, const struct web_query *query,
     return give_json(view_events(&desk->view, after, (size_t)limit), ret_reply);
 }
 
+static int get_explain(struct desk *desk, const struct web_query *query,
+                       struct web_reply *ret_reply) {
+    struct err err;
+    const char *id = web_query_get(query, "id");
+    if (id == NULL) {
+        return ERR_INVALID;
+    }
+    json_t *report = answer_explain(&desk->view, id, &err);
+    return report == NULL ? ERR_NOT_FOUND : give_json(report, ret_reply);
+}
+
 static int get_metrics(struct desk *desk, const struct web_query *query,
                        struct web_reply *ret_reply) {
     (void)query;
@@ -170,6 +217,7 @@ static int get(void *ctx, const char *path, const struct web_query *query,
         {"/api/v1/stations", get_stations},
         {"/api/v1/events", get_events},
         {"/api/v1/incidents", get_incidents},
+        {"/api/v1/explain", get_explain},
     };
     for (size_t i = 0; i < sizeof routes / sizeof routes[0]; i++) {
         if (strcmp(routes[i].path, path) == 0) {

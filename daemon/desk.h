@@ -9,7 +9,14 @@
 
 struct desk {
     struct view_source view; /* filled by the owner */
+    struct kpi *kpi;
 };
+
+/* Begins to count alarms for the figures of the alarm system. ERR_MEMORY. */
+int desk_begin(struct desk *desk, struct utc_us now);
+void desk_end(struct desk *desk);
+/* A committed event. */
+void desk_event(struct desk *desk, const char *alert_json);
 
 struct control_host desk_control_host(struct desk *desk);
 struct web_host desk_web_host(struct desk *desk);

@@ -14,6 +14,7 @@
 #include "daemon/base/text.h"
 #include "daemon/command_line.h"
 #include "daemon/desk.h"
+#include "daemon/explain.h"
 #include "daemon/models.h"
 #include "daemon/monitor.h"
 
@@ -88,6 +89,7 @@ static void on_committed(void *ctx) {
 
 static void on_event(void *ctx, int64_t number, const char *alert_json) {
     struct parts *parts = ctx;
+    desk_event(&parts->desk, alert_json);
     if (parts->control != NULL) {
         control_publish(parts->control, number, alert_json);
     }
@@ -303,7 +305,14 @@ static int create_pipeline(struct parts *parts, struct err *ret_err) {
         .on_store = on_store,
         .ctx = parts,
     };
+    if (explain_keep_rules(parts->store, site) != 0) {
+        log_event(parts->log, LOG_LEVEL_WARNING, "rules_not_kept", "store",
+                  log_text("what", "explain will not know the text of these rules"));
+    }
     result = pipeline_create(&options, &parts->pipeline, ret_err);
+    if (result == 0 && desk_begin(&parts->desk, clock_now(parts->clock).utc) != 0) {
+        result = err_set(ret_err, ERR_MEMORY, "no memory for the figures of the alarm system");
+    }
     if (result == 0) {
         result = pipeline_start(parts->pipeline, ret_err);
     }
@@ -449,6 +458,7 @@ static void stop(struct parts *parts) {
     free(parts->endpoint_of_station);
     parts->acquisition = acquisition_destroy(parts->acquisition);
     parts->pipeline = pipeline_destroy(parts->pipeline);
+    desk_end(&parts->desk);
     parts->bulletins = bulletins_destroy(parts->bulletins);
     parts->delivery = delivery_destroy(parts->delivery, FLUSH_MS);
     parts->store = store_close(parts->store);

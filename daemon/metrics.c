@@ -127,6 +127,69 @@ static int write_alarm_knowledge(void *ctx, const struct alarm_view *view) {
     return 0;
 }
 
+/* How long alarms have stood and waited is asked of the alarms themselves. */
+struct standing {
+    int64_t now_us;
+    uint64_t unacknowledged, stale;
+};
+
+static int count_standing(void *ctx, const struct alarm_view *view) {
+    struct standing *standing = ctx;
+    const struct alarm *alarm = view->alarm;
+    const int64_t day_us = INT64_C(24) * 3600 * 1000000;
+    standing->unacknowledged += alarm->annunciation == ANNUNCIATION_UNACKNOWLEDGED ||
+                                alarm->annunciation == ANNUNCIATION_RETURNED_UNACKNOWLEDGED;
+    standing->stale += alarm->assessed && alarm->level > 0 &&
+                       standing->now_us - alarm->level_since.mono.us > day_us;
+    return 0;
+}
+
+static void write_kpi(const struct view_source *source, FILE *out) {
+    static const char *const quantiles[] = {"0.5", "0.9", "1"};
+    struct moment now = pipeline_now(source->pipeline);
+    struct standing standing = {.now_us = now.mono.us};
+    struct kpi_report *report = calloc(1, sizeof *report);
+    if (report == NULL) {
+        return; /* absent is not 0 */
+    }
+    kpi_report(source->kpi, now.utc.us, report);
+    (void)engine_visit_alarms(pipeline_engine(source->pipeline), count_standing, &standing);
+    single(out, "canhbao_alarms_total", "counter",
+           "Alarms that asked for a person since the start, after EEMUA 191.",
+           (double)report->alarms);
+    single(out, "canhbao_alarms_per_10min", "gauge", "Their mean since the start. Target: below 1.",
+           report->mean_per_10min);
+    single(out, "canhbao_alarms_per_10min_most", "gauge",
+           "The worst 10 minutes since the start. Target: at most 10.", report->most_in_10min);
+    single(out, "canhbao_alarm_flood_ratio", "gauge",
+           "Share of the time since the start in floods of alarms. Target: below 0.01.",
+           report->flood_share);
+    single(out, "canhbao_alarm_floods_total", "counter", "Floods of alarms since the start.",
+           (double)report->flood_count);
+    single(out, "canhbao_alarms_chattering", "gauge",
+           "Alarms raised three times or more within an hour, ten at most. Target: 0.",
+           report->chattering_count);
+    single(out, "canhbao_alarms_stale", "gauge",
+           "Levels that have stood for more than 24 h. Target: below 5.", (double)standing.stale);
+    single(out, "canhbao_alarms_unacknowledged", "gauge", "Alarms that wait for a person.",
+           (double)standing.unacknowledged);
+    head(out, "canhbao_alarm_acknowledge_seconds", "summary",
+         "From the raise to the acknowledgement, since the start; NaN: none yet.");
+    const double values[] = {report->acknowledge_median_s, report->acknowledge_p90_s,
+                             report->acknowledge_most_s};
+    for (size_t i = 0; i < sizeof values / sizeof values[0]; i++) {
+        fprintf(out, "canhbao_alarm_acknowledge_seconds{quantile=\"%s\"} ", quantiles[i]);
+        if (isnan(values[i])) {
+            fputs("NaN\n", out);
+        } else {
+            fprintf(out, "%.17g\n", values[i]);
+        }
+    }
+    fprintf(out, "canhbao_alarm_acknowledge_seconds_count %llu\n",
+            (unsigned long long)report->acknowledged);
+    free(report);
+}
+
 static void write_store(const struct view_source *source, FILE *out) {
     struct store_status status;
     store_status(source->store, &status);
@@ -195,6 +258,7 @@ char *metrics_text(const struct view_source *source, size_t *ret_length) {
         fprintf(out, "canhbao_condition{class=\"%s\",subject=\"%s\"} 1\n",
                 condition_class_name(condition->class), condition->subject);
     }
+    write_kpi(source, out);
     write_store(source, out);
     write_delivery(source, out);
     if (fclose(out) != 0) {

@@ -9,6 +9,7 @@
 
 #include <jansson.h>
 
+#include "alerts/kpi.h"
 #include "alerts/outbox.h"
 #include "daemon/config/site.h"
 #include "daemon/health.h"
@@ -26,6 +27,7 @@ struct view_source {
     const struct outbox *outbox; /* NULL: no Kafka configured */
     const struct kafka *kafka;
     const struct control *control;
+    const struct kpi *kpi; /* since the start */
     struct moment started; /* pipeline_now() at the start */
     struct message_context messages;
     const size_t *endpoint_of_station; /* by station; see view_map_endpoints() */

@@ -14,6 +14,8 @@
 #include <unistd.h>
 
 #include "daemon/base/text.h"
+#include "daemon/control/ctl_explain.h"
+#include "daemon/control/ctl_kpi.h"
 #include "daemon/control/ctl_print.h"
 #include "daemon/control/ctl_tools.h"
 #include "daemon/control/protocol.h"
@@ -66,6 +68,8 @@ static const struct ctl_command {
      ctl_print_readings},
     {"alarms", "alarms", "", "every alarm with all its axes", 0, 0, ctl_print_alarms},
     {"events", "events", "", "transitions; --follow waits for new ones", 0, 0, NULL},
+    {"explain", "explain", "ID", "why an event came about, and the decision once more", 1, 1,
+     ctl_print_explain},
     {"ack", "acknowledge", "RULE PLACE", "acknowledge up to the present level", 2, 2,
      ctl_print_command},
     {"shelve", "shelve", "RULE PLACE", "silence until an end (--for or --until), with --reason", 2,
@@ -86,32 +90,37 @@ static void usage(FILE *out) {
         fprintf(out, "  %-15s %-16s %s\n", commands[i].name, commands[i].arguments,
                 commands[i].help);
     }
+    fprintf(out, "  %-15s %-16s %s\n", "kpi", "",
+            "figures of the alarm system over --for (default 7 d), with targets (EEMUA 191)");
     fputs("\ntools, without a daemon:\n", out);
     for (size_t i = 0; i < sizeof tools / sizeof tools[0]; i++) {
         fprintf(out, "  %-15s %-16s %s\n", tools[i].name, tools[i].arguments, tools[i].help);
     }
-    fputs("\noptions:\n"
-          "  -s, --socket PATH       control socket (default $CANHBAO_SOCKET, else " SOCKET_DEFAULT
-          ")\n"
-          "  -j, --json              print the reply as JSON\n"
-          "  -f, --follow            events: wait for new ones\n"
-          "  -n, --limit N           events, readings: at most N\n"
-          "      --after N           events: only those with a larger number\n"
-          "  -r, --reason TEXT       why (shelve, out-of-service, comment; optional for others)\n"
-          "      --for DURATION      how long: \"30 min\", \"6h\"\n"
-          "      --until TIME        or until when: 2025-11-19T06:00:00+07:00\n"
-          "      --revision N        refuse when the alarm has changed since revision N\n"
-          "  -c, --config DIR        plan: the folder of the site\n"
-          "      --timeout DURATION  probe, scan: of one request (default 1 s)\n"
-          "      --framing tcp|rtu   probe, scan: Modbus TCP (default), or RTU over TCP\n"
-          "      --table NAME        probe: holding (default), input, coil, discrete\n"
-          "      --from N --count N  probe: which registers (default 0 and 16)\n"
-          "      --units A-B         scan: which units (default 1-247)\n"
-          "  -h, --help              this text\n"
-          "      --version\n"
-          "exit codes: 0 done, 1 failed, 2 wrong usage, 3 no daemon answers, 4 refused by the "
-          "daemon\n",
-          out);
+    fputs(
+        "\noptions:\n"
+        "  -s, --socket PATH       control socket (default $CANHBAO_SOCKET, else " SOCKET_DEFAULT
+        ")\n"
+        "  -j, --json              print the reply as JSON\n"
+        "  -f, --follow            events: wait for new ones\n"
+        "  -n, --limit N           events, readings: at most N\n"
+        "      --after N           events: only those with a larger number\n"
+        "  -r, --reason TEXT       why (shelve, out-of-service, comment; optional for others)\n"
+        "      --for DURATION      how long: \"30 min\", \"6h\"\n"
+        "      --until TIME        or until when: 2025-11-19T06:00:00+07:00\n"
+        "      --revision N        refuse when the alarm has changed since revision N\n"
+        "  -c, --config DIR        plan, explain: the folder of the site\n"
+        "      --state-dir DIR     explain: from a copy of a store instead of a daemon; ID may be "
+        "all\n"
+        "      --timeout DURATION  probe, scan: of one request (default 1 s)\n"
+        "      --framing tcp|rtu   probe, scan: Modbus TCP (default), or RTU over TCP\n"
+        "      --table NAME        probe: holding (default), input, coil, discrete\n"
+        "      --from N --count N  probe: which registers (default 0 and 16)\n"
+        "      --units A-B         scan: which units (default 1-247)\n"
+        "  -h, --help              this text\n"
+        "      --version\n"
+        "exit codes: 0 done, 1 failed, 2 wrong usage, 3 no daemon answers, 4 refused by the "
+        "daemon\n",
+        out);
 }
 
 /* The options of the tools; false: none of them. */
@@ -119,6 +128,9 @@ static bool take_tool_option(int option, struct tool_options *ret_options) {
     switch (option) {
     case 'c':
         ret_options->config = optarg;
+        return true;
+    case 'D':
+        ret_options->state_dir = optarg;
         return true;
     case 'T':
         ret_options->timeout = optarg;
@@ -157,6 +169,7 @@ static int parse_options(int argc, char **argv, struct options *ret_options) {
         {"help", no_argument, NULL, 'h'},
         {"version", no_argument, NULL, 'V'},
         {"config", required_argument, NULL, 'c'},
+        {"state-dir", required_argument, NULL, 'D'},
         {"timeout", required_argument, NULL, 'T'},
         {"framing", required_argument, NULL, 'G'},
         {"table", required_argument, NULL, 'B'},
@@ -260,8 +273,10 @@ static int build_request(const struct ctl_command *command, char **arguments, in
         fprintf(stderr, "canhbaoctl: usage: canhbaoctl %s %s\n", command->name, command->arguments);
         return EXIT_USAGE;
     }
-    const char *const *keys =
-        strncmp(command->arguments, "RULE", 4) == 0 ? alarm_keys : station_keys;
+    static const char *const event_keys[] = {"event"};
+    const char *const *keys = strncmp(command->arguments, "RULE", 4) == 0 ? alarm_keys
+                              : strcmp(command->arguments, "ID") == 0     ? event_keys
+                                                                          : station_keys;
     json_object_set_new(request, "do", json_string(command->request));
     for (int i = 0; i < count; i++) {
         if (json_object_set_new(request, keys[i], json_string(arguments[i])) != 0) {
@@ -367,7 +382,7 @@ static int handle_line(const struct ctl_command *command, const struct options *
     } else {
         command->print(data, stdout);
     }
-    return EXIT_DONE;
+    return command->print == ctl_print_explain ? ctl_explain_verdict(data) : EXIT_DONE;
 }
 
 static int converse(FILE *stream, const struct ctl_command *command,
@@ -394,6 +409,55 @@ static int converse(FILE *stream, const struct ctl_command *command,
     return result;
 }
 
+/* One request over a connection of its own, see ctl_ask_fn; `ctx` is the socket's path. */
+static int ask(void *ctx, json_t *request, json_t **ret_data) {
+    FILE *stream = NULL;
+    char *line = NULL;
+    size_t size = 0;
+    json_t *reply = NULL;
+    int result = connect_daemon(ctx, &stream);
+    result = result == 0 ? send_request(stream, request) : result;
+    if (result == 0) {
+        ssize_t length = getline(&line, &size, stream);
+        reply =
+            length > 0 && length <= REPLY_MAX ? json_loadb(line, (size_t)length, 0, NULL) : NULL;
+        if (!json_is_true(json_object_get(reply, "ok"))) {
+            const char *error = json_string_value(json_object_get(reply, "error"));
+            fprintf(stderr, "canhbaoctl: refused: %s\n", error != NULL ? error : "no reason given");
+            result = reply != NULL ? EXIT_REFUSED : EXIT_NO_DAEMON;
+        }
+    }
+    if (result == 0) {
+        *ret_data = json_incref(json_object_get(reply, "data"));
+    }
+    json_decref(reply);
+    json_decref(request);
+    free(line);
+    if (stream != NULL) {
+        (void)fclose(stream); /* nothing unsent is left in it */
+    }
+    return result;
+}
+
+static int run_kpi(int count, struct options *options) {
+    int64_t for_us = INT64_C(7) * 86400 * 1000000;
+    if (count != 0) {
+        fputs("canhbaoctl: usage: canhbaoctl kpi [--for DURATION]\n", stderr);
+        return EXIT_USAGE;
+    }
+    if (options->duration != NULL && text_parse_duration_us(options->duration, &for_us) != 0) {
+        fprintf(stderr, "canhbaoctl: --for: expected a duration such as '6h' or '30 d', got '%s'\n",
+                options->duration);
+        return EXIT_USAGE;
+    }
+    char path[sizeof((struct sockaddr_un *)0)->sun_path];
+    if (text_copy(path, sizeof path, options->socket) != 0) {
+        fprintf(stderr, "canhbaoctl: the socket path '%s' is too long\n", options->socket);
+        return EXIT_USAGE;
+    }
+    return ctl_kpi(ask, path, for_us, options->json);
+}
+
 int main(int argc, char **argv) {
     const char *from_environment = getenv("CANHBAO_SOCKET");
     struct options options = {.socket =
@@ -411,6 +475,14 @@ int main(int argc, char **argv) {
             result = tools[i].run(argv + optind + 1, argc - optind - 1, &options.tool);
             return fflush(stdout) == 0 ? result : EXIT_FAILED;
         }
+    }
+    if (strcmp(argv[optind], "kpi") == 0) {
+        result = run_kpi(argc - optind - 1, &options);
+        return fflush(stdout) == 0 ? result : EXIT_FAILED;
+    }
+    if (options.tool.state_dir != NULL && strcmp(argv[optind], "explain") == 0) {
+        result = ctl_explain_store(argv + optind + 1, argc - optind - 1, &options.tool);
+        return fflush(stdout) == 0 ? result : EXIT_FAILED;
     }
     const struct ctl_command *command = find_command(argv[optind]);
     if (command == NULL) {

@@ -4,7 +4,7 @@
 #include "daemon/control/ctl_tools.h"
 #include "drivers/modbus/plan.h"
 
-static int load_site(const char *dir, struct site **ret_site) {
+int ctl_load_site(const char *dir, struct site **ret_site) {
     struct units *units = NULL;
     struct err err;
     struct config_errors errors = {.count = 0};
@@ -92,7 +92,7 @@ int ctl_plan(char **arguments, int count, const struct tool_options *options) {
         fputs("canhbaoctl: usage: canhbaoctl plan --config DIR STATION\n", stderr);
         return EXIT_USAGE;
     }
-    int result = load_site(options->config, &site);
+    int result = ctl_load_site(options->config, &site);
     if (result != EXIT_DONE) {
         return result;
     }

@@ -9,14 +9,16 @@
 #include <stdint.h>
 #include <stdio.h>
 
+#include "daemon/config/site.h"
 #include "drivers/modbus/config.h"
 
 enum { EXIT_DONE = 0, EXIT_FAILED = 1, EXIT_USAGE = 2, EXIT_NO_DAEMON = 3, EXIT_REFUSED = 4 };
 
 struct tool_options {
     bool json;
-    const char *config;  /* folder of a site */
-    const char *timeout; /* texts as given; NULL: default */
+    const char *config;    /* folder of a site */
+    const char *state_dir; /* folder of a store */
+    const char *timeout;   /* texts as given; NULL: default */
     const char *framing, *table, *from, *count, *units;
 };
 
@@ -34,6 +36,9 @@ int ctl_scan(char **arguments, int count, const struct tool_options *options);
 json_t *ctl_candidates(uint16_t address, const uint8_t *bytes, unsigned count);
 /* One line a place with its 16-bit numbers, and with the plausible wider ones; `all`: every one. */
 void ctl_candidates_print(const json_t *candidates, bool all, FILE *out);
+
+/* The site of a folder, or EXIT_FAILED with its faults told. */
+int ctl_load_site(const char *dir, struct site **ret_site);
 
 void ctl_json_print(const json_t *value);
 

@@ -24,12 +24,14 @@ enum key {
     KEY_REFERENCE = 1 << 14,
     KEY_EXPIRES = 1 << 15,
     KEY_ID = 1 << 16,
+    KEY_EVENT = 1 << 17,
 };
 
 static const char *const key_names[] = {
     "rule",    "place",      "reason",    "for_s",   "until",  "expected_revision",
     "station", "point",      "limit",     "after",   "follow", "incident",
-    "into",    "attachment", "reference", "expires", "id"};
+    "into",    "attachment", "reference", "expires", "id",
+    "event"};
 
 enum {
     COMMAND_KEYS = KEY_REVISION | KEY_REASON | KEY_EXPIRES | KEY_ID,
@@ -55,6 +57,7 @@ static const struct verb {
      KEY_STATION},
     {"alarms", CONTROL_ALARMS, 0, ROLE_VIEWER, 0, 0},
     {"events", CONTROL_EVENTS, 0, ROLE_VIEWER, KEY_LIMIT | KEY_AFTER | KEY_FOLLOW, 0},
+    {"explain", CONTROL_EXPLAIN, 0, ROLE_VIEWER, KEY_EVENT, KEY_EVENT},
     {"incidents", CONTROL_INCIDENTS, 0, ROLE_VIEWER, 0, 0},
     {"acknowledge", CONTROL_COMMAND, COMMAND_ACKNOWLEDGE, ROLE_OPERATOR,
      ALARM_KEYS | KEY_INCIDENT | END_KEYS, 0},
@@ -202,6 +205,8 @@ static int take(unsigned bit, const json_t *value, struct control_request *reque
         return take_int(value, "limit", 1,
                         request->verb == CONTROL_EVENTS ? CONTROL_EVENTS_MAX : CONTROL_READINGS_MAX,
                         &request->limit, ret_err);
+    case KEY_EVENT:
+        return take_text(value, "event", request->event, sizeof request->event, ret_err);
     case KEY_AFTER:
         return take_int(value, "after", -1, INT64_MAX, &request->after, ret_err);
     case KEY_FOLLOW:

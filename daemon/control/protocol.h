@@ -33,6 +33,7 @@ enum control_verb {
     CONTROL_ALARMS,
     CONTROL_EVENTS,
     CONTROL_INCIDENTS,
+    CONTROL_EXPLAIN,
     CONTROL_COMMAND /* see request.command.kind */
 };
 
@@ -47,6 +48,7 @@ struct control_request {
     int64_t limit;                 /* rows wanted */
     int64_t after; /* CONTROL_EVENTS: only events with a larger number; -1 for the newest */
     bool follow;
+    char event[64]; /* CONTROL_EXPLAIN: id of an event */
 };
 
 /* One request that is a JSON object already; as control_parse(). */
