@@ -163,7 +163,8 @@ static int journal_query(struct store *store, const char *sql, int64_t parameter
     *ret_first = code == SQLITE_ROW ? sqlite3_column_int64(s, 0) : 0;
     *ret_utc_us = code == SQLITE_ROW ? sqlite3_column_int64(s, 1) : 0;
     (void)sqlite3_finalize(s); /* repeats the error of the step */
-    return code == SQLITE_ROW || code == SQLITE_DONE ? 0 : store_error(store, code, "journal", NULL);
+    return code == SQLITE_ROW || code == SQLITE_DONE ? 0
+                                                     : store_error(store, code, "journal", NULL);
 }
 
 uint64_t store_journal_at(struct store *store, struct utc_us time) {
@@ -287,9 +288,8 @@ int store_read_events(struct store *store, int64_t after, size_t limit,
 int store_find_event(struct store *store, const char *id,
                      int (*visit)(void *user, const struct store_event *event), void *user) {
     sqlite3_stmt *s = NULL;
-    int result = prepare(store,
-                         "SELECT seq,id,type,key,place,rule,time_us,body FROM events WHERE id=?1",
-                         &s, NULL);
+    int result = prepare(
+        store, "SELECT seq,id,type,key,place,rule,time_us,body FROM events WHERE id=?1", &s, NULL);
     if (result != 0)
         return result;
     (void)sqlite3_bind_text(s, 1, id, -1, SQLITE_STATIC);
