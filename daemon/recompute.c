@@ -28,6 +28,7 @@ struct run {
     struct stored stored[RULE_INDICATORS_MAX];
     size_t stored_count;
     struct moment now;     /* of the newest input */
+    struct utc_us from;    /* stored readings are known from here on */
     json_t *evidence;      /* as published */
     json_t *seen;          /* differences of the newest comparison */
     json_t *readings_seen; /* differences between journal and table of readings */
@@ -295,7 +296,7 @@ static int on_input(void *user, uint64_t number, struct moment now, const void *
     }
     struct stored *stored =
         input.kind == ENGINE_READING ? stored_of(run, input.as.reading.point) : NULL;
-    if (stored != NULL) {
+    if (stored != NULL && input.as.reading.received.utc.us >= run->from.us) {
         check_reading(run, stored, &input.as.reading);
     }
     result = take(run, &input); /* others too: quality control compares neighbours */
@@ -347,12 +348,12 @@ static int step_readings(struct run *run) {
 
 static int step(struct run *run) {
     const struct recompute_options *options = run->options;
-    struct utc_us from = {options->at.us - memory_us(run)};
-    int result = read_stored(run, from);
+    run->from.us = options->at.us - memory_us(run);
+    int result = read_stored(run, run->from);
     if (result != 0) {
         return result;
     }
-    uint64_t first = store_journal_at(options->store, from);
+    uint64_t first = store_journal_at(options->store, run->from);
     if (first == 0) {
         run->result->from = "readings";
         return step_readings(run);
