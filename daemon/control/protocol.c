@@ -30,8 +30,7 @@ enum key {
 static const char *const key_names[] = {
     "rule",    "place",      "reason",    "for_s",   "until",  "expected_revision",
     "station", "point",      "limit",     "after",   "follow", "incident",
-    "into",    "attachment", "reference", "expires", "id",
-    "event"};
+    "into",    "attachment", "reference", "expires", "id",     "event"};
 
 enum {
     COMMAND_KEYS = KEY_REVISION | KEY_REASON | KEY_EXPIRES | KEY_ID,
