@@ -334,6 +334,45 @@ static int build_alarm(struct build *build, const struct rule *rule, struct rule
     return 0;
 }
 
+static uint32_t want_window_of(struct build *build, uint32_t point, enum indicator_kind kind,
+                               int64_t window_us) {
+    const struct indicator_spec spec = {.kind = kind, .window_us = window_us};
+    return want_window(build, point, &spec);
+}
+
+/* The windows that the cross-variable tests of quality control look at. */
+static int build_crosses(struct build *build) {
+    static const enum indicator_kind kinds[] = {[STATISTIC_LATEST] = INDICATOR_LATEST,
+                                                [STATISTIC_RISE] = INDICATOR_RISE,
+                                                [STATISTIC_MEAN] = INDICATOR_MEAN,
+                                                [STATISTIC_AMOUNT] = INDICATOR_ACCUMULATION};
+    struct engine *engine = build->engine;
+    for (uint32_t i = 0; i < engine->site.point_count; i++) {
+        const struct quality_limits *limits = &engine->site.points[i].quality;
+        engine->points[i].first_cross = engine->cross_count;
+        for (uint32_t k = 0; k < limits->neighbour_count; k++) {
+            if (limits->neighbours[k].index >= engine->site.point_count) {
+                return err_set(build->err, ERR_NOT_FOUND, "point %s: its neighbour %s",
+                               engine->site.points[i].id, limits->neighbours[k].point);
+            }
+        }
+        for (uint32_t k = 0; k < limits->cross_count; k++) {
+            const struct quality_cross *cross = &limits->cross[k];
+            if (cross->other.index >= engine->site.point_count) {
+                return err_set(build->err, ERR_NOT_FOUND, "point %s: its cross test with %s",
+                               engine->site.points[i].id, cross->other.point);
+            }
+            engine->crosses[engine->cross_count++] = (struct engine_cross){
+                .rise_window = isnan(cross->rise_above) ? UINT32_MAX
+                                                        : want_window_of(build, i, INDICATOR_RISE,
+                                                                         cross->rise_window_us),
+                .other_window = want_window_of(build, cross->other.index, kinds[cross->statistic],
+                                               cross->window_us)};
+        }
+    }
+    return 0;
+}
+
 /* Puts the windows of each point together and makes them. */
 static int build_windows(struct build *build) {
     struct engine *engine = build->engine;
@@ -370,6 +409,13 @@ static int build_windows(struct build *build) {
         if (engine->sources[i].window != UINT32_MAX) {
             engine->sources[i].window = moved[engine->sources[i].window];
         }
+    }
+    for (uint32_t i = 0; i < engine->cross_count; i++) {
+        struct engine_cross *cross = &engine->crosses[i];
+        cross->rise_window =
+            cross->rise_window != UINT32_MAX ? moved[cross->rise_window] : UINT32_MAX;
+        cross->other_window =
+            cross->other_window != UINT32_MAX ? moved[cross->other_window] : UINT32_MAX;
     }
     free(moved);
     return result == 0 ? 0 : err_set(build->err, result, "the windows of the rules need too much");
@@ -534,16 +580,27 @@ static int build_memory(struct build *build) {
         alarms += site->rules[i].place_count;
         sources += site->rules[i].place_count * site->rules[i].indicator_count;
     }
+    size_t crosses = 0;
+    for (size_t i = 0; i < site->point_count; i++) {
+        if (site->points[i].quality.neighbour_count > QUALITY_NEIGHBOURS_MAX ||
+            site->points[i].quality.cross_count > QUALITY_CROSS_MAX) {
+            return err_set(build->err, ERR_RANGE, "point %s: too many other points",
+                           site->points[i].id);
+        }
+        crosses += site->points[i].quality.cross_count;
+    }
+    size_t windows = sources + 2 * crosses;
     size_t places = site->station_count + site->area_count;
     if (sources >= UINT32_MAX || site->point_count >= UINT32_MAX || places >= UINT32_MAX) {
         return err_set(build->err, ERR_LIMIT, "the site is too large");
     }
     engine->points = calloc(site->point_count + 1, sizeof *engine->points);
-    engine->windows = calloc(sources + 1, sizeof *engine->windows);
+    engine->windows = calloc(windows + 1, sizeof *engine->windows);
     engine->slots = calloc(sources + 1, sizeof *engine->slots);
     engine->alarms = calloc(alarms + 1, sizeof *engine->alarms);
     engine->sources = calloc(sources + 1, sizeof *engine->sources);
     engine->indicators = calloc(sources + 1, sizeof *engine->indicators);
+    engine->crosses = calloc(crosses + 1, sizeof *engine->crosses);
     engine->place_sequences = calloc(places + 1, sizeof *engine->place_sequences);
     engine->point_keys = calloc(site->point_count + 1, sizeof *engine->point_keys);
     engine->slot_keys = calloc(sources + 1, sizeof *engine->slot_keys);
@@ -551,13 +608,13 @@ static int build_memory(struct build *build) {
     engine->place_keys = calloc(places + 1, sizeof *engine->place_keys);
     engine->stations = calloc(site->station_count + 1, sizeof *engine->stations);
     engine->incidents = calloc(1, sizeof *engine->incidents);
-    build->windows = calloc(sources + 1, sizeof *build->windows);
-    bool complete = engine->points != NULL && engine->windows != NULL && engine->slots != NULL &&
-                    engine->alarms != NULL && engine->sources != NULL &&
-                    engine->indicators != NULL && engine->place_sequences != NULL &&
-                    engine->point_keys != NULL && engine->slot_keys != NULL &&
-                    engine->alarm_keys != NULL && engine->place_keys != NULL &&
-                    engine->stations != NULL && engine->incidents != NULL && build->windows != NULL;
+    build->windows = calloc(windows + 1, sizeof *build->windows);
+    bool complete =
+        engine->points != NULL && engine->windows != NULL && engine->slots != NULL &&
+        engine->alarms != NULL && engine->sources != NULL && engine->indicators != NULL &&
+        engine->crosses != NULL && engine->place_sequences != NULL && engine->point_keys != NULL &&
+        engine->slot_keys != NULL && engine->alarm_keys != NULL && engine->place_keys != NULL &&
+        engine->stations != NULL && engine->incidents != NULL && build->windows != NULL;
     return complete ? 0 : err_set(build->err, ERR_MEMORY, "no memory");
 }
 
@@ -595,6 +652,7 @@ static int build_all(struct build *build, struct moment now) {
     result = result == 0 ? build_points(build) : result;
     result = result == 0 ? build_alarms(build, now) : result;
     result = result == 0 ? build_relations(build) : result;
+    result = result == 0 ? build_crosses(build) : result;
     result = result == 0 ? build_slots(build) : result;
     result = result == 0 ? build_windows(build) : result;
     return result == 0 ? build_lists(build) : result;
@@ -640,6 +698,7 @@ struct engine *engine_destroy(struct engine *engine) {
     free(engine->alarms);
     free(engine->sources);
     free(engine->indicators);
+    free(engine->crosses);
     free(engine->point_alarms);
     free(engine->slot_alarms);
     free(engine->place_sequences);

@@ -33,6 +33,7 @@ struct engine_point {
     double newest_epoch, before_epoch; /* counters: of the epoch point at that very reply, or NaN */
     uint32_t first_window, window_count;
     uint32_t first_alarm, alarm_count; /* in point_alarms */
+    uint32_t first_cross;              /* in crosses, for its cross-variable tests */
 };
 
 struct engine_slot { /* one output of a model that rules look at */
@@ -53,6 +54,11 @@ struct engine_station {
 struct engine_source { /* where an indicator comes from */
     uint32_t point;  /* index in site.points, or of the model's slot; SILENCE: any of the station */
     uint32_t window; /* UINT32_MAX: none */
+};
+
+struct engine_cross {      /* what one cross-variable test looks at; UINT32_MAX: no window */
+    uint32_t rise_window;  /* of the point itself */
+    uint32_t other_window; /* of the other point */
 };
 
 struct engine_alarm {
@@ -87,6 +93,8 @@ struct engine {
     struct engine_source *sources;
     struct indicator *indicators; /* parallel to sources */
     uint32_t source_count;
+    struct engine_cross *crosses;
+    uint32_t cross_count;
     uint32_t *point_alarms, *slot_alarms;
     uint64_t *place_sequences; /* stations, then areas */
     struct engine_station *stations;
@@ -151,6 +159,11 @@ void engine_end_by_time(struct engine *engine, const struct engine_sink *sink);
 void engine_set_maintenance(struct engine *engine, uint32_t station,
                             const struct alarm_override *maintenance,
                             const struct engine_sink *sink);
+
+/* engine_quality.c: what other points say at the time of a reading; false: its tests look at none.
+ */
+bool engine_quality_context(const struct engine *engine, const struct reading *reading,
+                            struct quality_context *ret_context);
 
 /* engine_command.c */
 void engine_take_command(struct engine *engine, const struct engine_input *input,

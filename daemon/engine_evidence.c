@@ -128,7 +128,10 @@ bool engine_take_reading(struct engine *engine, struct reading *reading, bool si
     }
     state->received_any = true;
     state->received = reading->received.mono;
-    bool worse = quality_test(&state->quality, &point->quality, reading, ret_worse);
+    struct quality_context context;
+    bool others = engine_quality_context(engine, reading, &context);
+    bool worse = quality_test(&state->quality, &point->quality, others ? &context : NULL, reading,
+                              ret_worse);
     state->status = reading->status;
     state->newest_failed = reading->flag == QUALITY_FAIL;
     if (worse) {

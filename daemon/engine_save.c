@@ -4,7 +4,7 @@
 
 #include "daemon/base/ids.h"
 
-enum { SAVE_VERSION = 3 };
+enum { SAVE_VERSION = 4 };
 
 #define TIME_MAX_US (INT64_MAX / 4)
 
@@ -141,6 +141,26 @@ static void io_reading(const struct io *io, struct reading *reading) {
     io_u32(io, &reading->quality_revision);
 }
 
+static void io_attenuated(const struct io *io, struct attenuated *attenuated) {
+    io_bool(io, &attenuated->has_any);
+    if (!attenuated->has_any) {
+        return;
+    }
+    io_i64(io, &attenuated->first_us);
+    io_i64(io, &attenuated->newest);
+    io_u32(io, &attenuated->filled);
+    if (io->in != NULL && attenuated->filled >= 1U << ATTENUATED_PIECES) {
+        io->in->failed = true;
+        attenuated->filled = 0;
+    }
+    for (int i = 0; i < ATTENUATED_PIECES; i++) {
+        if ((attenuated->filled >> i & 1) != 0) {
+            io_double(io, &attenuated->low[i]);
+            io_double(io, &attenuated->high[i]);
+        }
+    }
+}
+
 static void io_quality(const struct io *io, struct quality_state *quality) {
     IO_ENUM(io, quality->chain_count, 3);
     for (int i = 0; i < quality->chain_count; i++) {
@@ -155,6 +175,7 @@ static void io_quality(const struct io *io, struct quality_state *quality) {
     io_bool(io, &quality->has_flat);
     io_double(io, &quality->flat_value);
     io_i64(io, &quality->flat_since.us);
+    io_attenuated(io, &quality->attenuated);
 }
 
 static void io_segment(const struct io *io, struct window_segment *segment) {

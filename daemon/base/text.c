@@ -37,6 +37,15 @@ static void civil_from_days(int64_t days, int *ret_year, int *ret_month, int *re
     *ret_year = (int)(year_of_era + era * 400 + (*ret_month <= 2));
 }
 
+int text_month(int64_t utc_us, int offset_min) {
+    const int64_t day_us = INT64_C(86400000000);
+    int64_t local_us = utc_us + offset_min * INT64_C(60000000);
+    int64_t days = local_us / day_us - (local_us % day_us < 0);
+    int year, month, day;
+    civil_from_days(days, &year, &month, &day);
+    return month;
+}
+
 int text_parse_int(const char *text, int64_t min, int64_t max, int64_t *ret_value) {
     const char *digits = text[0] == '-' ? text + 1 : text;
     size_t count = strspn(digits, "0123456789");

@@ -37,6 +37,9 @@ void text_format_time(int64_t utc_us, char *ret_text, size_t size);
  */
 void text_format_local(int64_t utc_us, int offset_min, char *ret_text, size_t size);
 
+/* The calendar month, 1 to 12, of a time at the given offset. */
+int text_month(int64_t utc_us, int offset_min);
+
 /* The shortest decimal that reads back as the same double, without an exponent from 1e-5 to below
  * 1e16; "null" for NaN and infinities. size >= 32. Returns the length. */
 size_t text_format_double(double value, char *ret_text, size_t size);

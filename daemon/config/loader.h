@@ -82,7 +82,19 @@ void site_print_rule(const struct site *site, const struct rule *rule, unsigned 
 int site_text_of(void (*print)(const void *object, FILE *file), const void *object, char **ret_text,
                  size_t *ret_length);
 
+/* quality_config.c: two members of a map in their order (NaN: nothing to compare), and one above
+ * zero. */
+void loader_check_order(struct loader *loader, const struct yaml_node *node, const char *low_key,
+                        double low, const char *high_key, double high, bool strict);
+void loader_check_positive(struct loader *loader, const struct yaml_node *node, const char *key,
+                           double value);
+/* quality_config.c: the quality section of a point that is being read, and, when all stations are
+ * known and the ids sorted, what refers to other points. */
+void loader_quality(struct loader *loader, const struct yaml_node *map, struct point *point);
+void loader_quality_others(struct loader *loader);
+void site_print_quality(const struct site *site, const struct point *point, unsigned indent,
+                        FILE *file);
 /* Of a quality section, from the canonical text of its values. Never 0. */
-uint32_t site_quality_revision(const struct point *point);
+uint32_t site_quality_revision(const struct site *site, const struct point *point);
 
 #endif

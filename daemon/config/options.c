@@ -530,10 +530,19 @@ const struct option_group group_register = {.path = "stations/ID.yaml points[].r
                                             .help = "Where the device has the value.",
                                             GROUP(register_rows)};
 
+/* In the order of enum quality_preset. */
+static const char *const quality_presets[] = {"none", "wmo", NULL};
 #define Q(member) MEMBER(struct quality_limits, member)
 static const struct option quality_rows[] = {
-    {"hard_min", OPTION_VALUE, NULL, .help = "Below: the reading fails.", Q(hard_min)},
-    {"hard_max", OPTION_VALUE, NULL, .help = "Above: the reading fails.", Q(hard_max)},
+    {"preset", OPTION_CHOICE, "none", .flags = OPTION_QUIET, .choices = quality_presets,
+     .help =
+         "wmo: hard_min, hard_max and rate_max are those of the WMO guidelines (plausibility.csv "
+         "names the source of each) where they are not given here.",
+     Q(preset)},
+    {"hard_min", OPTION_VALUE, "", .help = "Below: the reading fails. Mandatory without a preset.",
+     Q(hard_min)},
+    {"hard_max", OPTION_VALUE, "", .help = "Above: the reading fails. Mandatory without a preset.",
+     Q(hard_max)},
     {"soft_min", OPTION_VALUE, "", .help = "Below: suspect.", Q(soft_min)},
     {"soft_max", OPTION_VALUE, "", .help = "Above: suspect.", Q(soft_max)},
     {"rate_max", OPTION_RATE, "", .help = "A faster change is suspect.", Q(rate_max_per_s)},
@@ -550,12 +559,91 @@ static const struct option quality_rows[] = {
     {"gap", OPTION_DURATION, "0 s", .flags = OPTION_QUIET,
      .help = "After no good reading for so long the next is marked as after a gap. 0: off.",
      Q(gap_us)},
+    {"attenuated_suspect", OPTION_DIFFERENCE, "",
+     .help = "A smaller range (highest minus lowest) over attenuated_window: suspect.",
+     Q(attenuated_suspect)},
+    {"attenuated_fail", OPTION_DIFFERENCE, "", .help = "The same: fail.", Q(attenuated_fail)},
+    {"attenuated_window", OPTION_DURATION, "0 s", .flags = OPTION_QUIET, .max = 2592000,
+     .help = "At least 8 periods. 0: off.", Q(attenuated_us)},
+    {"neighbour_max", OPTION_DIFFERENCE, "",
+     .help =
+         "A larger distance from the median of the neighbours (two at least) is suspect. A soft "
+         "failure within it of two neighbours is only suspect.",
+     Q(neighbour_max)},
+    {"neighbour_age", OPTION_DURATION, "0 s", .flags = OPTION_QUIET, .max = 86400,
+     .help = "Older values of neighbours do not count.", Q(neighbour_age_us)},
+    SECTION("neighbours", "", "List of points of other stations with the same unit."),
+    SECTION("cross", "", "List of up to four comparisons with another point."),
+    SECTION("months", "", "List of other gross ranges for some months of the year."),
 };
 #undef Q
 const struct option_group group_quality = {
     .path = "stations/ID.yaml points[].quality",
     .help = "Limits of the per-reading tests (QARTOD). Their revision is a hash of all of them.",
     GROUP(quality_rows)};
+
+#define N(member) MEMBER(struct point_ref, member)
+static const struct option neighbour_rows[] = {
+    {"station", OPTION_ID, NULL, .help = "Another station.", N(station)},
+    {"point", OPTION_ID, NULL, .help = "Its point.", N(point)},
+};
+#undef N
+const struct option_group group_neighbour = {
+    .path = "stations/ID.yaml points[].quality.neighbours[]",
+    .help = "A point that measures the same close by, with an instrument of its own.",
+    GROUP(neighbour_rows)};
+
+/* In the order of enum quality_statistic. */
+static const char *const statistics[] = {"latest", "rise", "mean", "amount", NULL};
+#define C(member) MEMBER(struct quality_cross, member)
+static const struct option cross_rows[] = {
+    {"value_above", OPTION_VALUE, "", .help = "Looked at while this point is above it ...",
+     C(value_above)},
+    {"rise_above", OPTION_DIFFERENCE, "", .help = "... or while it has risen by more ...",
+     C(rise_above)},
+    {"rise_window", OPTION_DURATION, "0 s", .flags = OPTION_QUIET, .max = 604800,
+     .help = "... over this time.", C(rise_window_us)},
+    {"station", OPTION_ID, "", .help = "Of the other point; left out: the same station.",
+     C(other.station)},
+    {"point", OPTION_ID, NULL, .help = "The other point.", C(other.point)},
+    {"statistic", OPTION_CHOICE, "latest", .choices = statistics,
+     .help = "Of the other point over window: its latest value, its rise, its mean, its amount "
+             "(counters and amounts).",
+     C(statistic)},
+    {"window", OPTION_DURATION, NULL, .min = 1, .max = 604800,
+     .help = "See statistic; latest: an older value is unknown.", C(window_us)},
+    SECTION("other", NULL, "Bounds of the other point's statistic."),
+};
+#undef C
+const struct option_group group_cross = {
+    .path = "stations/ID.yaml points[].quality.cross[]",
+    .help = "While this point is above a bound, the other one's statistic must lie within bounds "
+            "(keys min and max, see below); otherwise the reading is suspect.",
+    GROUP(cross_rows)};
+#define C(member) MEMBER(struct quality_cross, member)
+static const struct option cross_bound_rows[] = {
+    {"min", OPTION_VALUE, "", .help = "Lowest value of the statistic, in the other point's unit.",
+     C(other_min)},
+    {"max", OPTION_VALUE, "", .help = "Highest one.", C(other_max)},
+};
+#undef C
+const struct option_group group_cross_bounds = {
+    .path = "stations/ID.yaml points[].quality.cross[].other",
+    .help = "Bounds of the other point's statistic; one at least.",
+    GROUP(cross_bound_rows)};
+
+#define M(member) MEMBER(struct quality_month, member)
+static const struct option month_rows[] = {
+    {"hard_min", OPTION_VALUE, "", .help = "As of the year where it is left out.", M(hard_min)},
+    {"hard_max", OPTION_VALUE, "", .help = "Likewise.", M(hard_max)},
+    {"soft_min", OPTION_VALUE, "", .help = "Likewise.", M(soft_min)},
+    {"soft_max", OPTION_VALUE, "", .help = "Likewise.", M(soft_max)},
+    SECTION("months", NULL, "List of months, 1 to 12, in local time."),
+};
+#undef M
+const struct option_group group_month = {.path = "stations/ID.yaml points[].quality.months[]",
+                                         .help = "Another gross range for some months.",
+                                         GROUP(month_rows)};
 
 /* ---- rules ---- */
 
@@ -713,15 +801,40 @@ const struct option_group group_condition = {.path = "rules/ID.yaml levels[].whe
                                              .help = "A comparison, or several below all or any.",
                                              GROUP(condition_rows)};
 
-const struct option_group *const option_groups[] = {
-    &group_root,        &group_site,         &group_site_name,
-    &group_store,       &group_kafka,        &group_web,
-    &group_control,     &group_acquisition,  &group_scale,
-    &group_scale_name,  &group_level_name,   &group_area,
-    &group_area_name,   &group_product,      &group_triggers,
-    &group_series,      &group_station,      &group_station_name,
-    &group_position,    &group_alarm_levels, &group_connection,
-    &group_point,       &group_register,     &group_quality,
-    &group_rule,        &group_rule_text,    &group_places,
-    &group_indicator,   &group_level,        &group_condition,
-    &group_levels_from, &group_quantity,     NULL};
+const struct option_group *const option_groups[] = {&group_root,
+                                                    &group_site,
+                                                    &group_site_name,
+                                                    &group_store,
+                                                    &group_kafka,
+                                                    &group_web,
+                                                    &group_control,
+                                                    &group_acquisition,
+                                                    &group_scale,
+                                                    &group_scale_name,
+                                                    &group_level_name,
+                                                    &group_area,
+                                                    &group_area_name,
+                                                    &group_product,
+                                                    &group_triggers,
+                                                    &group_series,
+                                                    &group_station,
+                                                    &group_station_name,
+                                                    &group_position,
+                                                    &group_alarm_levels,
+                                                    &group_connection,
+                                                    &group_point,
+                                                    &group_register,
+                                                    &group_quality,
+                                                    &group_neighbour,
+                                                    &group_cross,
+                                                    &group_cross_bounds,
+                                                    &group_month,
+                                                    &group_rule,
+                                                    &group_rule_text,
+                                                    &group_places,
+                                                    &group_indicator,
+                                                    &group_level,
+                                                    &group_condition,
+                                                    &group_levels_from,
+                                                    &group_quantity,
+                                                    NULL};

@@ -29,6 +29,10 @@ extern const struct option_group group_connection;   /* struct site_link */
 extern const struct option_group group_point;        /* struct point */
 extern const struct option_group group_register;     /* struct modbus_map; enums as choices */
 extern const struct option_group group_quality;      /* struct quality_limits */
+extern const struct option_group group_neighbour;    /* struct point_ref */
+extern const struct option_group group_cross;        /* struct quality_cross */
+extern const struct option_group group_cross_bounds; /* struct quality_cross */
+extern const struct option_group group_month;        /* struct quality_month */
 extern const struct option_group group_rule;         /* struct rule */
 extern const struct option_group group_rule_text;
 extern const struct option_group group_places;      /* sections only */

@@ -454,6 +454,7 @@ static void read_site(struct loader *loader) {
     if (loader->stations == NULL || loader->areas == NULL) {
         return;
     }
+    loader_quality_others(loader);
     if (config_errors_total(errors) == 0) {
         loader_connect(loader);
     }

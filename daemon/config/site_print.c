@@ -26,22 +26,6 @@ int site_text_of(void (*print)(const void *object, FILE *file), const void *obje
     return 0;
 }
 
-static void print_quality(const void *object, FILE *file) {
-    const struct point *point = object;
-    option_group_print(&group_quality, &point->quality, point->unit, 0, NULL, file);
-}
-
-uint32_t site_quality_revision(const struct point *point) {
-    char *text;
-    size_t length;
-    if (site_text_of(print_quality, point, &text, &length) != 0) {
-        return 1; /* no memory: the load fails elsewhere too */
-    }
-    uint32_t revision = (uint32_t)hash_spread(text);
-    free(text);
-    return revision != 0 ? revision : 1;
-}
-
 static void print_key(const char *key, unsigned indent, FILE *file) {
     (void)fprintf(file, "%*s%s:\n", (int)indent, "", key);
 }
@@ -173,7 +157,8 @@ static void print_station(const struct site *site, size_t index, FILE *file) {
         const struct point *point = &site->points[station->first_point + i];
         option_group_print(&group_point, point, point->unit, 8, dash(6), file);
         print_register(&site->maps[station->first_point + i], 8, file);
-        print_section("quality", &group_quality, &point->quality, point->unit, 8, file);
+        print_key("quality", 8, file);
+        site_print_quality(site, point, 10, file);
     }
 }
 

@@ -273,55 +273,6 @@ static void read_register(struct loader *loader, const struct yaml_node *map,
     read_sentinels(loader, node, ret_map);
 }
 
-/* NaN on either side: nothing to compare. */
-static void check_order(struct loader *loader, const struct yaml_node *node, const char *low_key,
-                        double low, const char *high_key, double high, bool strict) {
-    if (low > high || (strict && low == high)) {
-        const struct yaml_node *member = yaml_member(node, high_key);
-        yaml_error(loader->reader.errors, member != NULL ? member : node, "%s is not %s %s",
-                   high_key, strict ? "above" : "at least", low_key);
-    }
-}
-
-static void check_positive(struct loader *loader, const struct yaml_node *node, const char *key,
-                           double value) {
-    const struct yaml_node *member = yaml_member(node, key);
-    if (member != NULL && value <= 0) {
-        yaml_error(loader->reader.errors, member, "'%s' is not above zero", member->text);
-    }
-}
-
-static void read_quality(struct loader *loader, const struct yaml_node *map, struct point *point) {
-    struct quality_limits *limits = &point->quality;
-    loader->reader.value_unit = point->unit;
-    const struct yaml_node *node = loader_section(loader, &group_quality, map, "quality", limits);
-    loader->reader.value_unit = NULL;
-    if (node == NULL || node->kind != YAML_MAP) {
-        return;
-    }
-    check_order(loader, node, "hard_min", limits->hard_min, "hard_max", limits->hard_max, true);
-    check_order(loader, node, "soft_min", limits->soft_min, "soft_max", limits->soft_max, true);
-    check_order(loader, node, "hard_min", limits->hard_min, "soft_min", limits->soft_min, false);
-    check_order(loader, node, "soft_max", limits->soft_max, "hard_max", limits->hard_max, false);
-    check_order(loader, node, "spike_suspect", limits->spike_suspect, "spike_fail",
-                limits->spike_fail, false);
-    check_positive(loader, node, "rate_max", limits->rate_max_per_s);
-    check_positive(loader, node, "spike_suspect", limits->spike_suspect);
-    check_positive(loader, node, "spike_fail", limits->spike_fail);
-    check_positive(loader, node, "flat_epsilon", limits->flat_epsilon);
-    bool flat = limits->flat_suspect_us > 0 || limits->flat_fail_us > 0;
-    if (flat != isfinite(limits->flat_epsilon) && yaml_member(node, "flat_epsilon") == NULL) {
-        yaml_error(loader->reader.errors, node, "flat_suspect and flat_fail need flat_epsilon");
-    } else if (!flat && isfinite(limits->flat_epsilon)) {
-        yaml_error(loader->reader.errors, node, "flat_epsilon needs flat_suspect or flat_fail");
-    }
-    if (limits->flat_suspect_us > 0 && limits->flat_fail_us > 0) {
-        check_order(loader, node, "flat_suspect", (double)limits->flat_suspect_us, "flat_fail",
-                    (double)limits->flat_fail_us, true);
-    }
-    limits->revision = site_quality_revision(point);
-}
-
 static void check_quantity(struct loader *loader, const struct yaml_node *node,
                            const struct point *point) {
     struct config_errors *errors = loader->reader.errors;
@@ -372,9 +323,9 @@ static void check_point(struct loader *loader, const struct yaml_node *node,
         if (step == NULL) {
             yaml_error(errors, node, "the key 'counter_step_max' is missing; a counter needs it");
         }
-        check_positive(loader, node, "counter_step_max", point->counter_step_max);
-        check_order(loader, node, "counter_step_max", point->counter_step_max, "counter_modulus",
-                    point->counter_modulus, true);
+        loader_check_positive(loader, node, "counter_step_max", point->counter_step_max);
+        loader_check_order(loader, node, "counter_step_max", point->counter_step_max,
+                           "counter_modulus", point->counter_modulus, true);
         return;
     }
     static const char *const counter_keys[] = {"counter_step_max", "counter_modulus",
@@ -399,7 +350,7 @@ static void read_point(struct loader *loader, const struct yaml_node *node, uint
     ret_point->station = station;
     check_point(loader, node, ret_point);
     read_register(loader, node, ret_map);
-    read_quality(loader, node, ret_point);
+    loader_quality(loader, node, ret_point);
     ret_map->station = station;
     ret_map->period_us = ret_point->period_us;
 }

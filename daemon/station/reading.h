@@ -39,6 +39,9 @@ enum quality_test {
     TEST_FLAT_LINE,
     TEST_GAP,
     TEST_MAINTENANCE, /* no test: somebody worked on the station. Kept, but no evidence */
+    TEST_ATTENUATED,
+    TEST_NEIGHBOUR,
+    TEST_CROSS_VARIABLE,
     TEST_COUNT
 };
 

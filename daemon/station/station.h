@@ -33,18 +33,66 @@ enum counter_epoch {
     COUNTER_EPOCH_UPTIME   /* seconds since the start: falls */
 };
 
+enum { QUALITY_NEIGHBOURS_MAX = 8, QUALITY_CROSS_MAX = 4, QUALITY_MONTHS = 12 };
+
+enum quality_preset { QUALITY_PRESET_NONE, QUALITY_PRESET_WMO };
+
+/* Gross range of one calendar month; NaN: as for the whole year. */
+struct quality_month {
+    double hard_min, hard_max, soft_min, soft_max;
+};
+
+/* Another point, as written ("station.point" or a point of the same station), and found. */
+struct point_ref {
+    char station[STATION_ID_SIZE]; /* empty: the same station */
+    char point[STATION_ID_SIZE];
+    uint32_t index; /* in site.points */
+};
+
+enum quality_statistic {
+    STATISTIC_LATEST, /* newest usable value, not older than `window_us` */
+    STATISTIC_RISE,   /* over `window_us` */
+    STATISTIC_MEAN,
+    STATISTIC_AMOUNT /* of a counter or amount over `window_us` */
+};
+
+/* "While this point's value (or rise) is above a bound, the other one's statistic lies between two
+ * bounds": otherwise the reading is suspect. Rain and stage, rain and dose rate, wind and
+ * concentration. */
+struct quality_cross {
+    double value_above, rise_above; /* of this point, one of them; the other NaN */
+    int64_t rise_window_us;
+    struct point_ref other;
+    enum quality_statistic statistic;
+    int64_t window_us;
+    double other_min, other_max; /* in the other's unit; NaN: no bound on that side */
+};
+
 /* Limits of the per-reading tests (QARTOD names). NaN switches a test off; 0 durations too. */
 struct quality_limits {
-    double hard_min, hard_max; /* outside: fail (4) */
-    double soft_min, soft_max; /* outside: suspect (3) */
-    double rate_max_per_s;     /* |change| per second above: suspect */
+    enum quality_preset preset; /* what filled in the limits that were not given */
+    double hard_min, hard_max;  /* outside: fail (4) */
+    double soft_min, soft_max;  /* outside: suspect (3) */
+    double rate_max_per_s;      /* |change| per second above: suspect */
     double spike_suspect,
         spike_fail;          /* deviation of the middle of three from the mean of its neighbours */
     double flat_epsilon;     /* change below this counts as none ... */
     int64_t flat_suspect_us; /* ... for so long: suspect */
     int64_t flat_fail_us;    /* ... for so long: fail */
-    int64_t gap_us;    /* no good reading for so long: the next one is marked as after a gap */
-    uint32_t revision; /* of this parameter set, from 1 */
+    int64_t gap_us; /* no good reading for so long: the next one is marked as after a gap */
+    double attenuated_suspect, attenuated_fail; /* a smaller range of values ... */
+    int64_t attenuated_us;                      /* ... over so long: suspect or fail */
+    int64_t attenuated_piece_us;                /* 1/24 of it, or a period if that is longer */
+    double neighbour_max;     /* a larger distance from the median of the neighbours: suspect */
+    int64_t neighbour_age_us; /* older values of neighbours do not count */
+    uint32_t neighbour_count;
+    struct point_ref neighbours[QUALITY_NEIGHBOURS_MAX];
+    uint32_t cross_count;
+    struct quality_cross cross[QUALITY_CROSS_MAX];
+    bool has_months;
+    struct quality_month months[QUALITY_MONTHS]; /* January first */
+    int32_t utc_offset_min;                      /* of the calendar that months are of */
+    uint32_t revision;                           /* of this parameter set, from 1 */
 };
 
 struct point {

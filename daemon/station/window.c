@@ -161,14 +161,26 @@ static struct window_value mean(const struct window *series, int64_t end_us) {
     return result;
 }
 
-static struct window_value rise(const struct window *series, int64_t end_us) {
-    const struct window_segment *newest = at(series, series->count - 1);
-    int64_t start_us = end_us - series->window_us;
+/* Newest value at or before the start of the window, or NULL; drop_old() keeps the tolerance. */
+static const struct window_segment *reference_at(const struct window *series, int64_t start_us) {
     const struct window_segment *reference = NULL;
-    /* Newest value at or before the start of the window; drop_old() keeps the tolerance. */
     for (uint32_t i = 0; i < series->count && at(series, i)->end_us <= start_us; i++) {
         reference = at(series, i);
     }
+    return reference;
+}
+
+double window_rise_to(const struct window *series, int64_t at_us, double value) {
+    int64_t start_us = at_us - series->window_us;
+    const struct window_segment *reference = reference_at(series, start_us);
+    bool known = reference != NULL && reference->end_us >= start_us - rise_tolerance_us(series);
+    return known ? value - reference->amount : (double)NAN;
+}
+
+static struct window_value rise(const struct window *series, int64_t end_us) {
+    const struct window_segment *newest = at(series, series->count - 1);
+    int64_t start_us = end_us - series->window_us;
+    const struct window_segment *reference = reference_at(series, start_us);
     struct window_value result = {.value = (double)NAN, .oldest_us = end_us, .count = 1};
     if (reference == NULL) {
         reference = at(series, 0);

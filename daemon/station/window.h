@@ -62,6 +62,9 @@ void window_finish(struct window *series);
 void window_add(struct window *series, const struct window_segment *segment);
 /* Takes the newest segment back if it ends at `end_us`: it turned out to be wrong. */
 void window_take_back(struct window *series, int64_t end_us);
+/* WINDOW_RISE: what a value at `at_us`, not added yet, would have risen by; NaN: not known over the
+ * whole window. */
+double window_rise_to(const struct window *series, int64_t at_us, double value);
 /* The window that ends at `end_us`, the stamp of the newest usable reading of the point. */
 struct window_value window_value(const struct window *series, int64_t end_us);
 

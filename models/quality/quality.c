@@ -2,18 +2,36 @@
 
 #include <math.h>
 
+#include "daemon/base/text.h"
+
 #define BIT(test) ((uint16_t)(1U << (test)))
+
+/* The bound of the month where it has one, else that of the year. */
+static struct quality_month range_of(const struct quality_limits *limits, struct utc_us at) {
+    struct quality_month range = {limits->hard_min, limits->hard_max, limits->soft_min,
+                                  limits->soft_max};
+    if (limits->has_months) {
+        const struct quality_month *month =
+            &limits->months[text_month(at.us, limits->utc_offset_min) - 1];
+        range.hard_min = isnan(month->hard_min) ? range.hard_min : month->hard_min;
+        range.hard_max = isnan(month->hard_max) ? range.hard_max : month->hard_max;
+        range.soft_min = isnan(month->soft_min) ? range.soft_min : month->soft_min;
+        range.soft_max = isnan(month->soft_max) ? range.soft_max : month->soft_max;
+    }
+    return range;
+}
 
 static bool test_gross_range(const struct quality_limits *limits, struct reading *reading) {
     double value = reading->value;
+    struct quality_month range = range_of(limits, reading->received.utc);
     /* A comparison with NaN is false: a bound that is not set is never broken. */
-    if (value < limits->hard_min || value > limits->hard_max) {
+    if (value < range.hard_min || value > range.hard_max) {
         reading->fail_tests |= BIT(TEST_GROSS_RANGE);
-    } else if (value < limits->soft_min || value > limits->soft_max) {
+    } else if (value < range.soft_min || value > range.soft_max) {
         reading->suspect_tests |= BIT(TEST_GROSS_RANGE);
     }
-    return !isnan(limits->hard_min) || !isnan(limits->hard_max) || !isnan(limits->soft_min) ||
-           !isnan(limits->soft_max);
+    return !isnan(range.hard_min) || !isnan(range.hard_max) || !isnan(range.soft_min) ||
+           !isnan(range.soft_max);
 }
 
 static bool test_rate(const struct quality_state *state, const struct quality_limits *limits,
@@ -62,6 +80,57 @@ static bool test_gap(const struct quality_state *state, const struct quality_lim
     return true;
 }
 
+static bool test_attenuated(struct quality_state *state, const struct quality_limits *limits,
+                            struct reading *reading) {
+    int64_t at_us = reading->received.mono.us;
+    double range;
+    if (limits->attenuated_us <= 0 || limits->attenuated_piece_us <= 0) {
+        return false;
+    }
+    attenuated_add(&state->attenuated, limits->attenuated_piece_us, at_us, reading->value);
+    if (!attenuated_range(&state->attenuated, limits->attenuated_us, limits->attenuated_piece_us,
+                          at_us, &range)) {
+        return false;
+    }
+    if (range < limits->attenuated_fail) {
+        reading->fail_tests |= BIT(TEST_ATTENUATED);
+    } else if (range < limits->attenuated_suspect) {
+        reading->suspect_tests |= BIT(TEST_ATTENUATED);
+    }
+    return true;
+}
+
+/* What a test that looks at other points said. */
+static bool apply(enum quality_verdict verdict, enum quality_test test, struct reading *reading) {
+    if (verdict == VERDICT_SUSPECT) {
+        reading->suspect_tests |= BIT(test);
+    }
+    return verdict != VERDICT_NONE;
+}
+
+static bool test_others(const struct quality_limits *limits, const struct quality_context *context,
+                        struct reading *reading) {
+    if (context == NULL) {
+        return false;
+    }
+    bool tested =
+        apply(quality_neighbour(limits, context, reading->value), TEST_NEIGHBOUR, reading);
+    return apply(quality_cross_variable(limits, context, reading->value), TEST_CROSS_VARIABLE,
+                 reading) ||
+           tested;
+}
+
+/* What failed softly but is supported by two others is doubted, not dropped. */
+static void soften(const struct quality_limits *limits, const struct quality_context *context,
+                   struct reading *reading) {
+    if (context != NULL && reading->fail_tests != 0 &&
+        (reading->fail_tests & BIT(TEST_GROSS_RANGE)) == 0 &&
+        quality_supported(limits, context, reading->value)) {
+        reading->suspect_tests |= reading->fail_tests;
+        reading->fail_tests = 0;
+    }
+}
+
 static enum quality_flag flag_of(const struct reading *reading, bool tested) {
     if (reading->fail_tests != 0) {
         return QUALITY_FAIL;
@@ -74,7 +143,7 @@ static enum quality_flag flag_of(const struct reading *reading, bool tested) {
 
 /* Judges state->chain[1] with `next` as its right neighbour. True when it got worse. */
 static bool test_spike(struct quality_state *state, const struct quality_limits *limits,
-                       const struct reading *next) {
+                       const struct quality_context *context, const struct reading *next) {
     struct reading *middle = &state->chain[1];
     if (state->chain_count < 2) {
         return false;
@@ -89,6 +158,7 @@ static bool test_spike(struct quality_state *state, const struct quality_limits 
     } else {
         return false;
     }
+    soften(limits, context, middle);
     middle->flag = flag_of(middle, true);
     if (middle->flag == QUALITY_FAIL && before != QUALITY_FAIL) {
         /* What followed the spike is compared with what stood before it. */
@@ -128,7 +198,8 @@ static void remember(struct quality_state *state, const struct quality_limits *l
 }
 
 bool quality_test(struct quality_state *state, const struct quality_limits *limits,
-                  struct reading *reading, struct reading *ret_worse) {
+                  const struct quality_context *context, struct reading *reading,
+                  struct reading *ret_worse) {
     reading->suspect_tests = 0;
     reading->fail_tests = 0;
     reading->quality_revision = limits->revision;
@@ -144,13 +215,16 @@ bool quality_test(struct quality_state *state, const struct quality_limits *limi
     bool worse = false;
     /* A value that is out of all bounds says nothing about its neighbours. */
     if (reading->fail_tests == 0) {
-        worse = test_spike(state, limits, reading);
+        worse = test_spike(state, limits, context, reading);
         if (worse) {
             *ret_worse = state->chain[1];
         }
         tested = test_rate(state, limits, reading) || tested;
         tested = test_gap(state, limits, reading) || tested;
         tested = test_flat_line(state, limits, reading) || tested;
+        tested = test_attenuated(state, limits, reading) || tested;
+        tested = test_others(limits, context, reading) || tested;
+        soften(limits, context, reading);
     }
     reading->flag = flag_of(reading, tested);
     remember(state, limits, reading);

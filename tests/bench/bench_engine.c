@@ -185,7 +185,7 @@ static double run_quality(const struct site *site, int64_t minutes) {
             reading.seq = (uint64_t)minute + 1;
             reading.value = value_of(i / 2, i % 2, minute);
             reading.received = at(minute * MIN);
-            (void)quality_test(&states[i], &site->points[i].quality, &reading, &worse);
+            (void)quality_test(&states[i], &site->points[i].quality, NULL, &reading, &worse);
         }
     }
     double used_s = cpu_s() - start_s;

@@ -142,7 +142,7 @@ static void test_golden_vectors(void **state) {
         for (int i = 0; i < STEPS_MAX && vector->steps[i].flag != '\0'; i++) {
             struct reading reading = reading_of(&vector->steps[i], (uint64_t)i + 1);
             struct reading worse = {0};
-            bool got_worse = quality_test(&quality, &vector->limits, &reading, &worse);
+            bool got_worse = quality_test(&quality, &vector->limits, NULL, &reading, &worse);
             char want = vector->worse != NULL ? vector->worse[i] : '.';
             char got = got_worse ? letter(worse.flag) : '.';
             if (letter(reading.flag) != vector->steps[i].flag || got != want) {
@@ -169,9 +169,9 @@ static void test_bits_name_the_test(void **state) {
     struct reading first = reading_of(&steps[0], 1);
     struct reading second = reading_of(&steps[1], 2);
     struct reading third = reading_of(&steps[2], 3);
-    (void)quality_test(&quality, &limits, &first, &worse);
-    (void)quality_test(&quality, &limits, &second, &worse);
-    (void)quality_test(&quality, &limits, &third, &worse);
+    (void)quality_test(&quality, &limits, NULL, &first, &worse);
+    (void)quality_test(&quality, &limits, NULL, &second, &worse);
+    (void)quality_test(&quality, &limits, NULL, &third, &worse);
     assert_int_equal(first.suspect_tests | first.fail_tests, 0);
     assert_int_equal(second.suspect_tests, 1 << TEST_GROSS_RANGE | 1 << TEST_RATE_OF_CHANGE);
     assert_int_equal(second.fail_tests, 0);
@@ -187,7 +187,7 @@ static void test_failed_requests_are_missing_and_have_no_number(void **state) {
         struct quality_state quality = {0};
         struct reading worse;
         struct reading reading = {.status = (enum reading_status)status, .value = 7};
-        assert_false(quality_test(&quality, &limits, &reading, &worse));
+        assert_false(quality_test(&quality, &limits, NULL, &reading, &worse));
         assert_int_equal(reading.flag, QUALITY_MISSING);
         assert_true(isnan(reading.value));
         assert_int_equal(reading.status, status);
@@ -205,7 +205,7 @@ static void test_a_failed_spike_is_no_reference_for_the_rate(void **state) {
     struct reading readings[3];
     for (uint64_t i = 0; i < 3; i++) {
         readings[i] = reading_of(&steps[i], i + 1);
-        (void)quality_test(&quality, &limits, &readings[i], &worse);
+        (void)quality_test(&quality, &limits, NULL, &readings[i], &worse);
     }
     assert_int_equal(readings[1].flag, QUALITY_SUSPECT); /* the rate, at once */
     assert_int_equal(worse.flag, QUALITY_FAIL);          /* the spike, afterwards */
