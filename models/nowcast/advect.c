@@ -122,8 +122,39 @@ static void rows_sample(void *context, int part, int begin, int end) {
     }
 }
 
+static void displacement_at(const struct displacement *d, int x, int y, float *ret_dx,
+                            float *ret_dy) {
+    int i = x / MOTION_LATTICE_PX;
+    int j = y / MOTION_LATTICE_PX;
+    float fx = (float)(x - i * MOTION_LATTICE_PX) / MOTION_LATTICE_PX;
+    float fy = (float)(y - j * MOTION_LATTICE_PX) / MOTION_LATTICE_PX;
+    int a = j * d->nodes_x + i;
+    int b = a + d->nodes_x;
+    float west = (1.0F - fy) * d->dx[a] + fy * d->dx[b];
+    float east = (1.0F - fy) * d->dx[a + 1] + fy * d->dx[b + 1];
+    *ret_dx = west + fx * (east - west);
+    west = (1.0F - fy) * d->dy[a] + fy * d->dy[b];
+    east = (1.0F - fy) * d->dy[a + 1] + fy * d->dy[b + 1];
+    *ret_dy = west + fx * (east - west);
+}
+
 void displacement_sample(const struct displacement *displacement, const float *field, int nx,
                          int ny, enum sampling sampling, int threads, float *ret_field) {
     struct sample_job job = {displacement, field, nx, ny, sampling, ret_field};
     parallel_rows(threads, ny, rows_sample, &job);
+}
+
+void displacement_sample_window(const struct displacement *displacement, const float *field, int nx,
+                                int ny, const struct displacement_window *window,
+                                float *ret_field) {
+    struct sample_job job = {displacement, field, nx, ny, SAMPLE_BILINEAR, ret_field};
+    for (int y = window->y0; y < window->y1; y++) {
+        for (int x = window->x0; x < window->x1; x++) {
+            float dx;
+            float dy;
+            displacement_at(displacement, x, y, &dx, &dy);
+            ret_field[(ptrdiff_t)y * nx + x] = sample_bilinear(&job, (float)x - window->factor * dx,
+                                                               (float)y - window->factor * dy);
+        }
+    }
 }

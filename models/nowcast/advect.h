@@ -34,4 +34,17 @@ enum sampling {
 void displacement_sample(const struct displacement *displacement, const float *field, int nx,
                          int ny, enum sampling sampling, int threads, float *ret_field);
 
+/* Pixels [x0, x1) x [y0, y1), sampled with factor times the displacement. */
+struct displacement_window {
+    int x0;
+    int y0;
+    int x1;
+    int y1;
+    float factor;
+};
+
+/* Bilinear, one thread; writes nothing outside the window. */
+void displacement_sample_window(const struct displacement *displacement, const float *field, int nx,
+                                int ny, const struct displacement_window *window, float *ret_field);
+
 #endif

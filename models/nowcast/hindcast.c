@@ -176,7 +176,7 @@ static int score_leads(struct hindcast *run, size_t newest, const float *rate,
         }
         displacement_sample(&displacement, rate, run->frames.nx, run->frames.ny, SAMPLE_BILINEAR,
                             (int)run->threads, run->forecast);
-        refresh_hold(&refresh, rate, (int)lead + 1, run->forecast);
+        refresh_apply(&refresh, &displacement, rate, (int)lead + 1, run->forecast);
         run->starts[lead]++;
         result = score_add(score_of(run, EXTRAPOLATION, lead), run->forecast, run->observed,
                            run->frames.nx, run->frames.ny, frames_pixel_km(&run->frames));

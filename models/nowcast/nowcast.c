@@ -174,7 +174,7 @@ static int extrapolate(struct nowcast *run, struct ncwriter *writer, struct err 
         float steps = lead == 0 ? (float)(1.0 + run->age_steps) : 1.0F;
         displacement_advance(&displacement, &run->motion, steps, threads);
         displacement_sample(&displacement, newest, nx, ny, SAMPLE_BILINEAR, threads, field);
-        refresh_hold(&run->refresh, newest, (int)lead + 1, field);
+        refresh_apply(&run->refresh, &displacement, newest, (int)lead + 1, field);
         result = ncwriter_put(writer, 0, 0, (size_t)lead, field, ret_err);
         fprintf(stderr, "\rcanhbao-model nowcast: lead %d of %d%s", (int)lead + 1,
                 (int)run->request.leads, lead + 1 == run->request.leads ? "\n" : "");

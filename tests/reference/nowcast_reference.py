@@ -77,11 +77,8 @@ def check_extrapolation(model, folder):
     for system, lead, threshold in [key for key in scores if key[0] == "extrapolation"]:
         csi = float(scores["extrapolation", lead, threshold]["csi"])
         still = float(scores["persistence", lead, threshold]["csi"])
-        # Known shortfall: one frame (2 min) ahead most of the mosaic is the same bytes again, and
-        # at 0.1 and 1 mm/h keeping all of it scores up to 0.008 more than what we keep and move.
-        margin = 0.008 if lead == 2 and threshold < 5 else 0.0
         expect(f"MRMS {lead:.0f} min CSI({threshold}) {csi:.4f}, persistence {still:.4f}",
-               csi > still - margin)
+               csi > still)
 
 
 def check_ensemble(model, folder):

@@ -217,45 +217,73 @@ static void are_bad_requests_refused(void **state) {
     assert_int_equal(f->sink.taken, 2);
 }
 
-/* Left half repeated once, right half new: at the first lead both are kept, at the second only the
- * new half. In a sequence without repetition nothing is held. */
-static void are_repeated_blocks_held(void **state) {
-    struct fixture *f = *state;
-    float *oldest = malloc(PIXELS * sizeof *oldest);
+/* Fills a frame: the left part is new in every third frame, the rest in every frame. */
+static void draw_mosaic(float *frame, int step) {
     for (int i = 0; i < PIXELS; i++) {
-        float noise = (float)(((unsigned)i * 2654435761U) % 1000U) / 100.0F + 1.0F;
-        int left = i % NX < 64;
-        oldest[i] = noise;
-        f->frame[0][i] = noise; /* both halves repeated */
-        f->frame[1][i] = left ? noise + 1.0F : noise;
-        f->frame[2][i] = left ? noise + 1.0F : noise + 2.0F;
+        int sweep = i % NX < 96 ? step / 3 : step;
+        frame[i] =
+            (float)(((unsigned)i * 2654435761U + (unsigned)sweep * 40503U) % 1000U) / 100.0F + 1.0F;
     }
-    const float *frames[] = {f->frame[2], f->frame[1], f->frame[0], oldest};
-    struct refresh refresh = {0};
-    assert_int_equal(refresh_find(frames, 4, NX, NY, &refresh), ERR_OK);
-    assert_non_null(refresh.age);
-    for (int lead = 1; lead <= 3; lead++) {
-        memset(f->sink.field, 0, PIXELS * sizeof(float));
-        refresh_hold(&refresh, f->frame[2], lead, f->sink.field);
-        assert_true((f->sink.field[50 * NX + 20] > 0.0F) == (lead == 1));
-        assert_true((f->sink.field[50 * NX + 100] > 0.0F) == (lead <= 2));
+}
+
+static void compare_mosaics(struct fixture *f, int last, int pairs, struct refresh *ret_refresh) {
+    assert_int_equal(refresh_init(NX, NY, ret_refresh), ERR_OK);
+    for (int pair = 0; pair < pairs; pair++) {
+        draw_mosaic(f->frame[0], last - pair);
+        draw_mosaic(f->frame[1], last - pair - 1);
+        refresh_compare(ret_refresh, f->frame[0], f->frame[1]);
     }
-    refresh_finish(&refresh);
-    for (int i = 0; i < PIXELS; i++) { /* every frame new */
-        f->frame[0][i] = oldest[i] + 3.0F;
-        f->frame[1][i] = oldest[i] + 1.0F;
+    assert_int_equal(refresh_decide(ret_refresh), ERR_OK);
+}
+
+/* Most of the mosaic shows each sweep three times. With a motion of two pixels a step: a sweep that
+ * is shown for the first time stays for two leads and then jumps by six pixels; one that is shown
+ * for the third time jumps at the first lead. */
+static void do_blocks_stay_until_their_radar_sweeps_again(void **state) {
+    struct fixture *f = *state;
+    struct motion motion;
+    struct displacement displacement;
+    assert_int_equal(motion_init_zero(NX, NY, MOTION_TRACKED, &motion), ERR_OK);
+    for (int i = 0; i < motion.nodes_x * motion.nodes_y; i++) {
+        motion.u[i] = 2.0F;
     }
-    assert_int_equal(refresh_find(frames, 4, NX, NY, &refresh), ERR_OK);
-    assert_null(refresh.age);
-    for (int i = 0; i < PIXELS; i++) { /* the same everywhere, but flat: says nothing */
-        f->frame[0][i] = 0.5F;
-        f->frame[1][i] = 0.5F;
-        f->frame[2][i] = 0.5F;
-        oldest[i] = 0.5F;
+    for (int age = 0; age < 3; age++) {
+        struct refresh refresh = {0};
+        compare_mosaics(f, 21 + age, REFRESH_PAIRS, &refresh); /* 21 is new on the left */
+        assert_non_null(refresh.blocks);
+        assert_int_equal(displacement_init(&motion, &displacement), ERR_OK);
+        draw_mosaic(f->frame[0], 21 + age);
+        for (int lead = 1; lead <= 3; lead++) {
+            int at = 50 * NX + 40;
+            displacement_advance(&displacement, &motion, 1.0F, 1);
+            displacement_sample(&displacement, f->frame[0], NX, NY, SAMPLE_BILINEAR, 1,
+                                f->sink.field);
+            refresh_apply(&refresh, &displacement, f->frame[0], lead, f->sink.field);
+            int jump = age + lead >= 3 ? 6 : 0;
+            assert_true(f->sink.field[at] == f->frame[0][at - jump]);
+        }
+        displacement_finish(&displacement);
+        refresh_finish(&refresh);
     }
-    assert_int_equal(refresh_find(frames, 4, NX, NY, &refresh), ERR_OK);
-    assert_null(refresh.age);
-    free(oldest);
+    motion_finish(&motion);
+}
+
+static void is_nothing_held_where_nothing_is_repeated(void **state) {
+    struct fixture *f = *state;
+    for (int flat = 0; flat < 2; flat++) { /* new everywhere; the same everywhere, but flat */
+        struct refresh refresh = {0};
+        assert_int_equal(refresh_init(NX, NY, &refresh), ERR_OK);
+        for (int pair = 0; pair < REFRESH_PAIRS; pair++) {
+            for (int i = 0; i < PIXELS; i++) {
+                f->frame[0][i] = flat ? 0.5F : (float)((i * 7 + pair) % 11) + 1.0F;
+                f->frame[1][i] = flat ? 0.5F : (float)((i * 7 + pair + 1) % 11) + 1.0F;
+            }
+            refresh_compare(&refresh, f->frame[0], f->frame[1]);
+        }
+        assert_int_equal(refresh_decide(&refresh), ERR_OK);
+        assert_null(refresh.blocks);
+        refresh_finish(&refresh);
+    }
 }
 
 int main(void) {
@@ -266,7 +294,9 @@ int main(void) {
         cmocka_unit_test_setup_teardown(does_dry_stay_dry, setup, teardown),
         cmocka_unit_test_setup_teardown(is_smooth_one_field, setup, teardown),
         cmocka_unit_test_setup_teardown(are_bad_requests_refused, setup, teardown),
-        cmocka_unit_test_setup_teardown(are_repeated_blocks_held, setup, teardown),
+        cmocka_unit_test_setup_teardown(do_blocks_stay_until_their_radar_sweeps_again, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(is_nothing_held_where_nothing_is_repeated, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
