@@ -7,6 +7,7 @@
 
 enum { WET_MIN = 16, CHANGES_MIN = 8, STEP_US_MAX = 299000000 };
 enum { TOO_DRY = -1, REPEATED_MIN = 95 }; /* per cent of the wet pixels */
+enum { DUE_PAIRS = 5 };                   /* fewer do not tell that a block is due */
 enum { NEIGHBOURS = 8, UNDECIDED = 255 }; /* blocks to the next one that knows */
 
 /* What is assumed of a block that tells nothing: held once, then moved by the lead. */
@@ -20,6 +21,7 @@ static const double period_change_chance = 0.1;
 /* Chance of still being the same from which on a block is held at the second lead: holding what is
  * repeated gains more than what it loses where it is replaced, ever less as the rain moves on. */
 static const double hold_chance_min = 0.25;
+static const double due_chance_max = 0.1;    /* of being repeated once more */
 static const double hold_chance_more = 0.15; /* a lead */
 
 int refresh_init(int nx, int ny, struct refresh *ret_refresh) {
@@ -172,7 +174,8 @@ static double chance_of(const struct chances *chances, int age, int period) {
 }
 
 /* At the first lead a block that is moved too early loses much more than one that is held too long,
- * and whole radars go wrong together: it is moved only when it is overdue. */
+ * and whole radars go wrong together: it is moved only when it is overdue, or due beyond much
+ * doubt. */
 static struct refresh_block decide_block(const struct refresh *refresh,
                                          const struct chances *chances, size_t block) {
     struct cycle cycle;
@@ -182,9 +185,13 @@ static struct refresh_block decide_block(const struct refresh *refresh,
     if (!find_cycle(refresh, block, 0, &cycle)) {
         return renewed_always; /* repeated ever since: nobody knows when its sweep was */
     }
+    double once_more = chance_of(chances, cycle.age, cycle.period);
+    bool due =
+        refresh->pairs >= DUE_PAIRS && cycle.age + 1 == cycle.longest && once_more < due_chance_max;
     bool overdue = cycle.longest > 0 && cycle.age + 1 > cycle.longest;
-    struct refresh_block out = {!overdue, (unsigned char)cycle.age, (unsigned char)cycle.period};
-    double still = chance_of(chances, cycle.age, cycle.period);
+    struct refresh_block out = {!due && !overdue, (unsigned char)cycle.age,
+                                (unsigned char)cycle.period};
+    double still = once_more;
     for (int lead = 2; out.hold == lead - 1 && lead <= REFRESH_LEADS; lead++) {
         still *= chance_of(chances, cycle.age + lead - 1, cycle.period);
         if (still >= hold_chance_min + hold_chance_more * (lead - 2)) {
