@@ -26,6 +26,7 @@ const char *cause_name(enum cause cause) {
         [CAUSE_COVERAGE] = "low_coverage",
         [CAUSE_OUTDATED_RUN] = "outdated_run",
         [CAUSE_NO_PROBABILITY] = "no_probability",
+        [CAUSE_WORSE_THAN_PERSISTENCE] = "worse_than_persistence",
         [CAUSE_OUT_OF_SERVICE] = "out_of_service",
         [CAUSE_MAINTENANCE] = "maintenance",
     };

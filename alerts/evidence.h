@@ -45,8 +45,9 @@ enum cause {
     CAUSE_COVERAGE,        /* too little of the place had data */
     CAUSE_OUTDATED_RUN,    /* the newest model run is too old, or its lead has shrunk too far */
     CAUSE_NO_PROBABILITY,  /* the rule asks for a probability that the model did not give */
-    CAUSE_OUT_OF_SERVICE,  /* masked by an operator */
-    CAUSE_MAINTENANCE,     /* somebody works on the station: what it says is not evidence */
+    CAUSE_WORSE_THAN_PERSISTENCE, /* the forecast was, over the last day */
+    CAUSE_OUT_OF_SERVICE,         /* masked by an operator */
+    CAUSE_MAINTENANCE,            /* somebody works on the station: what it says is not evidence */
     CAUSE_COUNT
 };
 

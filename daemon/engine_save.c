@@ -204,6 +204,7 @@ static void io_point(const struct io *io, struct engine_point *point) {
 static void io_slot(const struct io *io, struct engine_slot *slot) {
     io_bool(io, &slot->filled);
     io_bool(io, &slot->simulated);
+    io_bool(io, &slot->doubtful);
     io_moment(io, &slot->observed);
     io_double(io, &slot->value);
     io_text(io, slot->model.model, sizeof slot->model.model);

@@ -22,6 +22,7 @@ static const char *const names[CONDITION_CLASS_COUNT] = {
     [CONDITION_GRID_STALE] = "grid-stale",
     [CONDITION_WORKER_FAILED] = "worker-failed",
     [CONDITION_MODEL_STALE] = "model-stale",
+    [CONDITION_SKILL_LOW] = "skill-low",
     [CONDITION_JOBS_BEHIND] = "jobs-behind",
     [CONDITION_KAFKA_UNREACHABLE] = "kafka-unreachable",
     [CONDITION_KAFKA_REBUILT] = "kafka-rebuilt",

@@ -119,6 +119,86 @@ static int read_results(const json_t *list, const struct model_result *head,
     return 0;
 }
 
+/* ---- scores ---- */
+
+static const char *read_key(const json_t *json, struct skill_key *key) {
+    if (!take_text(json, "product", key->product, sizeof key->product) ||
+        !text_is_id(key->product)) {
+        return "product";
+    }
+    if (!take_text(json, "system", key->system, sizeof key->system) || !text_is_id(key->system)) {
+        return "system";
+    }
+    if (!take_text(json, "place", key->place, sizeof key->place) ||
+        (key->place[0] != '\0' && !text_is_id(key->place))) {
+        return "place";
+    }
+    if (!take_text(json, "variable", key->variable, sizeof key->variable) ||
+        !text_is_id(key->variable)) {
+        return "variable";
+    }
+    if (!take_text(json, "unit", key->unit, sizeof key->unit)) {
+        return "unit";
+    }
+    if (!take_seconds(json, "lead_s", &key->lead_us)) {
+        return "lead_s";
+    }
+    return take_number(json, "threshold", -1e12, 1e12, &key->threshold) ? NULL : "threshold";
+}
+
+static bool read_sums(const json_t *json, double sums[SKILL_SUM_COUNT]) {
+    const char *name;
+    json_t *member;
+    memset(sums, 0, SKILL_SUM_COUNT * sizeof *sums);
+    json_object_foreach((json_t *)(uintptr_t)json, name, member) {
+        enum skill_sum which;
+        double value = json_number_value(member);
+        if (skill_sum_find(name, &which) != 0 || !json_is_number(member) || !isfinite(value) ||
+            fabs(value) > 1e18) {
+            return false;
+        }
+        sums[which] = value;
+    }
+    return json_is_object(json);
+}
+
+static int read_score(const json_t *json, size_t index, struct utc_us newest,
+                      struct skill_score *score, struct err *ret_err) {
+    char valid[40];
+    const char *bad = read_key(json, &score->skill.key);
+    if (bad == NULL &&
+        (!take_text(json, "valid_time", valid, sizeof valid) ||
+         text_parse_time(valid, &score->valid.us) != 0 || score->valid.us > newest.us)) {
+        bad = "valid_time";
+    } else if (bad == NULL && !read_sums(json_object_get(json, "sums"), score->skill.sums)) {
+        bad = "sums";
+    }
+    return bad == NULL ? 0 : err_set(ret_err, ERR_INVALID, "score %zu: bad %s", index, bad);
+}
+
+static int read_scores(const json_t *list, struct utc_us newest, struct job_output *output,
+                       struct err *ret_err) {
+    size_t count = json_array_size(list);
+    if (list == NULL) {
+        return 0;
+    }
+    if (!json_is_array(list) || count > JOB_SCORES_MAX) {
+        return err_set(ret_err, ERR_INVALID, "scores is no list of at most %d", JOB_SCORES_MAX);
+    }
+    output->scores = calloc(count + 1, sizeof *output->scores);
+    if (output->scores == NULL) {
+        return err_set(ret_err, ERR_MEMORY, "no memory for scores");
+    }
+    for (size_t i = 0; i < count; i++) {
+        int result = read_score(json_array_get(list, i), i, newest, &output->scores[i], ret_err);
+        if (result != 0) {
+            return result;
+        }
+    }
+    output->score_count = count;
+    return 0;
+}
+
 int job_output_parse(const char *text, size_t length, const char *model, const char *product,
                      struct utc_us newest, struct job_output *ret_output, struct err *ret_err) {
     json_error_t error;
@@ -144,6 +224,9 @@ int job_output_parse(const char *text, size_t length, const char *model, const c
                      ? err_set(ret_err, ERR_MEMORY, "no memory for the manifest")
                      : read_results(json_object_get(root, "results"), &head, &output, ret_err);
     }
+    if (result == 0) {
+        result = read_scores(json_object_get(root, "scores"), newest, &output, ret_err);
+    }
     json_decref(root);
     if (result != 0) {
         job_output_finish(&output);
@@ -156,5 +239,6 @@ int job_output_parse(const char *text, size_t length, const char *model, const c
 void job_output_finish(struct job_output *output) {
     free(output->manifest_json);
     free(output->results);
+    free(output->scores);
     *output = (struct job_output){.count = 0};
 }

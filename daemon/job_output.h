@@ -1,4 +1,6 @@
-/* What a model worker prints: one JSON object (models/areal/command.h) -> results.
+/* What a model worker prints: one JSON object (models/areal/command.h, and perhaps "scores":
+ * [{product, system, place, variable, unit, lead_s, threshold, valid_time, sums: {NAME: number}}],
+ * names as in station/skill.h) -> results and scores.
  *
  * The worker may have been subverted by its input, so nothing in it is believed unchecked: types,
  * ids, finite numbers, ranges and counts. Any fault refuses the whole. Thread rule: pure. */
@@ -9,8 +11,9 @@
 
 #include "daemon/base/err.h"
 #include "daemon/station/model_result.h"
+#include "daemon/station/skill.h"
 
-enum { JOB_OUTPUT_BYTES_MAX = 16 << 20, JOB_RESULTS_MAX = 100000 };
+enum { JOB_OUTPUT_BYTES_MAX = 16 << 20, JOB_RESULTS_MAX = 100000, JOB_SCORES_MAX = 20000 };
 
 struct job_output {
     struct utc_us reference_time;
@@ -18,6 +21,8 @@ struct job_output {
     char *manifest_json;           /* the manifest as compact JSON; "null" without one */
     struct model_result *results;  /* NULL when there are none */
     size_t count;
+    struct skill_score *scores; /* NULL when there are none */
+    size_t score_count;
 };
 
 /* `model` and `product` must be those of the job; a reference time later than `newest` is refused.

@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <limits.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -10,6 +11,7 @@
 #include "daemon/run_arguments.h"
 #include "daemon/run_folder.h"
 #include "daemon/runs.h"
+#include "daemon/verification.h"
 
 struct models {
     struct models_options options;
@@ -17,7 +19,12 @@ struct models {
     struct products *products;
     struct jobs *jobs;
     struct runs *runs;
+    struct verification *verification;
 };
+
+static struct utc_us now_of(const struct models *models) {
+    return clock_now(loop_clock(models->options.loop)).utc;
+}
 
 static void on_condition(void *ctx, enum condition_class class, const char *product, bool raised,
                          const char *text) {
@@ -28,7 +35,16 @@ static void on_condition(void *ctx, enum condition_class class, const char *prod
 /* A run by triggers: its folder is kept already. */
 static void on_run(void *ctx, const struct jobs_run *run) {
     struct models *models = ctx;
-    pipeline_model_results(models->options.pipeline, run->parsed->results, run->parsed->count);
+    const struct job_output *parsed = run->parsed;
+    if (parsed->score_count > 0) {
+        verification_judge(models->verification, now_of(models)); /* of what is committed */
+        verification_take(models->verification, run->product, parsed->scores, parsed->score_count);
+    }
+    bool doubtful = verification_is_worse(models->verification, run->product);
+    for (size_t i = 0; i < parsed->count; i++) {
+        parsed->results[i].doubtful = doubtful && parsed->results[i].lead_us > 0;
+    }
+    pipeline_model_results(models->options.pipeline, parsed->results, parsed->count);
     runs_note_output(models->runs, run->product);
 }
 
@@ -70,6 +86,14 @@ static int make_absolute(const char *path, char ret_path[PATH_MAX], struct err *
                : err_set(ret_err, ERR_IO, "%.300s: %s", path, strerror(errno));
 }
 
+static int create_verification(struct models *models, struct err *ret_err) {
+    struct verification_options options = {.store = models->options.store,
+                                           .site = models->options.site,
+                                           .on_condition = on_condition,
+                                           .ctx = models};
+    return verification_create(&options, now_of(models), &models->verification, ret_err);
+}
+
 static int create_jobs(struct models *models, struct err *ret_err) {
     const struct models_options *options = &models->options;
     int result = products_create(options->site, &models->products, ret_err);
@@ -105,6 +129,45 @@ static int create_runs(struct models *models, struct err *ret_err) {
     return runs_create(&runs, &models->runs, ret_err);
 }
 
+/* ---- after a restart ---- */
+
+static char *read_file(const char *path, size_t *ret_length) {
+    FILE *file = fopen(path, "rbe");
+    char *text = file != NULL ? malloc(JOB_OUTPUT_BYTES_MAX + 1) : NULL;
+    *ret_length = text != NULL ? fread(text, 1, JOB_OUTPUT_BYTES_MAX + 1, file) : 0;
+    if (file != NULL) {
+        (void)fclose(file); /* only read */
+    }
+    return text;
+}
+
+/* The newest run of each product once more: the process may have ended between keeping it and the
+ * commit of what it said. The engine takes no result and the verification no score twice. */
+static void take_newest(struct models *models, const struct site_product *product) {
+    char folder[RUN_FOLDER_PATH_SIZE];
+    char path[RUN_FOLDER_PATH_SIZE];
+    size_t length = 0;
+    struct err err;
+    struct job_output parsed = {.count = 0};
+    struct utc_us newest = {now_of(models).us + 60000000};
+    if (run_product_folder(models->state_dir, product->id, folder, sizeof folder) != 0 ||
+        run_folder_newest(folder, "output.json", path) != 0) {
+        return;
+    }
+    char *text = read_file(path, &length);
+    if (text != NULL &&
+        job_output_parse(text, length, product->model, product->id, newest, &parsed, &err) == 0) {
+        const struct jobs_run run = {.product = product->id,
+                                     .model = product->model,
+                                     .parsed = &parsed,
+                                     .output = text,
+                                     .output_length = length};
+        on_run(models, &run);
+    }
+    job_output_finish(&parsed);
+    free(text);
+}
+
 int models_create(const struct models_options *options, struct models **ret_models,
                   struct err *ret_err) {
     struct models *models = calloc(1, sizeof *models);
@@ -116,11 +179,15 @@ int models_create(const struct models_options *options, struct models **ret_mode
     result = result == 0
                  ? make_absolute(options->site->settings.state_dir, models->state_dir, ret_err)
                  : result;
+    result = result == 0 ? create_verification(models, ret_err) : result;
     result = result == 0 ? create_runs(models, ret_err) : result;
     result = result == 0 ? create_jobs(models, ret_err) : result;
     if (result != 0) {
         (void)models_destroy(models);
         return result;
+    }
+    for (size_t i = 0; i < options->site->product_count; i++) {
+        take_newest(models, &options->site->products[i]);
     }
     *ret_models = models;
     return 0;
@@ -131,6 +198,7 @@ struct models *models_destroy(struct models *models) {
         models->jobs = jobs_destroy(models->jobs);
         models->runs = runs_destroy(models->runs);
         models->products = products_destroy(models->products);
+        models->verification = verification_destroy(models->verification);
         free(models);
     }
     return NULL;

@@ -5,7 +5,6 @@
 #include <unistd.h>
 
 #include "daemon/base/text.h"
-
 #include "models/areal/command.h"
 #include "models/dispersion/dispersion.h"
 #include "models/grid/sandbox.h"
@@ -14,6 +13,7 @@
 #include "models/merge/command.h"
 #include "models/model.h"
 #include "models/nowcast/nowcast.h"
+#include "models/nowcast/verify.h"
 #include "models/radiation/model_washout.h"
 
 /* One line a model; keep the table in the order of the work flow. */
@@ -34,6 +34,7 @@ static const struct model *const table[] = {
     &model_landslide,
     &model_nowcast,
     &model_hindcast,
+    &model_verify,
     &model_merge,
     &model_areal,
     &model_plume,

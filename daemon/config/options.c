@@ -236,6 +236,11 @@ static const struct option product_rows[] = {
      .help = "Address space of one run.", P(memory_bytes)},
     {"keep", OPTION_INT, "20", .min = 1, .max = 1000,
      .help = "Runs whose outputs are kept below the state folder, in products/ID.", P(keep)},
+    {"skill_of", OPTION_ID, "",
+     .help =
+         "Product whose verification speaks for the forecasts of this one too: while it is worse "
+         "than persistence they are doubtful.",
+     P(skill_of)},
     SECTION("triggers", "", "What starts a run; only without an inbox."),
     SECTION("series", "", "Readings that a run gets as a CSV file, see {series}."),
     SECTION(

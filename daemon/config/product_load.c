@@ -205,6 +205,10 @@ static void check_product_names(struct loader *loader, const struct yaml_node *m
                        triggers->alarms[i]);
         }
     }
+    if (product->skill_of[0] != '\0' && !has_product(site, product->skill_of)) {
+        yaml_error(errors, yaml_member(map, "skill_of"), "the product '%s' is unknown",
+                   product->skill_of);
+    }
     struct err err;
     if (product->inbox[0] == '\0' && run_arguments_check(site, product, &err) != 0) {
         yaml_error(errors, yaml_member(map, "arguments"), "%s", err.text);

@@ -130,6 +130,7 @@ struct site_product {
     int64_t series_window_us;
     char arguments[SITE_ARGUMENTS_MAX][SITE_ARGUMENT_SIZE]; /* see daemon/run_arguments.h */
     uint32_t argument_count;
+    char skill_of[STATION_ID_SIZE]; /* product whose verification speaks for this one too */
     bool provisional;
 };
 

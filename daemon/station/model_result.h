@@ -5,6 +5,7 @@
 #ifndef CANHBAO_STATION_MODEL_RESULT_H
 #define CANHBAO_STATION_MODEL_RESULT_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "daemon/base/clock.h"
@@ -26,6 +27,7 @@ struct model_result {
     double
         coverage; /* share of the place (and of the window) that had data, 0 to 1; NaN: not told */
     double probability; /* of what the variable says, 0 to 1; NaN: a deterministic number */
+    bool doubtful;      /* the product's forecasts were worse than persistence over the last day */
     char manifest[HASH_TEXT_SIZE]; /* SHA-256 of the run manifest */
     char cause[MODEL_CAUSE_SIZE];  /* why unknown; empty otherwise */
 };

@@ -41,7 +41,14 @@ static const char *const migrations[STORE_SCHEMA_VERSION] = {
     "CREATE TABLE snapshots(number INTEGER PRIMARY KEY, utc_us INTEGER NOT NULL,"
     "  sha256 TEXT NOT NULL, bytes BLOB NOT NULL);"
     "CREATE TABLE audit(seq INTEGER PRIMARY KEY, utc_us INTEGER NOT NULL, actor TEXT NOT NULL,"
-    "  kind TEXT NOT NULL, text TEXT NOT NULL);"};
+    "  kind TEXT NOT NULL, text TEXT NOT NULL);",
+    /* sums: SKILL_SUM_COUNT binary64 numbers of this machine, fewer when an older version wrote
+     * them; threshold: empty for none */
+    "CREATE TABLE skill(period INTEGER NOT NULL, start_us INTEGER NOT NULL, product TEXT NOT NULL,"
+    "  system TEXT NOT NULL, place TEXT NOT NULL, variable TEXT NOT NULL, unit TEXT NOT NULL,"
+    "  lead_us INTEGER NOT NULL, threshold TEXT NOT NULL, sums BLOB NOT NULL,"
+    "  PRIMARY KEY(period, start_us, product, system, place, variable, unit, lead_us, threshold))"
+    "  WITHOUT ROWID;"};
 
 static const char *const statement_texts[STATEMENT_COUNT] = {
     [STATEMENT_BEGIN] = "BEGIN IMMEDIATE",
@@ -91,6 +98,18 @@ static const char *const statement_texts[STATEMENT_COUNT] = {
     [STATEMENT_EVENTS_RETAIN] =
         "DELETE FROM events WHERE seq IN (SELECT seq FROM (SELECT seq,time_us FROM events"
         " ORDER BY seq LIMIT ?2) WHERE time_us<?1 AND seq<(SELECT max(seq) FROM events))",
+    [STATEMENT_SKILL_GET] = "SELECT sums FROM skill WHERE period=?1 AND start_us=?2 AND product=?3"
+                            " AND system=?4 AND place=?5 AND variable=?6 AND unit=?7 AND lead_us=?8"
+                            " AND threshold=?9",
+    [STATEMENT_SKILL_PUT] = "INSERT OR REPLACE INTO skill VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9,?10)",
+    [STATEMENT_SKILL_READ] =
+        "SELECT start_us,product,system,place,variable,unit,lead_us,threshold,sums FROM skill"
+        " WHERE period=?1 AND start_us>=?2 AND start_us<?3 AND (?4 IS NULL OR product=?4)"
+        " ORDER BY product,system,place,variable,unit,lead_us,threshold='',"
+        "  CAST(threshold AS REAL),start_us",
+    [STATEMENT_SKILL_RETAIN] =
+        "DELETE FROM skill WHERE period=?1 AND start_us=(SELECT min(start_us) FROM skill"
+        " WHERE period=?1 AND start_us<?2)",
     [STATEMENT_AUDIT_RETAIN] =
         "DELETE FROM audit WHERE seq IN (SELECT seq FROM (SELECT seq,utc_us FROM audit"
         " ORDER BY seq LIMIT ?2) WHERE utc_us<?1 AND seq<(SELECT max(seq) FROM audit))"};

@@ -27,9 +27,10 @@
 #include "daemon/base/clock.h"
 #include "daemon/base/err.h"
 #include "daemon/station/reading.h"
+#include "daemon/station/skill.h"
 
 enum {
-    STORE_SCHEMA_VERSION = 1,
+    STORE_SCHEMA_VERSION = 2,
     STORE_SNAPSHOTS_KEPT = 2,
     STORE_META_KEY_MAX = 63,
     STORE_BLOB_MAX = 256 * 1024 * 1024 /* bytes of one snapshot */
@@ -114,6 +115,10 @@ int store_put_alarm_state(struct store *store, const char *place, const char *ru
 int store_append_audit(struct store *store, struct utc_us time, const char *actor, const char *kind,
                        const char *text);
 
+/* Adds a score to the sums of its hour, its day and its season (by the time that was forecast).
+ * Deciding what was added before is the caller's. ERR_INVALID: a sum is not finite. */
+int store_append_skill(struct store *store, const struct skill_score *score);
+
 /* Small named values: clock continuity, last journal number, .... */
 int store_put_meta(struct store *store, const char *key, const void *bytes, size_t length);
 
@@ -178,6 +183,12 @@ int64_t store_events_last(struct store *store);
 int store_read_readings(struct store *store, int64_t handle, struct utc_us from, struct utc_us to,
                         size_t limit, int (*visit)(void *user, const struct reading *reading),
                         void *user);
+/* Pooled sums that begin in [from, to), of one product (NULL: of all), in the order of their keys,
+ * then of time. Stops early when visit returns non-zero and returns that. */
+int store_read_skill(struct store *store, enum skill_period period, struct utc_us from,
+                     struct utc_us to, const char *product,
+                     int (*visit)(void *user, struct utc_us start, const struct skill *skill),
+                     void *user);
 int store_read_audit(struct store *store, int64_t after, size_t limit,
                      int (*visit)(void *user, int64_t seq, struct utc_us time, const char *actor,
                                   const char *kind, const char *text),

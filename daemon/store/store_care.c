@@ -176,6 +176,8 @@ int store_retain(struct store *store, struct utc_us now, size_t rows, bool *ret_
     if (code == SQLITE_DONE)
         code = retain_table(store, STATEMENT_AUDIT_RETAIN, now.us - config->events_keep_us, &left);
     if (code == SQLITE_DONE)
+        code = store_retain_skill(store, now, &left);
+    if (code == SQLITE_DONE)
         code = retain_readings(store, now.us - config->readings_keep_us, &left, &wrapped);
     code = end_transaction(store, code);
     if (code != SQLITE_DONE)

@@ -1,5 +1,6 @@
 /* Inside of the store: shared by store.c (opening, schema), store_group.c (writing), store_read.c
- * (reading) and store_care.c (retention, disk space). Nobody else includes it. */
+ * (reading), store_skill.c (scores) and store_care.c (retention, disk space). Nobody else includes
+ * it. */
 #ifndef CANHBAO_DAEMON_STORE_STORE_DB_H
 #define CANHBAO_DAEMON_STORE_STORE_DB_H
 
@@ -38,6 +39,10 @@ enum store_statement {
     STATEMENT_JOURNAL_RETAIN,
     STATEMENT_EVENTS_RETAIN,
     STATEMENT_AUDIT_RETAIN,
+    STATEMENT_SKILL_GET,
+    STATEMENT_SKILL_PUT,
+    STATEMENT_SKILL_READ,
+    STATEMENT_SKILL_RETAIN,
     STATEMENT_COUNT
 };
 
@@ -83,6 +88,11 @@ bool store_free_ballast(struct store *store);
 bool store_shed_history(struct store *store);
 void store_make_ballast(struct store *store);
 void store_watch_space(struct store *store);
+
+/* store_skill.c: writes one record of the group; deletes what is too old, a period at a time.
+ * SQLite codes. */
+int store_write_skill(struct store *store, const struct skill_score *score);
+int store_retain_skill(struct store *store, struct utc_us now, size_t *rows);
 
 /* Adds the marking of delivered outbox rows to the group. */
 int store_append_delivered(struct store *store, const int64_t *rows, size_t count);

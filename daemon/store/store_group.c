@@ -16,6 +16,7 @@ enum record_kind {
     RECORD_AUDIT,
     RECORD_META,
     RECORD_DELIVERED,
+    RECORD_SKILL,
     RECORD_KIND_COUNT
 };
 
@@ -235,6 +236,19 @@ int store_put_meta(struct store *store, const char *key, const void *bytes, size
     return seal(store, start);
 }
 
+int store_append_skill(struct store *store, const struct skill_score *score) {
+    for (int i = 0; i < SKILL_SUM_COUNT; i++)
+        if (!isfinite(score->skill.sums[i]))
+            return ERR_INVALID;
+    int result = make_room(store, sizeof *score);
+    if (result != 0)
+        return result;
+    size_t start = store->records.length;
+    bytes_put_u8(&store->records, RECORD_SKILL);
+    bytes_put(&store->records, score, sizeof *score);
+    return seal(store, start);
+}
+
 int store_append_delivered(struct store *store, const int64_t *rows, size_t count) {
     int result = make_room(store, count * sizeof *rows);
     if (result != 0)
@@ -421,6 +435,12 @@ static int write_delivered(struct store *store, struct bytes_reader *reader,
     return code;
 }
 
+static int write_skill(struct store *store, struct bytes_reader *reader) {
+    struct skill_score score;
+    bytes_get(reader, &score, sizeof score);
+    return store_write_skill(store, &score);
+}
+
 static int write_record(struct store *store, struct bytes_reader *reader, bool history,
                         struct change *change) {
     switch ((enum record_kind)bytes_get_enum(reader, RECORD_KIND_COUNT)) {
@@ -438,6 +458,8 @@ static int write_record(struct store *store, struct bytes_reader *reader, bool h
         return write_meta(store, reader);
     case RECORD_DELIVERED:
         return write_delivered(store, reader, change);
+    case RECORD_SKILL:
+        return write_skill(store, reader);
     case RECORD_KIND_COUNT:
         break;
     }

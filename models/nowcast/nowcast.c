@@ -14,6 +14,7 @@
 #include "models/nowcast/motion.h"
 #include "models/nowcast/parallel.h"
 #include "models/nowcast/refresh.h"
+#include "models/output/output.h"
 #include "models/table/args.h"
 
 enum { LEADS_MAX = 1000, MOTION_FRAMES = 3, US_PER_S = 1000000 };
@@ -33,6 +34,7 @@ struct request {
     const char *at;
     const char *out;
     const char *motion_out;
+    const char *product;
     int64_t leads;
     int64_t members; /* 0: one forecast by extrapolation */
     int64_t seed;
@@ -372,6 +374,28 @@ static int read_frames(struct nowcast *run, struct err *ret_err) {
     return result;
 }
 
+/* Tells the daemon what was done; the numbers are in the file. */
+static int print_object(const struct nowcast *run, struct err *ret_err) {
+    const struct request *request = &run->request;
+    json_t *manifest = manifest_create(
+        "nowcast", json_pack("{s:I, s:I, s:I, s:s}", "leads", (json_int_t)request->leads, "members",
+                             (json_int_t)request->members, "seed", (json_int_t)request->seed,
+                             "motion", motion_source_name(run->motion.source)));
+    int result = manifest == NULL ? err_set(ret_err, ERR_MEMORY, "no memory for a manifest") : 0;
+    for (size_t i = 0; i < request->in.count && result == ERR_OK; i++) {
+        result = manifest_add_file(manifest, request->in.words[i], ret_err);
+    }
+    if (result != ERR_OK) {
+        json_decref(manifest);
+        return result;
+    }
+    json_t *output =
+        output_object("nowcast", request->product, run->reference_us, manifest, json_array());
+    result = output_write_json(NULL, output, ret_err);
+    json_decref(output);
+    return result;
+}
+
 static int run_nowcast(int argc, char **argv) {
     struct nowcast run = {.request = {.leads = 12, .seed = 1, .threads = 1}};
     struct request *request = &run.request;
@@ -389,6 +413,8 @@ static int run_nowcast(int argc, char **argv) {
         {"out", ARGS_TEXT, &request->out, true, 0, 0, "FORECAST.nc", "the forecast"},
         {"motion-out", ARGS_TEXT, &request->motion_out, false, 0, 0, "FILE.nc",
          "the motion, motion_x and motion_y in m s-1 along the axes of the grid"},
+        {"product", ARGS_TEXT, &request->product, false, 0, 0, "ID",
+         "prints an object with that product and the manifest of the run on stdout"},
         {"variable", ARGS_TEXT, &request->variable, false, 0, 0, "NAME",
          "rain rate in FRAMES.nc; default rainfall_rate, by name or standard name"},
         {"step", ARGS_INT, &request->step_s, false, 1, 86400, "S",
@@ -413,6 +439,11 @@ static int run_nowcast(int argc, char **argv) {
         code = MODEL_FAILED;
     }
     if (result == ERR_OK && (result = write_forecast(&run, &err)) != ERR_OK) {
+        (void)failed(&err);
+        code = MODEL_FAILED;
+    }
+    if (result == ERR_OK && request->product != NULL &&
+        (result = print_object(&run, &err)) != ERR_OK) {
         (void)failed(&err);
         code = MODEL_FAILED;
     }

@@ -1,0 +1,301 @@
+/* Scores: their sums, the measures of them (by hand), pooling in the store, and the judgement
+ * against persistence. */
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "daemon/base/text.h"
+#include "daemon/station/skill.h"
+#include "daemon/verification.h"
+
+static void assert_near(double value, double expected) {
+    if (!(fabs(value - expected) < 1e-12)) {
+        fail_msg("%.17g, not %.17g", value, expected);
+    }
+}
+
+static struct utc_us at(const char *text) {
+    struct utc_us time;
+    assert_int_equal(text_parse_time(text, &time.us), 0);
+    return time;
+}
+
+static void every_sum_has_a_name_of_its_own(void **state) {
+    (void)state;
+    for (int i = 0; i < SKILL_SUM_COUNT; i++) {
+        char name[40];
+        enum skill_sum found;
+        skill_sum_name((enum skill_sum)i, name, sizeof name);
+        assert_int_equal(skill_sum_find(name, &found), 0);
+        assert_int_equal(found, i);
+    }
+    enum skill_sum untouched = SKILL_HITS;
+    assert_int_equal(skill_sum_find("hit", &untouched), ERR_NOT_FOUND);
+    assert_int_equal(skill_sum_find("reliability_n_11", &untouched), ERR_NOT_FOUND);
+    assert_int_equal(skill_sum_find("reliability_n_01", &untouched), ERR_NOT_FOUND);
+    assert_int_equal(untouched, SKILL_HITS);
+}
+
+/* Forecasts 2, 3, 5 of observations 1, 3, 4: errors 1, 0, 1. */
+static void measures_are_those_of_a_hand_computed_case(void **state) {
+    (void)state;
+    static const double forecast[] = {2, 3, 5};
+    static const double observed[] = {1, 3, 4};
+    struct skill skill = {.key = {.threshold = (double)NAN}};
+    for (size_t i = 0; skill_measure(i) != NULL; i++) {
+        assert_true(isnan(skill_measure(i)->value(&skill))); /* nothing to divide by */
+    }
+    for (int i = 0; i < 3; i++) {
+        double sums[SKILL_SUM_COUNT] = {0};
+        sums[SKILL_N] = 1;
+        sums[SKILL_ERROR] = forecast[i] - observed[i];
+        sums[SKILL_ABSOLUTE_ERROR] = fabs(forecast[i] - observed[i]);
+        sums[SKILL_SQUARED_ERROR] = pow(forecast[i] - observed[i], 2);
+        sums[SKILL_OBSERVED] = observed[i];
+        sums[SKILL_OBSERVED_SQUARED] = observed[i] * observed[i];
+        sums[SKILL_FORECAST] = forecast[i];
+        sums[SKILL_FORECAST_SQUARED] = forecast[i] * forecast[i];
+        sums[SKILL_FORECAST_OBSERVED] = forecast[i] * observed[i];
+        sums[SKILL_REFERENCE_SQUARED_ERROR] = 2;
+        skill_add(&skill, sums);
+    }
+    assert_near(skill_value(&skill, "bias"), 2.0 / 3);
+    assert_near(skill_value(&skill, "mae"), 2.0 / 3);
+    assert_near(skill_value(&skill, "rmse"), sqrt(2.0 / 3));
+    assert_near(skill_value(&skill, "nse"), 1 - 2.0 / (14.0 / 3));
+    assert_near(skill_value(&skill, "persistence_index"), 1 - 2.0 / 6);
+    /* both have n times the variance 14/3, and 31 - 80/3 in common */
+    double both = (2 * 1 + 3 * 3 + 5 * 4) - 10 * 8.0 / 3;
+    double r = both / (14.0 / 3);
+    assert_near(skill_value(&skill, "kge"), 1 - sqrt(pow(r - 1, 2) + pow(10.0 / 8 - 1, 2)));
+    skill.sums[SKILL_HITS] = 6;
+    skill.sums[SKILL_MISSES] = 2;
+    skill.sums[SKILL_FALSE_ALARMS] = 4;
+    assert_near(skill_value(&skill, "csi"), 0.5);
+    assert_near(skill_value(&skill, "pod"), 0.75);
+    assert_near(skill_value(&skill, "far"), 0.4);
+    skill.sums[SKILL_RELIABILITY_N + 5] = 10; /* said 0.5 ten times, it happened 7 times */
+    skill.sums[SKILL_RELIABILITY_OBSERVED + 5] = 7;
+    assert_near(skill_value(&skill, "reliability"), 0.04);
+    skill.sums[SKILL_LEAD_TIMES] = 2;
+    skill.sums[SKILL_LEAD_TIME_S] = 7200;
+    assert_near(skill_value(&skill, "lead_time_s"), 3600);
+    assert_true(isnan(skill_value(&skill, "no such measure")));
+}
+
+static void periods_begin_where_they_should(void **state) {
+    (void)state;
+    static const struct {
+        enum skill_period period;
+        const char *time, *start;
+    } table[] = {
+        {SKILL_HOUR, "2025-11-19T06:59:59Z", "2025-11-19T06:00:00Z"},
+        {SKILL_DAY, "2025-11-19T23:59:59Z", "2025-11-19T00:00:00Z"},
+        {SKILL_SEASON, "2025-11-19T06:00:00Z", "2025-09-01T00:00:00Z"},
+        {SKILL_SEASON, "2025-12-01T00:00:00Z", "2025-12-01T00:00:00Z"},
+        {SKILL_SEASON, "2026-01-31T12:00:00Z", "2025-12-01T00:00:00Z"},
+        {SKILL_SEASON, "2024-02-29T12:00:00Z", "2023-12-01T00:00:00Z"},
+        {SKILL_SEASON, "2025-03-01T00:00:00Z", "2025-03-01T00:00:00Z"},
+        {SKILL_SEASON, "2025-08-31T23:00:00Z", "2025-06-01T00:00:00Z"},
+    };
+    for (size_t i = 0; i < sizeof table / sizeof table[0]; i++) {
+        assert_true(skill_period_start(table[i].period, at(table[i].time)).us ==
+                    at(table[i].start).us);
+    }
+}
+
+/* ---- store and judgement ---- */
+
+struct fixture {
+    char dir[64];
+    struct store *store;
+    struct site_product products[3];
+    struct site site;
+    struct verification *verification;
+    unsigned raised, cleared;
+    char product[STATION_ID_SIZE], text[CONDITION_TEXT_SIZE];
+};
+
+static void on_condition(void *ctx, enum condition_class class, const char *product, bool raised,
+                         const char *text) {
+    struct fixture *fixture = ctx;
+    assert_int_equal(class, CONDITION_SKILL_LOW);
+    fixture->raised += raised;
+    fixture->cleared += !raised;
+    (void)snprintf(fixture->product, sizeof fixture->product, "%s", product);
+    (void)snprintf(fixture->text, sizeof fixture->text, "%s", text);
+}
+
+static void reopen(struct fixture *fixture, const char *now) {
+    struct err err;
+    fixture->verification = verification_destroy(fixture->verification);
+    fixture->store = store_close(fixture->store);
+    assert_int_equal(store_open(fixture->dir, &(struct store_config){.ballast_bytes = 4096},
+                                &fixture->store, &err),
+                     0);
+    const struct verification_options options = {.store = fixture->store,
+                                                 .site = &fixture->site,
+                                                 .on_condition = on_condition,
+                                                 .ctx = fixture};
+    assert_int_equal(verification_create(&options, at(now), &fixture->verification, &err), 0);
+}
+
+static struct fixture *fixture_create(void) {
+    struct fixture *fixture = calloc(1, sizeof *fixture);
+    assert_non_null(fixture);
+    (void)strcpy(fixture->dir, "/tmp/canhbao-test-skill-XXXXXX");
+    assert_non_null(mkdtemp(fixture->dir));
+    (void)strcpy(fixture->products[0].id, "nowcast");
+    (void)strcpy(fixture->products[1].id, "checks");
+    (void)strcpy(fixture->products[2].id, "radar");
+    (void)strcpy(fixture->products[2].skill_of, "nowcast");
+    fixture->site.products = fixture->products;
+    fixture->site.product_count = 3;
+    reopen(fixture, "2025-11-19T00:00:00Z");
+    return fixture;
+}
+
+static void fixture_destroy(struct fixture *fixture) {
+    char command[100];
+    (void)verification_destroy(fixture->verification);
+    (void)store_close(fixture->store);
+    (void)snprintf(command, sizeof command, "rm -rf '%s'", fixture->dir);
+    assert_int_equal(system(command), 0);
+    free(fixture);
+}
+
+static struct skill_score score(const char *system, const char *valid, double error) {
+    struct skill_score score = {.valid = at(valid)};
+    struct skill_key *key = &score.skill.key;
+    (void)strcpy(key->product, "nowcast");
+    (void)strcpy(key->system, system);
+    (void)strcpy(key->variable, "rainfall_rate");
+    (void)strcpy(key->unit, "mm h-1");
+    key->lead_us = INT64_C(3600000000);
+    key->threshold = (double)NAN;
+    score.skill.sums[SKILL_N] = 10;
+    score.skill.sums[SKILL_ABSOLUTE_ERROR] = error;
+    return score;
+}
+
+static void take(struct fixture *fixture, const char *valid, double error, double persistence) {
+    const struct skill_score scores[] = {score("forecast", valid, error),
+                                         score("persistence", valid, persistence)};
+    struct err err;
+    verification_take(fixture->verification, "checks", scores, 2);
+    assert_int_equal(store_commit(fixture->store, &err), 0);
+}
+
+struct seen {
+    size_t count;
+    struct skill rows[8];
+};
+
+static int see(void *user, const struct skill *skill) {
+    struct seen *seen = user;
+    assert_true(seen->count < 8);
+    seen->rows[seen->count++] = *skill;
+    return 0;
+}
+
+static struct seen pooled(struct fixture *fixture, enum skill_period period, const char *from,
+                          const char *to) {
+    struct seen seen = {.count = 0};
+    assert_int_equal(
+        verification_visit(fixture->store, period, at(from), at(to), "nowcast", see, &seen), 0);
+    return seen;
+}
+
+static void scores_pool_once_and_survive(void **state) {
+    (void)state;
+    struct fixture *fixture = fixture_create();
+    take(fixture, "2025-11-18T22:30:00Z", 1, 2);
+    take(fixture, "2025-11-18T22:50:00Z", 3, 2);
+    take(fixture, "2025-11-19T00:10:00Z", 5, 2);
+    take(fixture, "2025-11-19T00:10:00Z", 100, 2); /* again: counts once */
+    take(fixture, "2025-11-18T23:00:00Z", 100, 2); /* late: not after what was taken */
+    reopen(fixture, "2025-11-19T01:00:00Z");
+    take(fixture, "2025-11-19T00:10:00Z", 100, 2); /* also after a restart */
+    struct seen hours = pooled(fixture, SKILL_HOUR, "2025-11-18T00:00:00Z", "2025-11-20T00:00:00Z");
+    assert_int_equal(hours.count, 2); /* forecast, persistence */
+    assert_string_equal(hours.rows[0].key.system, "forecast");
+    assert_true(isnan(hours.rows[0].key.threshold));
+    assert_true(hours.rows[0].sums[SKILL_N] == 30);
+    assert_true(hours.rows[0].sums[SKILL_ABSOLUTE_ERROR] == 9);
+    struct seen day = pooled(fixture, SKILL_DAY, "2025-11-19T00:00:00Z", "2025-11-20T00:00:00Z");
+    assert_true(day.rows[0].sums[SKILL_ABSOLUTE_ERROR] == 5);
+    struct seen season =
+        pooled(fixture, SKILL_SEASON, "2025-09-01T00:00:00Z", "2025-09-02T00:00:00Z");
+    assert_true(season.rows[0].sums[SKILL_ABSOLUTE_ERROR] == 9);
+    bool more = true;
+    struct err err;
+    for (int i = 0; i < 20 && more; i++) { /* hours go after 8 days, days and seasons stay */
+        assert_int_equal(store_retain(fixture->store, at("2025-12-19T00:00:00Z"), 100, &more, &err),
+                         0);
+    }
+    for (int i = 0; i < 5; i++) {
+        assert_int_equal(store_retain(fixture->store, at("2025-12-19T00:00:00Z"), 100, &more, &err),
+                         0);
+    }
+    assert_int_equal(
+        pooled(fixture, SKILL_HOUR, "2025-11-18T00:00:00Z", "2025-11-20T00:00:00Z").count, 0);
+    assert_int_equal(
+        pooled(fixture, SKILL_DAY, "2025-11-18T00:00:00Z", "2025-11-20T00:00:00Z").count, 2);
+    fixture_destroy(fixture);
+}
+
+static void worse_than_persistence_is_said_and_unsaid(void **state) {
+    (void)state;
+    struct fixture *fixture = fixture_create();
+    assert_false(verification_is_worse(fixture->verification, "nowcast"));
+    take(fixture, "2025-11-19T00:10:00Z", 5, 2);
+    verification_judge(fixture->verification, at("2025-11-19T01:00:00Z"));
+    assert_int_equal(fixture->raised, 0); /* an hour is not enough */
+    take(fixture, "2025-11-19T04:10:00Z", 5, 2);
+    verification_judge(fixture->verification, at("2025-11-19T04:20:00Z"));
+    assert_int_equal(fixture->raised, 1);
+    assert_string_equal(fixture->product, "nowcast");
+    assert_non_null(strstr(fixture->text, "mean absolute error 0.5, of persistence 0.2"));
+    assert_true(verification_is_worse(fixture->verification, "nowcast"));
+    assert_true(verification_is_worse(fixture->verification, "radar")); /* skill_of */
+    assert_false(verification_is_worse(fixture->verification, "checks"));
+    reopen(fixture, "2025-11-19T05:00:00Z");
+    assert_true(verification_is_worse(fixture->verification, "radar")); /* at once */
+    take(fixture, "2025-11-19T05:10:00Z", 1, 20);
+    verification_judge(fixture->verification, at("2025-11-19T05:20:00Z"));
+    assert_int_equal(fixture->cleared, 1);
+    assert_false(verification_is_worse(fixture->verification, "radar"));
+    /* a day later nothing is known, and nothing said */
+    take(fixture, "2025-11-19T05:30:00Z", 100, 2);
+    verification_judge(fixture->verification, at("2025-11-19T06:00:00Z"));
+    assert_true(verification_is_worse(fixture->verification, "nowcast"));
+    verification_judge(fixture->verification, at("2025-11-20T12:00:00Z"));
+    assert_false(verification_is_worse(fixture->verification, "nowcast"));
+    fixture_destroy(fixture);
+}
+
+static void a_sum_that_is_no_number_is_refused(void **state) {
+    (void)state;
+    struct fixture *fixture = fixture_create();
+    struct skill_score bad = score("forecast", "2025-11-19T00:10:00Z", (double)NAN);
+    assert_int_equal(store_append_skill(fixture->store, &bad), ERR_INVALID);
+    fixture_destroy(fixture);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(every_sum_has_a_name_of_its_own),
+        cmocka_unit_test(measures_are_those_of_a_hand_computed_case),
+        cmocka_unit_test(periods_begin_where_they_should),
+        cmocka_unit_test(scores_pool_once_and_survive),
+        cmocka_unit_test(worse_than_persistence_is_said_and_unsaid),
+        cmocka_unit_test(a_sum_that_is_no_number_is_refused),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
