@@ -143,16 +143,16 @@ static int write_json(const char *path, const json_t *root, struct err *ret_err)
 
 static int tell(const struct options *o, const struct trace_problem *p,
                 const struct trace_result *r, struct err *ret_err) {
-    json_t *root =
-        json_pack("{s:s,s:I,s:I,s:f,s:f,s:f,s:f,s:f,s:f,s:f,s:f,s:b}", "status",
-                  r->r_hat > 1.05 ? "not settled" : "ok", "sensors", (json_int_t)r->used,
-                  "informative", (json_int_t)r->informative, "detection_limit_mg_m3",
-                  p->detection_limit, "x_east_m", r->x_m, "y_north_m", r->y_m, "Q_g_s",
-                  r->rate / 1e3, "Q_p05_g_s", r->rate_p05 / 1e3, "Q_p95_g_s", r->rate_p95 / 1e3,
-                  "wind_error_deg", r->wind_deg, "r_hat", r->r_hat, "at_edge", (int)r->at_edge);
+    json_t *root = json_pack(
+        "{s:s,s:I,s:I,s:f,s:f,s:f,s:f,s:f,s:f,s:f,s:f,s:b}", "status",
+        r->r_hat > 1.05 ? "not settled" : "ok", "sensors", (json_int_t)r->used, "informative",
+        (json_int_t)r->informative, "detection_limit_mg_m3", p->detection_limit, "x_east_m",
+        r->source[0].x_m, "y_north_m", r->source[0].y_m, "Q_g_s", r->source[0].rate / 1e3,
+        "Q_p05_g_s", r->source[0].rate_p05 / 1e3, "Q_p95_g_s", r->source[0].rate_p95 / 1e3,
+        "wind_error_deg", r->wind_deg, "r_hat", r->r_hat, "at_edge", (int)r->at_edge);
     int rc = root == NULL ? err_set(ret_err, ERR_MEMORY, "no memory for the result") : 0;
-    rc = rc != 0 ? rc : put_region(root, "region50", &r->region, 0.5, ret_err);
-    rc = rc != 0 ? rc : put_region(root, "region90", &r->region, 0.9, ret_err);
+    rc = rc != 0 ? rc : put_region(root, "region50", &r->source[0].region, 0.5, ret_err);
+    rc = rc != 0 ? rc : put_region(root, "region90", &r->source[0].region, 0.9, ret_err);
     rc = rc != 0 ? rc : write_json(o->out, root, ret_err);
     json_decref(root);
     return rc;
@@ -168,6 +168,7 @@ static int run(const struct options *o, struct err *ret_err) {
                               .sigma_log = TRACE_SIGMA_LOG,
                               .wind_sd_deg = TRACE_WIND_SD_DEG,
                               .width_sd_log = TRACE_WIDTH_SD_LOG,
+                              .sources_max = 1,
                               .seed = 1};
     size_t length = strlen(o->weather);
     if (length > 3 && strcmp(o->weather + length - 3, ".nc") == 0) {

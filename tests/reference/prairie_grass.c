@@ -188,6 +188,7 @@ static int invert(const struct pg_run *r, const struct trace_sensor *sensors, si
                                     .sigma_log = TRACE_SIGMA_LOG,
                                     .wind_sd_deg = TRACE_WIND_SD_DEG,
                                     .width_sd_log = TRACE_WIDTH_SD_LOG,
+                                    .sources_max = 1,
                                     .seed = 1};
     struct trace_result result = {0};
     *ret_found = (struct found){0};
@@ -197,14 +198,15 @@ static int invert(const struct pg_run *r, const struct trace_sensor *sensors, si
         return 0;
     }
     double level = 0;
-    rc = rc != 0 ? rc : region_level(&result.region, 0.9, &level);
+    rc = rc != 0 ? rc : region_level(&result.source[0].region, 0.9, &level);
     if (rc == 0) {
-        *ret_found = (struct found){.known = true,
-                                    .x_m = result.x_m,
-                                    .y_m = result.y_m,
-                                    .rate_g_s = result.rate / 1e3,
-                                    .area90_m2 = region_area_m2(&result.region, level),
-                                    .inside90 = region_holds(&result.region, level, 0, 0)};
+        *ret_found =
+            (struct found){.known = true,
+                           .x_m = result.source[0].x_m,
+                           .y_m = result.source[0].y_m,
+                           .rate_g_s = result.source[0].rate / 1e3,
+                           .area90_m2 = region_area_m2(&result.source[0].region, level),
+                           .inside90 = region_holds(&result.source[0].region, level, 0, 0)};
     }
     trace_finish(&result);
     return rc;

@@ -59,7 +59,7 @@ def inverse(folder, out, failures):
         theirs = [float(b["err_m"]) for (_, cfg), b in baseline.items()
                   if cfg == config and b["err_m"]]
         median, limit = statistics.median(errors), statistics.median(theirs)
-        print(f"inverse {config}: n {len(ours)}, median {median:.1f} m (baseline {limit:.1f} m), "
+        print(f"inverse {config}: n {len(ours)}, median {median:.2f} m (baseline {limit:.2f} m), "
               f"p90 {sorted(errors)[int(0.9 * len(errors))]:.0f} m, "
               f"Q within 2: {sum(factor2) / len(factor2):.2f}, "
               f"inside 90 %: {sum(inside) / len(inside):.3f}, median area "

@@ -33,6 +33,7 @@ static struct trace_problem twin(struct trace_sensor *sensors, double x_m, doubl
                               .sigma_log = 0.3,
                               .wind_sd_deg = TRACE_WIND_SD_DEG,
                               .width_sd_log = TRACE_WIDTH_SD_LOG,
+                              .sources_max = 1,
                               .seed = 7};
     assert_int_equal(weather_air(&row, WEATHER_BRIGGS, PLUME_RURAL, 0, &p.air, NULL), 0);
     for (size_t i = 0; i < SENSORS; i++) {
@@ -51,8 +52,9 @@ static void test_found_again(void **state) {
     struct trace_problem p = twin(sensors, 100, -30, 5e4);
     struct trace_result r = {0}, again = {0};
     assert_int_equal(trace_run(&p, &r, NULL), 0);
-    assert_true(hypot(r.x_m - 100, r.y_m + 30) < 30);
-    assert_true(r.rate_p05 < 5e4 && 5e4 < r.rate_p95 && r.rate_p95 / r.rate_p05 < 10);
+    assert_true(hypot(r.source[0].x_m - 100, r.source[0].y_m + 30) < 30);
+    assert_true(r.source[0].rate_p05 < 5e4 && 5e4 < r.source[0].rate_p95 &&
+                r.source[0].rate_p95 / r.source[0].rate_p05 < 10);
     assert_true(fabs(r.wind_deg) < 3 && r.r_hat < 1.05);
     assert_int_equal(r.used, SENSORS);
     /* The same input gives the same bits. */
@@ -64,7 +66,7 @@ static void test_found_again(void **state) {
     /* One sensor that lies by a factor of 100 does not decide. */
     sensors[10].value *= 100;
     assert_int_equal(trace_run(&p, &r, NULL), 0);
-    assert_true(hypot(r.x_m - 100, r.y_m + 30) < 120);
+    assert_true(hypot(r.source[0].x_m - 100, r.source[0].y_m + 30) < 120);
     trace_finish(&r);
 }
 
@@ -80,7 +82,7 @@ static void test_wind_error(void **state) {
     p.air.wind_from_deg = 274; /* the true wind is 4 degrees to the left of what is told */
     assert_int_equal(trace_run(&p, &r, NULL), 0);
     assert_true(r.wind_deg < -1 && r.wind_deg > -8);
-    assert_true(hypot(r.x_m, r.y_m) < 100);
+    assert_true(hypot(r.source[0].x_m, r.source[0].y_m) < 100);
     trace_finish(&r);
 }
 
