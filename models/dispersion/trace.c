@@ -11,7 +11,9 @@
 #define DENSEST 0.15 /* share of the mass */
 #define DECIDED 0.25 /* spread over distance */
 
-enum { TWO_NEED = 6, PRIOR_CELLS = 60 }; /* informative readings for six unknowns */
+#define WORTH_IT 5.0 /* ln of the posterior: less can never pay for three more unknowns */
+
+enum { TWO_NEED = 6, PRIOR_CELLS = 60, FIRST_STARTS = 2 }; /* six readings for six unknowns */
 
 static int check(const struct trace_problem *p, struct err *ret_err) {
     if (p->count > TRACE_SENSORS_MAX || p->point_count > TRACE_POINTS_MAX) {
@@ -65,7 +67,7 @@ static void search_two(struct field *field, const struct candidate *one,
     for (size_t i = 0; i < FIELD_STARTS; i++) {
         ret_best[i] = (struct candidate){.value = -HUGE_VAL};
     }
-    for (size_t i = 0; i < 3; i++) {
+    for (size_t i = 0; i < FIRST_STARTS; i++) {
         struct candidate found[FIELD_STARTS];
         if (!(one[i].value > -HUGE_VAL)) {
             continue;
@@ -118,7 +120,7 @@ static int choose_count(struct field *field, struct candidate *best, struct trac
     }
     search_two(field, best, two);
     double gain = -HUGE_VAL;
-    if (two[0].value > best[0].value) {
+    if (two[0].value > best[0].value + WORTH_IT) {
         chain_run(field, two, FIELD_STARTS, samples);
         order_sources(&two[0], samples, CHAIN_SAMPLES);
         gain = two[0].value + chain_ln_volume(samples, field->unknowns) - ln_prior_volume(field) -

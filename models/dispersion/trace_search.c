@@ -4,7 +4,7 @@
 
 #include "models/dispersion/trace_field.h"
 
-enum { GRID_CELLS_MAX = 6000, SIMPLEX_STEPS = 1500 };
+enum { GRID_CELLS_MAX = 6000, SIMPLEX_STEPS = 1500, AGAIN = 3 };
 
 /* Keeps the FIELD_STARTS best, far enough from one another. */
 static void keep(struct candidate *best, const struct candidate *new_one, size_t at,
@@ -126,8 +126,11 @@ void field_search(const struct field *field, const double *u, struct candidate *
     for (size_t i = 0; i < FIELD_STARTS; i++) {
         if (ret_best[i].value > -HUGE_VAL) {
             climb(field, &ret_best[i]);
-            climb(field, &ret_best[i]); /* a simplex may have collapsed before the top */
         }
+    }
+    qsort(ret_best, FIELD_STARTS, sizeof *ret_best, compare_candidates);
+    for (size_t i = 0; i < AGAIN && ret_best[i].value > -HUGE_VAL; i++) {
+        climb(field, &ret_best[i]); /* a simplex may have collapsed before the top */
     }
     qsort(ret_best, FIELD_STARTS, sizeof *ret_best, compare_candidates);
 }

@@ -63,10 +63,13 @@ class Dispersion(unittest.TestCase):
             self.assertEqual(done.returncode, 3, done.stderr)
             self.assertIn(says, done.stderr)
 
-    def trace(self, readings):
+    def trace(self, readings, *options, refused=False):
         out = os.path.join(self.folder.name, "trace.json")
         done = self.run_model("trace", "--readings", self.write("readings.csv", readings), "--weather",
-                              self.write("w.csv", WEATHER), "--out", out, "--source-height", "1")
+                              self.write("w.csv", WEATHER), "--out", out, "--source-height", "1", *options)
+        if refused:
+            self.assertEqual(done.returncode, 3, done.stderr)
+            return done.stderr
         self.assertEqual(done.returncode, 0, done.stderr)
         with open(out, encoding="utf-8") as file:
             return json.load(file)
@@ -83,6 +86,46 @@ class Dispersion(unittest.TestCase):
         self.assertTrue(found["Q_p05_g_s"] < 60 < found["Q_p95_g_s"])
         self.assertLess(found["region50"]["area_m2"], found["region90"]["area_m2"])
         self.assertEqual(self.trace(readings), found)  # the same input, the same answer
+
+    def twin(self, unit="conc_mg_m3", factor=1.0):
+        sensors = [(x, y) for x in (250, 500, 800) for y in range(-160, 161, 40)]
+        rows = self.plume("x_east_m: 40\ny_north_m: -30\nrelease_height_m: 1\nQ_g_s: 60\nmethod: similarity\n", WEATHER,
+                          "x_east_m,y_north_m\n" + "".join(f"{x},{y}\n" for x, y in sensors))
+        return f"x_east_m,y_north_m,{unit}\n" + "".join(
+            f"{r['x_east_m']},{r['y_north_m']},{float(r['conc_mg_m3']) * factor:.12g}\n" for r in rows)
+
+    def test_trace_ranks_sites_and_says_where_to_measure(self):
+        sites = self.write("sites.csv", "id,name,x_east_m,y_north_m\nfar,Xa,600,900\nplant,Nhà máy,42,-28\n")
+        points = self.write("points.csv", "id,x_east_m,y_north_m,reachable,travel_min\n"
+                            "beside,300,3000,yes,5\nroad,120,-30,yes,12\nsea,100,-30,no,\n")
+        found = self.trace(self.twin(), "--catalogue", sites, "--points", points)
+        self.assertEqual([c["id"] for c in found["candidates"]], ["plant", "far"])
+        self.assertTrue(found["candidates"][0]["inside90"] and not found["candidates"][1]["inside90"])
+        self.assertEqual([p["id"] for p in found["measure_next"]], ["road", "beside", "sea"])  # reachable ones first
+        left = {p["id"]: p["expected_region_left"] for p in found["measure_next"]}
+        self.assertTrue(0 < left["road"] < left["beside"] <= 1.01)
+        self.assertEqual((found["source_count"], found["doubtful_sensors"], found["start"]), (1, [], None))
+
+    def test_trace_in_ppm_needs_the_air(self):
+        air = ("--substance", "Cl2", "--temperature-c", "30", "--pressure-hpa", "1005")
+        factor = 70.906 * 1005e2 / (8.31446261815324 * 303.15) * 1e-3  # mg/m3 of a ppm: ideal gas
+        mass, volume = self.trace(self.twin()), self.trace(self.twin("conc_ppm", 1 / factor), *air)
+        self.assertAlmostEqual(mass["Q_g_s"], volume["Q_g_s"], delta=1e-3 * mass["Q_g_s"])
+        for unit, options, says in (("conc_ppm", (), "--temperature-c"), ("conc", (), "conc_mg_m3"),
+                                    ("dose_rate_nSv_h", (), "conc_mg_m3"), ("conc_ppb", air[:2], "--pressure-hpa"),
+                                    ("conc_ppm", ("--substance", "Co", *air[2:]), "'Co'")):
+            self.assertIn(says, self.trace(self.twin(unit), *options, refused=True))
+
+    def test_trace_tells_the_start(self):
+        lines = self.twin().splitlines()
+        text = "time," + lines[0] + "\n"
+        for minute in range(12):
+            for line in lines[1:]:
+                x, y, value = line.split(",")
+                seen = minute >= 2 + float(x) / 3 / 60  # 3 m/s, from minute 2 on
+                text += f"2025-11-19T06:{minute:02d}:00Z,{x},{y},{value if seen else 0}\n"
+        start = self.trace(text)["start"]
+        self.assertRegex(start, "2025-11-19T06:0[0-4]:..Z")
 
     def test_trace_says_when_there_is_too_little(self):
         found = self.trace("x_east_m,y_north_m,conc_mg_m3\n300,0,5\n300,50,2\n300,100,0\n400,0,\n")
