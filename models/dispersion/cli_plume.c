@@ -6,15 +6,17 @@
 
 #include "daemon/base/text.h"
 #include "models/dispersion/dispersion.h"
+#include "models/dispersion/plume_nc.h"
+#include "models/dispersion/plume_results.h"
 #include "models/dispersion/release.h"
+#include "models/dispersion/weather_field.h"
+#include "models/dispersion/zones.h"
+#include "models/dispersion/zones_report.h"
+#include "models/output/output.h"
 #include "models/table/args.h"
 #include "models/table/table.h"
 
-#define HOLD_S         3600.0
-#define RECEPTOR_M     1.5
-#define BREATHING_M3_S 2.57e-4 /* adult, mean of a day */
-#define HOUR_S         3600.0
-#define MG_G           1e3
+#define RECEPTOR_M 1.5
 
 static const char about[] =
     "Concentration, deposition and doses downwind of a release: Gaussian plume (continuous) or "
@@ -23,7 +25,8 @@ static const char about[] =
     "is\n"
     "refused by the criterion of Britter and McQuaid (1988) when its densities are told.\n"
     "\n"
-    "RELEASE.yaml  x_east_m, y_north_m (0), release_height_m; Q_g_s, or mass_g with duration_s; "
+    "RELEASE.yaml  x_east_m, y_north_m (0), latitude_deg and longitude_deg of the origin (0, 0),\n"
+    "              release_height_m; Q_g_s, or mass_g with duration_s; "
     "for a\n"
     "              nuclide: nuclide (as Cs-137), Q_Bq_s, or activity_Bq with duration_s; start "
     "(RFC\n"
@@ -51,7 +54,18 @@ static const char about[] =
     "              2.57e-4 m3/s; empty: a gas), cloud_Sv (semi-infinite cloud: too high close to "
     "a\n"
     "              narrow plume), ground_Sv_h. Dose coefficients are provisional.\n"
-    "Wind fields and results in NetCDF are not read or written yet.\n";
+    "WEATHER.nc    ([time,] y, x): eastward_wind and northward_wind (standard names, or u10 and\n"
+    "              v10), or wind_m_s and wind_from_deg; the other columns above as variables, and\n"
+    "              pasquill_class (1 to 6). Axes: metres east and north of the origin, or "
+    "longitude\n"
+    "              and latitude or a projection, with latitude_deg and longitude_deg of the "
+    "origin\n"
+    "              in the release. A wind without stability needs --class. A continuous release\n"
+    "              takes the wind at its source, puffs take it where they are.\n"
+    "OUT.nc        the same columns over (receptor) or (time, receptor), CF-1.8\n"
+    "zones, grid   about the source, 128 x 128 cells; see --levels, --members. The value is the\n"
+    "              mean over the exposure time in mg/m3; for a nuclide the dose in Sv of\n"
+    "              inhalation, cloud and 24 h of ground.\n";
 
 struct receptors {
     size_t count;
@@ -116,156 +130,180 @@ static int check_dense(const struct release *release, const struct weather *weat
     return 0;
 }
 
-static void put_header(struct table_out *out, const char *const *names) {
-    for (size_t i = 0; names[i] != NULL; i++) {
-        table_out_text(out, names[i]);
-    }
-    table_out_end_row(out);
-}
-
-static void put_place(struct table_out *out, const struct puff_receptor *r) {
-    table_out_number(out, r->x_m);
-    table_out_number(out, r->y_m);
-    table_out_number(out, r->z_m);
-}
-
-/* The plume of one row of weather at one receptor, without what falls out on the way but with the
- * decay; 0 upwind. */
-static int plume_at(const struct release *release, const struct weather_air *air,
-                    const struct puff_receptor *r, double *ret_value, struct err *ret_err) {
-    double angle = air->wind_from_deg * 3.14159265358979323846 / 180;
-    double dx = r->x_m - release->puff.x_m, dy = r->y_m - release->puff.y_m;
-    double x = -dx * sin(angle) - dy * cos(angle), y = dx * cos(angle) - dy * sin(angle);
-    double sy = 0, sz = 0, wind = 0;
-    *ret_value = 0;
-    if (!(x > 0)) {
-        return 0;
-    }
-    int rc = weather_spread(air, release->puff.height_m, x, &sy, &sz, &wind);
-    if (rc != 0) {
-        return err_set(ret_err, rc, "no spread at %.1f m", x);
-    }
-    *ret_value = plume_concentration(release->puff.rate, wind, sy, sz, y, r->z_m,
-                                     release->puff.height_m, air->lid_m) *
-                 decay_left(release->puff.half_life_s, x / wind);
-    return 0;
-}
-
-static int run_plume_rows(const struct release *release, const struct weather *weather,
-                          const struct receptors *receptors, struct table_out *out,
-                          struct err *ret_err) {
-    const char *const timed[] = {"time",
-                                 "x_east_m",
-                                 "y_north_m",
-                                 "z_m",
-                                 release->nuclide != NULL ? "conc_Bq_m3" : "conc_mg_m3",
-                                 NULL};
-    int rc = 0;
-    put_header(out, weather->timed ? timed : timed + 1);
-    for (size_t k = 0; rc == 0 && k < weather->count; k++) {
-        struct weather_air air;
-        char time[64];
-        rc = weather_air(&weather->rows[k], release->puff.method, release->puff.curves,
-                         release->puff.height_m, &air, ret_err);
-        text_format_time(weather->rows[k].utc_us, time, sizeof time);
-        for (size_t i = 0; rc == 0 && i < receptors->count; i++) {
-            double value = 0;
-            rc = plume_at(release, &air, &receptors->list[i], &value, ret_err);
-            if (weather->timed) {
-                table_out_text(out, time);
-            }
-            put_place(out, &receptors->list[i]);
-            table_out_number(out, release->nuclide != NULL ? value : value * MG_G);
-            table_out_end_row(out);
-        }
-    }
-    return rc;
-}
-
-static int run_puffs(const struct release *release, const struct weather *weather,
-                     const struct receptors *receptors, struct table_out *out,
-                     struct err *ret_err) {
-    static const char *const grams[] = {
-        "x_east_m",    "y_north_m", "z_m",    "conc_max_mg_m3", "conc_mean_mg_m3",
-        "tic_mg_s_m3", "arrival_s", "last_s", "deposit_mg_m2",  NULL};
-    static const char *const becquerels[] = {
-        "x_east_m",    "y_north_m",   "z_m",    "conc_max_Bq_m3", "conc_mean_Bq_m3",
-        "tic_Bq_s_m3", "arrival_s",   "last_s", "deposit_Bq_m2",  "inhalation_Sv",
-        "cloud_Sv",    "ground_Sv_h", NULL};
-    const struct nuclide *n = release->nuclide;
-    double scale = n != NULL ? 1 : MG_G;
-    if (weather->timed && !release->started) {
-        return err_set(ret_err, ERR_NOT_FOUND,
-                       "the release needs a start: the weather changes in time");
-    }
-    int rc = puff_run(&release->puff, weather, HOLD_S, receptors->list, receptors->count, ret_err);
-    put_header(out, n != NULL ? becquerels : grams);
-    for (size_t i = 0; rc == 0 && i < receptors->count; i++) {
-        const struct puff_receptor *r = &receptors->list[i];
-        put_place(out, r);
-        table_out_number(out, r->max * scale);
-        table_out_number(out, r->tic / release->puff.duration_s * scale);
-        table_out_number(out, r->tic * scale);
-        table_out_number(out, r->arrival_s);
-        table_out_number(out, r->last_s);
-        table_out_number(out, r->deposit * scale);
-        if (n != NULL) {
-            table_out_number(out, r->tic * BREATHING_M3_S * n->inhalation_sv_bq);
-            table_out_number(out, r->tic * n->cloud_sv_s_m3);
-            table_out_number(out, r->deposit * n->ground_sv_s_m2 * HOUR_S);
-        }
-        table_out_end_row(out);
-    }
-    return rc;
-}
+struct options {
+    const char *release, *receptors, *out;
+    struct weather_choice weather;
+    const char *grid, *zones, *levels, *places, *communes;
+    struct zones_options zone;
+    int64_t members, seed, threads;
+};
 
 static bool is_netcdf(const char *path) {
     size_t length = strlen(path);
     return length > 3 && strcmp(path + length - 3, ".nc") == 0;
 }
 
-static int run(const char *const *paths, struct err *ret_err) {
+static int write_csv(const char *path, const struct receptors *receptors,
+                     const struct weather *weather, const struct results *results,
+                     struct err *ret_err) {
+    static const char *const places[] = {"x_east_m", "y_north_m", "z_m"};
+    struct table_out out;
+    int rc = table_out_open(&out, path, ret_err);
+    if (rc != 0) {
+        return rc;
+    }
+    size_t blocks = results->times > 0 ? results->times : 1;
+    if (results->times > 0) {
+        table_out_text(&out, "time");
+    }
+    for (size_t i = 0; i < 3; i++) {
+        table_out_text(&out, places[i]);
+    }
+    for (size_t c = 0; c < results->column_count; c++) {
+        table_out_text(&out, results->columns[c].name);
+    }
+    table_out_end_row(&out);
+    for (size_t k = 0; k < blocks * receptors->count; k++) {
+        const struct puff_receptor *r = &receptors->list[k % receptors->count];
+        if (results->times > 0) {
+            char time[64];
+            text_format_time(weather->rows[k / receptors->count].utc_us, time, sizeof time);
+            table_out_text(&out, time);
+        }
+        table_out_number(&out, r->x_m);
+        table_out_number(&out, r->y_m);
+        table_out_number(&out, r->z_m);
+        for (size_t c = 0; c < results->column_count; c++) {
+            table_out_number(&out, results->columns[c].values[k]);
+        }
+        table_out_end_row(&out);
+    }
+    return table_out_close(&out, true, ret_err);
+}
+
+static int write_netcdf(const char *path, const struct receptors *receptors,
+                        const struct weather *weather, const struct results *results,
+                        const struct release *release, struct err *ret_err) {
+    struct plume_nc_column columns[RESULTS_COLUMNS_MAX];
+    int64_t *times = calloc(results->times + 1, sizeof *times);
+    if (times == NULL) {
+        return err_set(ret_err, ERR_MEMORY, "no memory for times");
+    }
+    for (size_t c = 0; c < results->column_count; c++) {
+        const struct results_column *from = &results->columns[c];
+        columns[c] =
+            (struct plume_nc_column){from->name, from->units, from->long_name, from->values};
+    }
+    for (size_t i = 0; i < results->times; i++) {
+        times[i] = weather->rows[i].utc_us;
+    }
+    int rc = plume_nc_write(path, receptors->list, receptors->count, times, results->times,
+                            &release->origin, columns, results->column_count, ret_err);
+    free(times);
+    return rc;
+}
+
+static int tell_receptors(const struct options *o, const struct release *release,
+                          const struct weather *weather, struct err *ret_err) {
+    struct receptors receptors = {0};
+    struct results results = {0};
+    int rc = read_receptors(o->receptors, &receptors, ret_err);
+    rc = rc != 0
+             ? rc
+             : results_run(release, weather, receptors.list, receptors.count, &results, ret_err);
+    rc = rc != 0             ? rc
+         : is_netcdf(o->out) ? write_netcdf(o->out, &receptors, weather, &results, release, ret_err)
+                             : write_csv(o->out, &receptors, weather, &results, ret_err);
+    results_finish(&results);
+    free(receptors.list);
+    return rc;
+}
+
+static int tell_zones(const struct options *o, const struct release *release,
+                      const struct weather *weather, struct err *ret_err) {
+    struct zones zones = {0};
+    struct zones_levels levels = {0};
+    json_t *report = NULL;
+    if (o->levels == NULL) {
+        return err_set(ret_err, ERR_INVALID, "--zones and --grid need --levels");
+    }
+    int rc = zones_levels_read(o->levels, release, zones_exposure_s(release, &o->zone), &levels,
+                               ret_err);
+    rc = rc != 0 ? rc : zones_run(release, weather, &o->zone, &levels, &zones, ret_err);
+    if (rc == 0 && o->zones != NULL) {
+        rc = zones_report(&zones, release, o->places, o->communes, &report, ret_err);
+        rc = rc != 0 ? rc : output_write_json(o->zones, report, ret_err);
+        json_decref(report);
+    }
+    if (rc == 0 && o->grid != NULL) {
+        int64_t utc_us = release->started ? release->puff.start_utc_us : weather->rows[0].utc_us;
+        rc = zones_write_grid(&zones, release, utc_us, o->grid, ret_err);
+    }
+    zones_finish(&zones);
+    return rc;
+}
+
+static int run(struct options *o, struct err *ret_err) {
     struct release release;
     struct weather weather = {0};
-    struct receptors receptors = {0};
-    struct table_out out;
-    if (is_netcdf(paths[1]) || is_netcdf(paths[3])) {
-        return err_set(ret_err, ERR_UNSUPPORTED,
-                       "%s: NetCDF wind and NetCDF results are not supported yet; use CSV",
-                       paths[is_netcdf(paths[1]) ? 1 : 3]);
-    }
-    int rc = release_read(paths[0], &release, ret_err);
-    rc = rc != 0 ? rc : weather_read(paths[1], &weather, ret_err);
-    rc = rc != 0 ? rc : read_receptors(paths[2], &receptors, ret_err);
-    rc = rc != 0 ? rc : check_dense(&release, &weather, ret_err);
-    rc = rc != 0 ? rc : table_out_open(&out, paths[3], ret_err);
+    int rc = release_read(o->release, &release, ret_err);
     if (rc == 0) {
-        rc = release.continuous ? run_plume_rows(&release, &weather, &receptors, &out, ret_err)
-                                : run_puffs(&release, &weather, &receptors, &out, ret_err);
-        int closed = table_out_close(&out, rc == 0, rc == 0 ? ret_err : NULL);
-        rc = rc != 0 ? rc : closed;
+        o->weather.origin = release.origin;
+        rc = weather_open(&o->weather, release.puff.x_m, release.puff.y_m, &weather, ret_err);
     }
-    free(receptors.list);
+    rc = rc != 0 ? rc : check_dense(&release, &weather, ret_err);
+    rc = rc != 0 ? rc : tell_receptors(o, &release, &weather, ret_err);
+    if (rc == 0 && (o->zones != NULL || o->grid != NULL)) {
+        rc = tell_zones(o, &release, &weather, ret_err);
+    }
     weather_finish(&weather);
     return rc;
 }
 
 static int run_plume(int argc, char **argv) {
-    const char *paths[4] = {0};
+    struct options o = {
+        .weather = {.wind_height_m = 10}, .zone = zones_options_default, .seed = 1, .threads = 1};
+    o.members = (int64_t)o.zone.members;
     const struct args_option options[] = {
-        {"release", ARGS_TEXT, &paths[0], true, 0, 0, "FILE.yaml", "what is released"},
-        {"weather", ARGS_TEXT, &paths[1], true, 0, 0, "FILE.csv", "wind and stability"},
-        {"receptors", ARGS_TEXT, &paths[2], true, 0, 0, "FILE.csv", "where to tell"},
-        {"out", ARGS_TEXT, &paths[3], true, 0, 0, "FILE.csv", "results"},
+        {"release", ARGS_TEXT, &o.release, true, 0, 0, "FILE.yaml", "what is released"},
+        {"weather", ARGS_TEXT, &o.weather.path, true, 0, 0, "FILE.csv|nc", "wind and stability"},
+        {"receptors", ARGS_TEXT, &o.receptors, true, 0, 0, "FILE.csv", "where to tell"},
+        {"out", ARGS_TEXT, &o.out, true, 0, 0, "FILE.csv|nc", "results at the receptors"},
+        {"class", ARGS_TEXT, &o.weather.class_text, false, 0, 0, "A..F",
+         "class where the weather tells none"},
+        {"wind-height-m", ARGS_NUMBER, &o.weather.wind_height_m, false, 0.1, 1000, "M",
+         "height of a NetCDF wind (10)"},
+        {"zones", ARGS_TEXT, &o.zones, false, 0, 0, "FILE.geojson", "polygons of the levels"},
+        {"grid", ARGS_TEXT, &o.grid, false, 0, 0, "FILE.nc", "grid of values and probabilities"},
+        {"levels", ARGS_TEXT, &o.levels, false, 0, 0, "FILE.csv",
+         "level,name,conc_mg_m3|dose_Sv; or AEGL"},
+        {"places", ARGS_TEXT, &o.places, false, 0, 0, "FILE.csv", "arrival times: id,name,places"},
+        {"communes", ARGS_TEXT, &o.communes, false, 0, 0, "FILE.geojson", "communes, with people"},
+        {"reach-m", ARGS_NUMBER, &o.zone.reach_m, false, 100, 50000, "M",
+         "half width of zones and grid (5000)"},
+        {"exposure-s", ARGS_NUMBER, &o.zone.exposure_s, false, 1, 86400, "S",
+         "mean over that time (the release's duration; continuous: 3600)"},
+        {"members", ARGS_INT, &o.members, false, 0, ZONES_MEMBERS_MAX, "N",
+         "of uncertain weather (16; 0: none)"},
+        {"wind-sd-deg", ARGS_NUMBER, &o.zone.wind_sd_deg, false, 0, 90, "DEG",
+         "of the direction among members (10)"},
+        {"speed-sd-log", ARGS_NUMBER, &o.zone.speed_sd_log, false, 0, 1, "LN",
+         "of ln of the speed (0.25)"},
+        {"seed", ARGS_INT, &o.seed, false, 0, 1e15, "N", "of the members (1)"},
+        {"threads", ARGS_INT, &o.threads, false, 1, ZONES_THREADS_MAX, "N",
+         "over members; the same bits with any number (1)"},
         {0},
     };
     struct err err = {0};
     int code = args_parse(argc, argv, options, about);
-    if (code == MODEL_DONE && run(paths, &err) != 0) {
+    o.zone.members = (size_t)o.members;
+    o.zone.seed = (uint64_t)o.seed;
+    o.zone.threads = (int)o.threads;
+    if (code == MODEL_DONE && run(&o, &err) != 0) {
         code = model_exit_of(argv[0], &err);
     }
     return code == ARGS_HELPED ? MODEL_DONE : code;
 }
 
 const struct model model_plume = {
-    "plume", "concentration and doses downwind of a release: plume and puffs (CSV)", run_plume};
+    "plume", "concentration, doses and zones downwind of a release: plume and puffs", run_plume};

@@ -10,6 +10,7 @@
 #include "models/dispersion/readings.h"
 #include "models/dispersion/trace.h"
 #include "models/dispersion/trace_report.h"
+#include "models/dispersion/weather_field.h"
 #include "models/output/output.h"
 #include "models/table/args.h"
 
@@ -51,7 +52,8 @@ static const char about[] =
     "             reading there is expected to leave.\n";
 
 struct options {
-    const char *readings, *weather, *out, *catalogue, *points, *substance;
+    const char *readings, *out, *catalogue, *points, *substance;
+    struct weather_choice weather;
     double detection_mg_m3, source_height_m;
     int64_t sources_max;
     struct readings_air air;
@@ -77,6 +79,17 @@ static int steady(const struct weather *weather, struct weather_row *ret_row, st
         }
     }
     return 0;
+}
+
+/* The weather in the middle of the sensors. */
+static int read_weather(const struct options *o, const struct readings *readings,
+                        struct weather *ret_weather, struct err *ret_err) {
+    double x = 0, y = 0;
+    for (size_t i = 0; i < readings->count; i++) {
+        x += readings->sensors[i].x_m / (double)readings->count;
+        y += readings->sensors[i].y_m / (double)readings->count;
+    }
+    return weather_open(&o->weather, x, y, ret_weather, ret_err);
 }
 
 static int search(const struct options *o, struct trace_problem *p, const struct readings *readings,
@@ -137,7 +150,7 @@ static int run(struct options *o, struct err *ret_err) {
                               .seed = 1};
     int rc = take_gas(o, ret_err);
     rc = rc != 0 ? rc : readings_read(o->readings, &o->air, o->detection_mg_m3, &readings, ret_err);
-    rc = rc != 0 ? rc : weather_read(o->weather, &weather, ret_err);
+    rc = rc != 0 ? rc : read_weather(o, &readings, &weather, ret_err);
     rc = rc != 0 ? rc : steady(&weather, &row, ret_err);
     rc = rc != 0
              ? rc
@@ -162,10 +175,13 @@ static int run(struct options *o, struct err *ret_err) {
 
 static int run_trace(int argc, char **argv) {
     const double nan = (double)NAN;
-    struct options o = {.source_height_m = 0.5, .sources_max = 2, .air = {nan, nan, nan}};
+    struct options o = {.source_height_m = 0.5,
+                        .sources_max = 2,
+                        .air = {nan, nan, nan},
+                        .weather = {NULL, NULL, 10, {nan, nan}}};
     const struct args_option options[] = {
         {"readings", ARGS_TEXT, &o.readings, true, 0, 0, "FILE.csv", "what the sensors told"},
-        {"weather", ARGS_TEXT, &o.weather, true, 0, 0, "FILE.csv|nc", "wind and stability"},
+        {"weather", ARGS_TEXT, &o.weather.path, true, 0, 0, "FILE.csv|nc", "wind and stability"},
         {"out", ARGS_TEXT, &o.out, true, 0, 0, "FILE.json", "place, rate and regions"},
         {"catalogue", ARGS_TEXT, &o.catalogue, false, 0, 0, "FILE.csv", "sites to be ranked"},
         {"points", ARGS_TEXT, &o.points, false, 0, 0, "FILE.csv", "where could be measured next"},
@@ -174,6 +190,14 @@ static int run_trace(int argc, char **argv) {
         {"source-height", ARGS_NUMBER, &o.source_height_m, false, 0, 200, "M",
          "height of the source above ground (0.5)"},
         {"sources-max", ARGS_INT, &o.sources_max, false, 1, 2, "N", "1 or 2 (2)"},
+        {"class", ARGS_TEXT, &o.weather.class_text, false, 0, 0, "A..F",
+         "class where the weather tells none"},
+        {"latitude-deg", ARGS_NUMBER, &o.weather.origin.latitude_deg, false, -89, 89, "DEG",
+         "of x = 0, y = 0, for a wind on a map"},
+        {"longitude-deg", ARGS_NUMBER, &o.weather.origin.longitude_deg, false, -180, 180, "DEG",
+         "the same"},
+        {"wind-height-m", ARGS_NUMBER, &o.weather.wind_height_m, false, 0.1, 1000, "M",
+         "height of a NetCDF wind (10)"},
         {"substance", ARGS_TEXT, &o.substance, false, 0, 0, "NAME", "as Cl2: its molar mass"},
         {"molar-mass", ARGS_NUMBER, &o.air.molar_mass_g_mol, false, 1, 500, "G_MOL",
          "for readings in ppm or ppb"},

@@ -63,12 +63,18 @@ struct segment {
     double x_m, y_m, along_x, along_y, length_m;
     double sy0, sy1, sz0, sz1;
     double mass, lid_m;
+    double far2_m2; /* square of the distance from the middle beyond which nothing arrives */
 };
 
 /* Mean concentration over the step at a receptor, and the column for rain. */
 static double segment_mean(const struct segment *s, const struct puff_receptor *r, double height_m,
                            double z_m, double *ret_column) {
     double dx = r->x_m - s->x_m, dy = r->y_m - s->y_m;
+    double mx = dx - s->along_x * s->length_m / 2, my = dy - s->along_y * s->length_m / 2;
+    if (mx * mx + my * my > s->far2_m2) { /* most of a grid is far away */
+        *ret_column = 0;
+        return 0;
+    }
     double a = dx * s->along_x + dy * s->along_y, c = dy * s->along_x - dx * s->along_y;
     double f = fmin(fmax(a / s->length_m, 0), 1);
     double sy = fmax(s->sy0 + f * (s->sy1 - s->sy0), 1e-3);
@@ -109,7 +115,7 @@ static int step_puff(struct puffs *p, struct puff *puff, size_t bin, struct err 
     struct weather_air air;
     double wind = 0, sy = 0, sz = 0, unused = 0;
     int64_t now = release->start_utc_us + (int64_t)(((double)bin + 0.5) * p->step_s * 1e6);
-    int rc = weather_at(p->weather, now, p->hold_s, &row, ret_err);
+    int rc = weather_at(p->weather, now, p->hold_s, puff->x_m, puff->y_m, &row, ret_err);
     rc = rc != 0 ? rc
                  : weather_air(&row, release->method, release->curves, release->height_m, &air,
                                ret_err);
@@ -147,7 +153,9 @@ static int step_puff(struct puffs *p, struct puff *puff, size_t bin, struct err 
                         length,      puff->sigma_y_m,
                         sy,          puff->sigma_z_m,
                         sz,          puff->mass * exp(-loss_s * p->step_s / 2),
-                        air.lid_m};
+                        air.lid_m,   0};
+    double rim = FAR_SIGMAS * fmax(s.sy0, s.sy1);
+    s.far2_m2 = (length / 2 + rim) * (length / 2 + rim) + rim * rim;
     spread_segment(p, &s, bin, washout_s);
     puff->mass *= exp(-loss_s * p->step_s);
     puff->x_m += length * s.along_x;
@@ -170,11 +178,13 @@ static int plan(struct puffs *p, struct err *ret_err) {
         near_m = fmin(near_m, away);
         p->far_m = fmax(p->far_m, away);
     }
-    int rc = weather_at(p->weather, release->start_utc_us, p->hold_s, &row, ret_err);
+    int rc = weather_at(p->weather, release->start_utc_us, p->hold_s, release->x_m, release->y_m,
+                        &row, ret_err);
     if (rc != 0) {
         return rc;
     }
     double step = fmin(fmax(near_m / (10 * fmax(row.wind_m_s, 1)), STEP_S_MIN), STEP_S_MAX);
+    step = release->step_s > 0 ? release->step_s : step;
     size_t bins = (size_t)fmax(ceil(release->duration_s / step), 4);
     p->step_s = release->duration_s / (double)bins; /* the steps fill the release exactly */
     double travel_s = 4 * (p->far_m + 1000) / fmax(row.wind_m_s, 1);
@@ -187,6 +197,14 @@ static int plan(struct puffs *p, struct err *ret_err) {
     p->steps = (size_t)steps;
     p->means = calloc(p->count * p->steps, sizeof *p->means);
     return p->means == NULL ? err_set(ret_err, ERR_MEMORY, "no memory for %zu steps", p->steps) : 0;
+}
+
+/* Whether a puff can no longer come to any receptor. */
+static bool left(const struct puffs *p, const struct puff *puff) {
+    const struct puff_release *r = p->release;
+    double away = hypot(puff->x_m - r->x_m, puff->y_m - r->y_m);
+    return r->reach_m > 0 ? away - 2 * puff->sigma_y_m > r->reach_m
+                          : away - FAR_SIGMAS * puff->sigma_y_m > BEYOND * p->far_m;
 }
 
 static void tell(struct puffs *p) {
@@ -228,9 +246,11 @@ int puff_run(const struct puff_release *release, const struct weather *weather, 
             .x_m = release->x_m, .y_m = release->y_m, .mass = release->rate * p.step_s};
         for (size_t bin = k; rc == 0 && bin < p.steps; bin++) {
             rc = step_puff(&p, &puff, bin, ret_err);
-            if (hypot(puff.x_m - release->x_m, puff.y_m - release->y_m) -
-                    FAR_SIGMAS * puff.sigma_y_m >
-                BEYOND * p.far_m) {
+            if (rc == ERR_STALE && release->reach_m > 0) {
+                rc = 0;
+                break;
+            }
+            if (left(&p, &puff)) {
                 break;
             }
         }

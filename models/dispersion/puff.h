@@ -29,6 +29,9 @@ struct puff_release {
     double half_life_s; /* INFINITY: stable */
     double dry_velocity_m_s;
     double washout_a, washout_b; /* 1/s = a R^b; a of 0: none */
+    double step_s;               /* longest step; 0: from the nearest receptor */
+    double reach_m; /* puffs are done with so far from the source, and where the weather ends; 0:
+                     * beyond the farthest receptor, and weather that ends before is refused */
 };
 
 struct puff_receptor {

@@ -39,6 +39,8 @@ enum {
     K_DRY,
     K_GAS,
     K_AIR,
+    K_LATITUDE,
+    K_LONGITUDE,
     K_END
 };
 
@@ -60,6 +62,8 @@ static void keys_init(struct key *keys) {
         {.name = "dry_velocity_m_s", .number = true, .min = 0, .max = 1},
         {.name = "gas_density_kg_m3", .number = true, .min = 0.01, .max = 100},
         {.name = "air_density_kg_m3", .number = true, .min = 0.3, .max = 2},
+        {.name = "latitude_deg", .number = true, .min = -89, .max = 89},
+        {.name = "longitude_deg", .number = true, .min = -180, .max = 180},
     };
     memcpy(keys, all, sizeof all);
     for (int i = 0; i < K_END; i++) {
@@ -190,6 +194,10 @@ static int fill(const char *path, const struct key *keys, struct release *r, str
     r->puff.duration_s = keys[K_DURATION].value;
     r->gas_density_kg_m3 = keys[K_GAS].value;
     r->air_density_kg_m3 = keys[K_AIR].value;
+    r->origin = (struct weather_origin){keys[K_LATITUDE].value, keys[K_LONGITUDE].value};
+    if (keys[K_LATITUDE].seen != keys[K_LONGITUDE].seen) {
+        return err_set(ret_err, ERR_INVALID, "%s: latitude_deg and longitude_deg, or none", path);
+    }
     if (keys[K_GAS].seen != keys[K_AIR].seen) {
         return err_set(ret_err, ERR_INVALID, "%s: both densities or none", path);
     }

@@ -4,6 +4,7 @@
  *   substance: name            told in the output (optional)
  *   nuclide: Cs-137            a name of the nuclide table: rates and results are then in Bq
  *   x_east_m, y_north_m        place, m (0 without)
+ *   latitude_deg, longitude_deg  of the point x = 0, y = 0 (both, for maps and wind on maps)
  *   release_height_m           height above ground, m
  *   Q_g_s | Q_Bq_s             rate, or mass_g | activity_Bq with duration_s
  *   start: RFC 3339, UTC       needed with duration_s and weather that has times
@@ -20,6 +21,7 @@
 
 #include "daemon/base/err.h"
 #include "models/dispersion/puff.h"
+#include "models/dispersion/weather_field.h"
 
 struct release {
     char substance[64];
@@ -28,6 +30,7 @@ struct release {
     bool started; /* has a start */
     struct puff_release puff;
     double gas_density_kg_m3, air_density_kg_m3; /* NaN: not told */
+    struct weather_origin origin;                /* of x = 0, y = 0; NaN: not told */
 };
 
 /* ERR_IO, ERR_SYNTAX, ERR_RANGE, ERR_INVALID, ERR_NOT_FOUND. */

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "daemon/base/text.h"
+#include "models/dispersion/weather_field.h"
 #include "models/table/table.h"
 
 #define PI         3.14159265358979323846
@@ -222,17 +223,42 @@ int weather_read(const char *path, struct weather *ret_weather, struct err *ret_
 void weather_finish(struct weather *weather) {
     if (weather != NULL) {
         free(weather->rows);
+        weather->field = weather_field_destroy(weather->field);
         *weather = (struct weather){0};
     }
 }
 
-int weather_at(const struct weather *weather, int64_t utc_us, double hold_s,
+void weather_assume_class(struct weather *weather, int stability) {
+    for (size_t i = 0; i < weather->count; i++) {
+        weather->rows[i].stability =
+            weather->rows[i].stability < 0 ? stability : weather->rows[i].stability;
+    }
+}
+
+int weather_settle(struct weather *weather, double x_m, double y_m, struct err *ret_err) {
+    for (size_t i = 0; weather->field != NULL && i < weather->count; i++) {
+        int rc = weather_field_row(weather->field, i, x_m, y_m, &weather->rows[i], ret_err);
+        if (rc != 0) {
+            return rc;
+        }
+    }
+    return 0;
+}
+
+static int row_at(const struct weather *weather, size_t i, double x_m, double y_m,
+                  struct weather_row *ret_row, struct err *ret_err) {
+    *ret_row = weather->rows[i];
+    return weather->field == NULL
+               ? 0
+               : weather_field_row(weather->field, i, x_m, y_m, ret_row, ret_err);
+}
+
+int weather_at(const struct weather *weather, int64_t utc_us, double hold_s, double x_m, double y_m,
                struct weather_row *ret_row, struct err *ret_err) {
     const struct weather_row *rows = weather->rows;
     size_t last = weather->count - 1;
     if (!weather->timed) {
-        *ret_row = rows[0];
-        return 0;
+        return row_at(weather, 0, x_m, y_m, ret_row, ret_err);
     }
     if ((double)(rows[0].utc_us - utc_us) > hold_s * 1e6 ||
         (double)(utc_us - rows[last].utc_us) > hold_s * 1e6) {
@@ -249,9 +275,13 @@ int weather_at(const struct weather *weather, int64_t utc_us, double hold_s,
             high = middle - 1;
         }
     }
-    struct weather_row row = rows[low];
-    if (low < last && utc_us > row.utc_us) {
-        const struct weather_row *next = &rows[low + 1];
+    struct weather_row row, other, *next = &other;
+    int rc = row_at(weather, low, x_m, y_m, &row, ret_err);
+    if (rc == 0 && low < last && utc_us > row.utc_us) {
+        rc = row_at(weather, low + 1, x_m, y_m, next, ret_err);
+        if (rc != 0) {
+            return rc;
+        }
         if ((double)(next->utc_us - row.utc_us) > 2 * hold_s * 1e6) {
             return err_set(ret_err, ERR_STALE, "the weather has a gap of %.0f s",
                            (double)(next->utc_us - row.utc_us) / 1e6);
@@ -263,9 +293,11 @@ int weather_at(const struct weather *weather, int64_t utc_us, double hold_s,
         row.wind_m_s = hypot(east, north);
         row.wind_from_deg = fmod(atan2(east, north) * 180 / PI + 360, 360);
     }
-    row.utc_us = utc_us;
-    *ret_row = row;
-    return 0;
+    if (rc == 0) {
+        row.utc_us = utc_us;
+        *ret_row = row;
+    }
+    return rc;
 }
 
 static int air_briggs(const struct weather_row *row, double height_m, struct weather_air *air,

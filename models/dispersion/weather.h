@@ -22,6 +22,8 @@
 #include "daemon/base/err.h"
 #include "models/dispersion/plume.h"
 
+struct weather_field;
+
 enum { WEATHER_ROWS_MAX = 100000 };
 
 struct weather_row {
@@ -41,7 +43,8 @@ struct weather_row {
 struct weather {
     bool timed; /* has a time column */
     size_t count;
-    struct weather_row *rows;
+    struct weather_row *rows;    /* of a field: at the place of weather_settle() */
+    struct weather_field *field; /* NULL: the same everywhere */
 };
 
 /* ERR_IO, ERR_SYNTAX, ERR_NOT_FOUND, ERR_RANGE, ERR_INVALID: the wind must be there in every row.
@@ -49,10 +52,18 @@ struct weather {
 int weather_read(const char *path, struct weather *ret_weather, struct err *ret_err);
 void weather_finish(struct weather *weather);
 
-/* Wind, spread and rain at a moment: wind vectors between two rows are interpolated linearly, the
- * rest is that of the row before. ERR_STALE outside the rows by more than hold_s. */
-int weather_at(const struct weather *weather, int64_t utc_us, double hold_s,
+/* A row without a class gets this one, enum plume_class (a wind without stability has no spread).
+ */
+void weather_assume_class(struct weather *weather, int stability);
+
+/* Wind, spread and rain at a moment and place: wind vectors between two rows are interpolated
+ * linearly, the rest is that of the row before. ERR_STALE outside the rows by more than hold_s,
+ * ERR_NOT_FOUND outside a field or where it is missing. */
+int weather_at(const struct weather *weather, int64_t utc_us, double hold_s, double x_m, double y_m,
                struct weather_row *ret_row, struct err *ret_err);
+
+/* Sets the rows of a field to those of a place, for what asks for one place only. ERR_NOT_FOUND. */
+int weather_settle(struct weather *weather, double x_m, double y_m, struct err *ret_err);
 
 enum weather_method { WEATHER_AUTO, WEATHER_SIMILARITY, WEATHER_BRIGGS };
 

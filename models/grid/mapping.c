@@ -108,6 +108,24 @@ static void line_add_number(struct line *line, const char *key, double value) {
     line_add(line, " +%s=%s", key, number);
 }
 
+int grid_mapping_plane(struct grid_mapping *mapping, double latitude_deg, double longitude_deg) {
+    const double zero = 0, a_m = 6378137, flattening = 298.257223563;
+    int rc = grid_mapping_add_text(mapping, "grid_mapping_name", "azimuthal_equidistant");
+    const struct {
+        const char *name;
+        const double *value;
+    } numbers[] = {{"latitude_of_projection_origin", &latitude_deg},
+                   {"longitude_of_projection_origin", &longitude_deg},
+                   {"false_easting", &zero},
+                   {"false_northing", &zero},
+                   {"semi_major_axis", &a_m},
+                   {"inverse_flattening", &flattening}};
+    for (size_t i = 0; rc == 0 && i < sizeof numbers / sizeof *numbers; i++) {
+        rc = grid_mapping_add_numbers(mapping, numbers[i].name, 1, numbers[i].value);
+    }
+    return rc;
+}
+
 const struct grid_attribute *grid_mapping_find(const struct grid_mapping *mapping,
                                                const char *name) {
     for (size_t i = 0; i < mapping->count; i++) {

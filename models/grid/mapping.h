@@ -34,6 +34,10 @@ struct grid_mapping {
 int grid_mapping_add_numbers(struct grid_mapping *mapping, const char *name, size_t count,
                              const double *numbers);
 int grid_mapping_add_text(struct grid_mapping *mapping, const char *name, const char *text);
+/* Fills an empty mapping with the plane about a point on WGS 84: azimuthal equidistant, metres east
+ * and north. ERR_LIMIT, ERR_MEMORY. */
+int grid_mapping_plane(struct grid_mapping *mapping, double latitude_deg, double longitude_deg);
+
 /* NULL when there is none of that name. */
 const struct grid_attribute *grid_mapping_find(const struct grid_mapping *mapping,
                                                const char *name);

@@ -337,7 +337,10 @@ static int make_curvilinear(struct ncvar *var, int lon_id, int lat_id, struct gr
     return result;
 }
 
-int ncvar_grid(struct ncvar *var, struct grid **ret_grid, struct err *ret_err) {
+/* `local`: latitude and longitude of the origin of axes in metres without a mapping; NULL: such
+ * axes are refused. */
+static int make_grid(struct ncvar *var, const double *local, struct grid **ret_grid,
+                     struct err *ret_err) {
     struct axes axes = {.x_id = -1, .y_id = -1};
     struct grid_mapping mapping = {.count = 0};
     int last = var->dim_count - 1;
@@ -367,6 +370,9 @@ int ncvar_grid(struct ncvar *var, struct grid **ret_grid, struct err *ret_err) {
         return result;
     }
     bool has_mapping = result == 0;
+    if (has_axes && !has_mapping && !axes.degrees && local != NULL) {
+        has_mapping = grid_mapping_plane(&mapping, local[0], local[1]) == 0;
+    }
     if (has_axes && (has_mapping || axes.degrees)) {
         result = make_rectilinear(var, &axes, &mapping, ret_grid, ret_err);
     } else {
@@ -404,6 +410,16 @@ static int find_auxiliary_time(const struct ncvar *var, int dimension, char *ret
         }
     }
     return -1;
+}
+
+int ncvar_grid(struct ncvar *var, struct grid **ret_grid, struct err *ret_err) {
+    return make_grid(var, NULL, ret_grid, ret_err);
+}
+
+int ncvar_grid_local(struct ncvar *var, double latitude_deg, double longitude_deg,
+                     struct grid **ret_grid, struct err *ret_err) {
+    const double local[] = {latitude_deg, longitude_deg};
+    return make_grid(var, local, ret_grid, ret_err);
 }
 
 /* The time coordinate: of the time dimension, else a scalar. -1 when there is none. */

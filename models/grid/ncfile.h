@@ -63,6 +63,11 @@ size_t ncvar_frame_count(const struct ncvar *var);
 /* The grid of the variable; the caller destroys it. Lengths are converted to metres. */
 int ncvar_grid(struct ncvar *var, struct grid **ret_grid, struct err *ret_err);
 
+/* The same, and axes in metres without a grid mapping are taken for distances east and north of a
+ * point (grid_mapping_plane()), which ncvar_grid() refuses. */
+int ncvar_grid_local(struct ncvar *var, double latitude_deg, double longitude_deg,
+                     struct grid **ret_grid, struct err *ret_err);
+
 /* Times of all frames as UTC microseconds (rounded to 1 ms), [ncvar_frame_count]. Any unit and
  * reference date that UDUNITS knows; calendars standard, gregorian and, after 1582,
  * proleptic_gregorian. Refused by name: no time, another calendar, a missing or repeated time,

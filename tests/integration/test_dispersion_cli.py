@@ -63,6 +63,84 @@ class Dispersion(unittest.TestCase):
             self.assertEqual(done.returncode, 3, done.stderr)
             self.assertIn(says, done.stderr)
 
+    def wind_field(self, east, north, extra=""):
+        values = ",".join
+        self.write("w.cdl", "netcdf w { dimensions: time = 2; y = 3; x = 3; variables: double time(time);"
+                   ' time:units = "seconds since 2025-11-18T06:00:00Z"; time:standard_name = "time";'
+                   ' double y(y); y:units = "m"; y:axis = "Y"; double x(x); x:units = "m"; x:axis = "X";'
+                   ' float u10(time, y, x); u10:units = "km/h"; u10:standard_name = "eastward_wind";'
+                   ' float v10(time, y, x); v10:units = "km/h"; v10:standard_name = "northward_wind"; ' + extra +
+                   "data: time = 0, 7200; y = -20000, 0, 20000; x = -20000, 0, 20000; u10 = " +
+                   values(str(3.6 * e) for e in east) + "; v10 = " + values(str(3.6 * n) for n in north) + "; }")
+        path = os.path.join(self.folder.name, "w.nc")
+        subprocess.run(["ncgen", "-o", path, os.path.join(self.folder.name, "w.cdl")], check=True)
+        return path
+
+    RELEASE = ("substance: Cl2\nlatitude_deg: 13.775\nlongitude_deg: 109.245\nrelease_height_m: 1\nmass_g: 500000\n"
+               "duration_s: 600\nstart: 2025-11-18T06:10:00Z\n")
+
+    def test_netcdf_wind_and_results(self):
+        """A uniform field gives what a station with the same wind gives; a field that turns does not."""
+        places = self.write("p.csv", "x_east_m,y_north_m\n600,10\n1500,-40\n")
+        out = os.path.join(self.folder.name, "o.nc")
+        station = self.plume(self.RELEASE, "wind_m_s,wind_from_deg,class\n3,270,D\n", "x_east_m,y_north_m\n600,10\n1500,-40\n")
+        def conc(field, *options):
+            done = self.run_model("plume", "--release", self.write("r.yaml", self.RELEASE), "--weather", field,
+                                  "--receptors", places, "--out", out, *options)
+            if done.returncode != 0:
+                return done
+            text = subprocess.run(["ncdump", "-p", "17", "-v", "tic_mg_s_m3", out], capture_output=True, text=True,
+                                  check=True).stdout
+            self.assertIn('featureType = "point"', text)
+            return [float(v) for v in text.split("tic_mg_s_m3 =")[-1].split(";")[0].split(",")]
+        told = conc(self.wind_field([3] * 18, [0] * 18), "--class", "D")
+        for row, value in zip(station, told):
+            self.assertAlmostEqual(float(row["tic_mg_s_m3"]), value, delta=1e-6 * value)
+        turned = conc(self.wind_field([3] * 18, [0, 0, 4] * 6), "--class", "D")
+        self.assertNotAlmostEqual(turned[1], told[1], delta=1e-3 * told[1])
+        for field, options, says in ((self.wind_field([3] * 18, [0] * 18), (), "no class"),
+                                     (self.wind_field([3] * 17 + [9.9692099683868690e36 / 3.6], [0] * 18), ("--class", "X"),
+                                      "--class"),
+                                     (places + ".nc", ("--class", "D"), "p.csv.nc")):
+            done = conc(field, *options)
+            self.assertEqual(done.returncode, 3 if "csv.nc" not in says else done.returncode, done.stderr)
+            self.assertIn(says, done.stderr)
+
+    def test_zones(self):
+        levels = self.write("levels.csv", "level,name,conc_mg_m3\n1,khó chịu,1.45\n2,nguy hiểm,8.12\n3,chết người,60\n")
+        communes = self.write("communes.geojson", json.dumps({"type": "FeatureCollection", "features": [
+            {"type": "Feature", "id": "tay", "properties": {"people": 10000}, "geometry": {
+                "type": "Polygon", "coordinates": [[[109.2, 13.7], [109.245, 13.7], [109.245, 13.85], [109.2, 13.85], [109.2, 13.7]]]}},
+            {"type": "Feature", "id": "dong", "properties": {}, "geometry": {
+                "type": "Polygon", "coordinates": [[[109.25, 13.7], [109.3, 13.7], [109.3, 13.85], [109.25, 13.85], [109.25, 13.7]]]}}]}))
+        places = self.write("places.csv", "id,name,longitude_deg,latitude_deg\nbv,Bệnh viện,109.235,13.775\nxa,Xa,109.28,13.775\n")
+        zones, grid = (os.path.join(self.folder.name, n) for n in ("zones.geojson", "grid.nc"))
+        outputs = []
+        for threads in ("1", "2", "4"):
+            done = self.run_model("plume", "--release", self.write("r.yaml", self.RELEASE), "--weather",
+                                  self.write("w.csv", "wind_m_s,wind_from_deg,class\n3,90,D\n"), "--receptors",
+                                  self.write("p.csv", "x_east_m,y_north_m\n-600,10\n"), "--out",
+                                  os.path.join(self.folder.name, "o.csv"), "--zones", zones, "--grid", grid, "--levels", levels,
+                                  "--places", places, "--communes", communes, "--members", "4", "--reach-m", "4000", "--threads", threads)
+            self.assertEqual(done.returncode, 0, done.stderr)
+            with open(grid, "rb") as file:
+                outputs.append(file.read())
+        self.assertEqual(outputs[0], outputs[1])  # the same bits for 1, 2 and 4 threads
+        self.assertEqual(outputs[0], outputs[2])
+        with open(zones, encoding="utf-8") as file:
+            told = json.load(file)
+        areas = [f["properties"]["area_km2"] for f in told["features"]]
+        self.assertTrue(areas[0] > areas[1] > areas[2] > 0, areas)
+        hospital, far = told["places"]
+        self.assertEqual((hospital["level"], far["level"]), (2, 0))
+        self.assertTrue(200 < hospital["arrival_s"] < 1000)  # 1080 m downwind at 3 m/s
+        self.assertIsNone(far["arrival_s"])
+        self.assertEqual({c["id"] for c in told["communes"]}, {"tay"})
+        self.assertTrue(all(0 < c["people"] < 10000 for c in told["communes"]))
+        text = subprocess.run(["ncdump", "-v", "probability_level_1", grid], capture_output=True, text=True, check=True).stdout
+        values = {round(float(v), 6) for v in text.split("probability_level_1 =")[-1].split(";")[0].split(",")}
+        self.assertTrue(values <= {round(k / 4, 6) for k in range(5)} and len(values) > 3, values)
+
     def trace(self, readings, *options, refused=False):
         out = os.path.join(self.folder.name, "trace.json")
         done = self.run_model("trace", "--readings", self.write("readings.csv", readings), "--weather",

@@ -2,14 +2,16 @@
  *   prairie_grass DIR OUT_DIR
  * reads DIR/runs.csv, arcs.csv and inverse_sensors.csv and writes
  *   OUT_DIR/forward.csv  run,arc_m,max_mg_m3,cic_mg_m2: centre line maximum and crosswind integral
- * at receptor height, from u*, L and sigma_theta; an empty pair where a run has no meteorology
+ * at receptor height, from u*, L and sigma_theta; runs without meteorology are left out
  *   OUT_DIR/routine.csv  the same from the class (Briggs curves, open country)
  *   OUT_DIR/inverse.csv  run,config,x_east_m,y_north_m,Q_g_s,inside90,area90_m2; empty fields where
  *                        fewer than three sensors see something */
+#include <errno.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 
 #include "models/dispersion/region.h"
@@ -159,6 +161,9 @@ static int write_forward(const struct pg *pg, const char *folder, const char *ou
             }
             double max = 0, cic = 0;
             forward(r, arc[i], method, &max, &cic);
+            if (isnan(max)) {
+                continue;
+            }
             table_out_text(&out, r->name);
             table_out_number(&out, arc[i]);
             table_out_number(&out, max);
@@ -281,6 +286,10 @@ int main(int argc, char **argv) {
     if (argc != 3) {
         fputs("usage: prairie_grass DIR OUT_DIR\n", stderr);
         return 2;
+    }
+    if (mkdir(argv[2], 0777) != 0 && errno != EEXIST) {
+        fprintf(stderr, "prairie_grass: %s: %s\n", argv[2], strerror(errno));
+        return 1;
     }
     if (read_runs(argv[1], &pg, &err) != 0) {
         return fail("runs", &err);
