@@ -595,15 +595,14 @@ struct acquisition *acquisition_destroy(struct acquisition *acquisition) {
 
 /* ---- reload ---- */
 
-struct reload {
+struct acquisition_reload {
     struct acquisition *acquisition;
-    const struct acquisition_options *options;
-    const struct acquisition_moves *moves;
+    struct acquisition_options options;
+    struct acquisition_moves moves;
     struct endpoint **sorted; /* the old ones, by place */
     struct endpoint **next;   /* the new list: kept ones stand in `sorted` too */
     bool *kept;               /* by place in `next` */
     uint64_t *seqs;
-    size_t opened;
 };
 
 static int compare_endpoints(const void *left, const void *right) {
@@ -613,7 +612,7 @@ static int compare_endpoints(const void *left, const void *right) {
 }
 
 /* The old endpoint that can go on as `config`, or NULL. */
-static struct endpoint *find_unchanged(const struct reload *reload,
+static struct endpoint *find_unchanged(const struct acquisition_reload *reload,
                                        const struct modbus_endpoint_config *config) {
     struct endpoint key = {.config = config};
     const struct endpoint *key_place = &key;
@@ -621,55 +620,98 @@ static struct endpoint *find_unchanged(const struct reload *reload,
         bsearch(&key_place, reload->sorted, reload->acquisition->endpoint_count,
                 sizeof(struct endpoint *), compare_endpoints);
     /* unit_count is compared with the rest, before units are looked at */
-    return found != NULL &&
-                   modbus_endpoint_unchanged((*found)->config, config, reload->moves->points,
-                                             reload->moves->stations)
+    return found != NULL && modbus_endpoint_unchanged((*found)->config, config,
+                                                      reload->moves.points, reload->moves.stations)
                ? *found
                : NULL;
 }
 
-static int prepare_reload(struct reload *reload, struct err *ret_err) {
+static int prepare_reload(struct acquisition_reload *reload, struct err *ret_err) {
     struct acquisition *acquisition = reload->acquisition;
-    const struct modbus_config *modbus = reload->options->modbus;
+    const struct modbus_config *modbus = reload->options.modbus;
     size_t old_count = acquisition->endpoint_count, count = modbus->endpoint_count;
     reload->sorted = calloc(old_count + 1, sizeof(struct endpoint *));
     reload->next = calloc(count + 1, sizeof(struct endpoint *));
     reload->kept = calloc(count + 1, sizeof(bool));
-    reload->seqs = calloc(reload->options->station_count + 1, sizeof(uint64_t));
+    reload->seqs = calloc(reload->options.station_count + 1, sizeof(uint64_t));
     if (reload->sorted == NULL || reload->next == NULL || reload->kept == NULL ||
         reload->seqs == NULL) {
         return err_set(ret_err, ERR_MEMORY, "no memory for %zu endpoints", count);
     }
     memcpy(reload->sorted, acquisition->endpoints, old_count * sizeof(struct endpoint *));
     qsort(reload->sorted, old_count, sizeof(struct endpoint *), compare_endpoints);
-    if (reload->options->last_seqs != NULL) {
-        memcpy(reload->seqs, reload->options->last_seqs,
-               reload->options->station_count * sizeof(uint64_t));
-    }
-    for (size_t i = 0; i < acquisition->station_count; i++) {
-        uint32_t station = reload->moves->stations[i];
-        if (station != UINT32_MAX && acquisition->seqs[i] > reload->seqs[station]) {
-            reload->seqs[station] = acquisition->seqs[i];
-        }
-    }
-    int result = open_dials(acquisition, reload->options, ret_err);
+    int result = open_dials(acquisition, &reload->options, ret_err);
     for (size_t i = 0; i < count && result == 0; i++) {
         reload->next[i] = find_unchanged(reload, &modbus->endpoints[i]);
         reload->kept[i] = reload->next[i] != NULL;
         if (!reload->kept[i]) {
             result = open_endpoint(acquisition, &modbus->endpoints[i], &reload->next[i], ret_err);
-            reload->opened += result == 0;
         }
     }
     return result;
 }
 
-/* Nothing here can fail. */
-static void commit_reload(struct reload *reload) {
+int acquisition_prepare(struct acquisition *acquisition, const struct acquisition_options *options,
+                        const struct acquisition_moves *moves,
+                        struct acquisition_reload **ret_reload, struct err *ret_err) {
+    struct acquisition_reload *reload = calloc(1, sizeof(*reload));
+    if (reload == NULL) {
+        return err_set(ret_err, ERR_MEMORY, "no memory to reload");
+    }
+    *reload = (struct acquisition_reload){
+        .acquisition = acquisition, .options = *options, .moves = *moves};
+    int result = prepare_reload(reload, ret_err);
+    if (result < 0) {
+        (void)acquisition_abandon(reload);
+        return result;
+    }
+    *ret_reload = reload;
+    return 0;
+}
+
+static void free_reload(struct acquisition_reload *reload) {
+    free(reload->sorted);
+    free(reload->kept);
+    free(reload);
+}
+
+struct acquisition_reload *acquisition_abandon(struct acquisition_reload *reload) {
+    if (reload == NULL) {
+        return NULL;
+    }
+    for (size_t i = 0;
+         reload->next != NULL && reload->kept != NULL && i < reload->options.modbus->endpoint_count;
+         i++) {
+        if (!reload->kept[i]) {
+            (void)close_endpoint(reload->next[i]);
+        }
+    }
+    close_dials(reload->acquisition);
+    free(reload->next);
+    free(reload->seqs);
+    free_reload(reload);
+    return NULL;
+}
+
+/* The numbers go on: those given here are newer than what a store can know. */
+static void carry_seqs(struct acquisition_reload *reload, const uint64_t *last_seqs) {
+    const struct acquisition *acquisition = reload->acquisition;
+    if (last_seqs != NULL) {
+        memcpy(reload->seqs, last_seqs, reload->options.station_count * sizeof(uint64_t));
+    }
+    for (size_t i = 0; i < acquisition->station_count; i++) {
+        uint32_t station = reload->moves.stations[i];
+        if (station != UINT32_MAX && acquisition->seqs[i] > reload->seqs[station]) {
+            reload->seqs[station] = acquisition->seqs[i];
+        }
+    }
+}
+
+/* Kept endpoints move to the new list, the other old ones are closed. */
+static void swap_endpoints(struct acquisition_reload *reload) {
     struct acquisition *acquisition = reload->acquisition;
-    const struct modbus_config *modbus = reload->options->modbus;
-    struct line_moves moves = {reload->moves->points, reload->moves->stations};
-    int64_t now_us = clock_now(loop_clock(acquisition->loop)).mono.us;
+    const struct modbus_config *modbus = reload->options.modbus;
+    struct line_moves moves = {reload->moves.points, reload->moves.stations};
     for (size_t i = 0; i < modbus->endpoint_count; i++) {
         struct endpoint *endpoint = reload->next[i];
         if (reload->kept[i]) {
@@ -687,44 +729,32 @@ static void commit_reload(struct reload *reload) {
         reload->next[i]->acquisition = acquisition;
     }
     free(acquisition->endpoints);
-    free(acquisition->seqs);
     acquisition->endpoints = reload->next;
     acquisition->endpoint_count = modbus->endpoint_count;
+}
+
+struct acquisition_reloaded acquisition_commit(struct acquisition_reload *reload, void *ctx,
+                                               const uint64_t *last_seqs) {
+    struct acquisition *acquisition = reload->acquisition;
+    int64_t now_us = clock_now(loop_clock(acquisition->loop)).mono.us;
+    struct acquisition_reloaded reloaded = {.closed = acquisition->endpoint_count};
+    carry_seqs(reload, last_seqs);
+    swap_endpoints(reload);
+    free(acquisition->seqs);
     acquisition->seqs = reload->seqs;
-    take_options(acquisition, reload->options);
-    for (size_t i = 0; i < modbus->endpoint_count; i++) {
+    reload->options.ctx = ctx;
+    take_options(acquisition, &reload->options);
+    for (size_t i = 0; i < acquisition->endpoint_count; i++) {
         if (!reload->kept[i]) {
             start_endpoint(acquisition->endpoints[i], now_us);
         }
+        reloaded.kept += reload->kept[i];
+        reloaded.opened += !reload->kept[i];
     }
+    reloaded.closed -= reloaded.kept;
     close_dials(acquisition);
-}
-
-int acquisition_reload(struct acquisition *acquisition, const struct acquisition_options *options,
-                       const struct acquisition_moves *moves,
-                       struct acquisition_reloaded *ret_reloaded, struct err *ret_err) {
-    struct reload reload = {.acquisition = acquisition, .options = options, .moves = moves};
-    size_t before = acquisition->endpoint_count;
-    int result = prepare_reload(&reload, ret_err);
-    if (result == 0) {
-        commit_reload(&reload);
-        *ret_reloaded = (struct acquisition_reloaded){
-            .kept = options->modbus->endpoint_count - reload.opened,
-            .opened = reload.opened,
-            .closed = before + reload.opened - options->modbus->endpoint_count};
-    } else {
-        for (size_t i = 0; reload.next != NULL && i < options->modbus->endpoint_count; i++) {
-            if (!reload.kept[i]) {
-                (void)close_endpoint(reload.next[i]);
-            }
-        }
-        close_dials(acquisition);
-        free(reload.next);
-        free(reload.seqs);
-    }
-    free(reload.sorted);
-    free(reload.kept);
-    return result;
+    free_reload(reload);
+    return reloaded;
 }
 
 size_t acquisition_endpoint_count(const struct acquisition *acquisition) {

@@ -65,21 +65,29 @@ struct acquisition_options {
 int acquisition_create(const struct acquisition_options *options,
                        struct acquisition **ret_acquisition, struct err *ret_err);
 void acquisition_start(struct acquisition *acquisition);
-/* Takes another configuration while it runs. Endpoints whose place, units and points are the same
- * keep connection, open request, phase, dead units and counters; the others are closed and opened
- * anew. `options` as for create (its loop is not looked at): last_seqs counts for stations that are
- * new. All or nothing: on failure the old configuration goes on. The old one may be freed after it.
- */
-struct acquisition_moves { /* by old index: the new one, or UINT32_MAX: gone */
+/* Takes another configuration while it runs, in two steps, so that others can take it too or nobody
+ * does. Endpoints whose place, units and points are the same keep connection, open request, phase,
+ * dead units and counters; the others are closed and opened anew.
+ *
+ * prepare: everything that can fail, with nothing changed. `options` as for create, but loop, ctx
+ * and last_seqs are not looked at. No turn of the loop may lie between prepare and commit. */
+struct acquisition_reload;
+struct acquisition_moves { /* by old index: the new one, or UINT32_MAX: gone; constant until then */
     const uint32_t *points;
     const uint32_t *stations;
 };
 struct acquisition_reloaded {
     size_t kept, opened, closed;
 };
-int acquisition_reload(struct acquisition *acquisition, const struct acquisition_options *options,
-                       const struct acquisition_moves *moves,
-                       struct acquisition_reloaded *ret_reloaded, struct err *ret_err);
+int acquisition_prepare(struct acquisition *acquisition, const struct acquisition_options *options,
+                        const struct acquisition_moves *moves,
+                        struct acquisition_reload **ret_reload, struct err *ret_err);
+/* ctx: of on_readings from now on; last_seqs counts for stations that are new. The old
+ * configuration may be freed afterwards. Frees `reload`. */
+struct acquisition_reloaded acquisition_commit(struct acquisition_reload *reload, void *ctx,
+                                               const uint64_t *last_seqs);
+/* Gives it up; the old configuration goes on. NULL is fine; returns NULL. */
+struct acquisition_reload *acquisition_abandon(struct acquisition_reload *reload);
 /* Closes all connections; no reading follows. NULL is fine; returns NULL. */
 struct acquisition *acquisition_destroy(struct acquisition *acquisition);
 

@@ -236,17 +236,20 @@ static void a_reload_touches_only_what_changed(void **state) {
     }
     struct acquisition_options options = options_of(world, site, 0);
     struct acquisition_moves moves = {.points = new_point, .stations = new_station};
-    struct acquisition_reloaded reloaded;
+    struct acquisition_reload *reload = NULL;
     struct err err;
     /* One that cannot be: nothing changes. */
     site->endpoints[0].transport = MODBUS_DIAL_IN;
     (void)snprintf(site->endpoints[0].identity, sizeof site->endpoints[0].identity, "X");
-    assert_int_equal(acquisition_reload(world->acquisition, &options, &moves, &reloaded, &err),
+    assert_int_equal(acquisition_prepare(world->acquisition, &options, &moves, &reload, &err),
                      ERR_INVALID);
     assert_int_equal(acquisition_endpoint_count(world->acquisition), 4);
     site->endpoints[0].transport = MODBUS_CONNECT;
     site->endpoints[0].identity[0] = '\0';
-    assert_int_equal(acquisition_reload(world->acquisition, &options, &moves, &reloaded, &err), 0);
+    assert_int_equal(acquisition_prepare(world->acquisition, &options, &moves, &reload, &err), 0);
+    reload = acquisition_abandon(reload);
+    assert_int_equal(acquisition_prepare(world->acquisition, &options, &moves, &reload, &err), 0);
+    struct acquisition_reloaded reloaded = acquisition_commit(reload, world, NULL);
     memset(world->site, 0xA5, sizeof *world->site); /* nobody looks at the old one any more */
     free(world->site);
     world->site = site;
