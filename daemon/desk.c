@@ -81,6 +81,8 @@ static json_t *answer(void *ctx, const struct control_request *request, const ch
         return view_incidents(view);
     case CONTROL_EXPLAIN:
         return answer_explain(view, request->event, ret_err);
+    case CONTROL_RELOAD:
+        return desk->reload(desk->reload_ctx, actor, ret_err);
     case CONTROL_COMMAND:
         return answer_command(desk, request, actor, ret_err);
     }

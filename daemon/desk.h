@@ -10,6 +10,9 @@
 struct desk {
     struct view_source view; /* filled by the owner */
     struct kpi *kpi;
+    /* Takes the configuration anew; what changed, as a document, or NULL with the reason. */
+    json_t *(*reload)(void *ctx, const char *actor, struct err *ret_err);
+    void *reload_ctx;
 };
 
 /* Begins to count alarms for the figures of the alarm system. ERR_MEMORY. */

@@ -13,31 +13,39 @@
 #include "daemon/base/log.h"
 #include "daemon/base/text.h"
 #include "daemon/command_line.h"
+#include "daemon/config/site_moves.h"
 #include "daemon/desk.h"
 #include "daemon/explain.h"
 #include "daemon/models.h"
 #include "daemon/monitor.h"
+#include "daemon/products.h"
 
 enum { EXIT_DONE = 0, EXIT_FAILED = 1, EXIT_USAGE = 2 };
 enum { CONDITIONS_MAX = 4096, FLUSH_MS = 3000, DESCRIPTORS_SPARE = 512 };
 
+/* What comes of one reading of the configuration, and goes with the next. */
+struct loaded {
+    struct site *site;
+    char revision[HASH_TEXT_SIZE];
+    struct engine_site engine_site;
+    struct bulletins *bulletins;
+    struct pipeline *pipeline;
+    size_t *endpoint_of_station;
+};
+
 /* Everything that runs. Zeroed, then filled from top to bottom. */
 struct parts {
     struct command_line line;
-    struct site *site;
-    char site_revision[HASH_TEXT_SIZE];
+    struct loaded *now;
     char source[2 * STATION_ID_SIZE];
     struct clock *clock;
     struct clock *log_clock; /* the log tells real time, also in a drill */
     struct log *log;
     struct loop *loop;
-    struct loop_watch *signals[2];
+    struct loop_watch *signals[3];
     struct store *store;
     struct health *health;
     struct delivery *delivery; /* NULL: Kafka is switched off */
-    struct engine_site engine_site;
-    struct bulletins *bulletins;
-    struct pipeline *pipeline;
     struct acquisition *acquisition;
     char model_program[4096];
     struct models *models;
@@ -45,7 +53,6 @@ struct parts {
     struct monitor *monitor;
     struct control *control;
     struct web *web; /* NULL: switched off */
-    size_t *endpoint_of_station;
 };
 
 /* ---- what the parts tell ---- */
@@ -106,39 +113,49 @@ static void on_store(void *ctx, int code, const char *text) {
 
 /* ---- start ---- */
 
-static int load_site(struct parts *parts) {
+/* Every fault is in `errors` and told to `tell`. */
+static int load_site(const struct parts *parts, struct site **ret_site,
+                     void (*tell)(const struct parts *parts, const char *text)) {
     struct units *units = NULL;
     struct config_errors errors = {.count = 0};
     char text[CONFIG_FILE_SIZE + CONFIG_KEY_SIZE + CONFIG_TEXT_SIZE + 64];
     struct err err = {0};
     if (units_create(&units, &err) != 0) {
-        fprintf(stderr, "canhbaod: %s\n", err.text);
+        tell(parts, err.text);
         return EXIT_FAILED;
     }
-    int result = site_load(parts->line.config, units, &parts->site, &errors);
+    int result = site_load(parts->line.config, units, ret_site, &errors);
     (void)units_destroy(units);
     for (size_t i = 0; i < errors.count; i++) {
         config_error_format(&errors.items[i], text, sizeof text);
-        fprintf(stderr, "canhbaod: %s\n", text);
+        tell(parts, text);
     }
     if (errors.more > 0) {
-        fprintf(stderr, "canhbaod: and %zu more\n", errors.more);
+        (void)snprintf(text, sizeof text, "and %zu more", errors.more);
+        tell(parts, text);
     }
     if (result != 0) {
-        fprintf(stderr, "canhbaod: the configuration in %s is refused\n", parts->line.config);
+        (void)snprintf(text, sizeof text, "the configuration in %.500s is refused",
+                       parts->line.config);
+        tell(parts, text);
         return EXIT_USAGE;
     }
     return EXIT_DONE;
 }
 
+static void tell_stderr(const struct parts *parts, const char *text) {
+    (void)parts;
+    fprintf(stderr, "canhbaod: %s\n", text);
+}
+
 static int print_config(struct parts *parts) {
-    site_print(parts->site, stdout);
+    site_print(parts->now->site, stdout);
     return fflush(stdout) == 0 ? EXIT_DONE : EXIT_FAILED;
 }
 
 /* Tells of endpoints that have hardly time for their requests: to `file`, or to the log (NULL). */
 static void lint_loads(const struct parts *parts, FILE *file) {
-    const struct site *site = parts->site;
+    const struct site *site = parts->now->site;
     for (size_t i = 0; i < site->modbus.endpoint_count; i++) {
         const struct modbus_endpoint_config *endpoint = &site->modbus.endpoints[i];
         double load = 0;
@@ -163,7 +180,7 @@ static void lint_loads(const struct parts *parts, FILE *file) {
 }
 
 static int say_what_is_in(const struct parts *parts) {
-    const struct site *site = parts->site;
+    const struct site *site = parts->now->site;
     size_t provisional = 0;
     for (size_t i = 0; i < site->station_count; i++) {
         provisional += site->stations[i].provisional;
@@ -179,19 +196,19 @@ static int say_what_is_in(const struct parts *parts) {
 }
 
 /* The hash of the canonical configuration: another one means that rules may have changed. */
-static int hash_site(struct parts *parts, struct err *ret_err) {
+static int hash_site(struct loaded *loaded, struct err *ret_err) {
     char *text = NULL;
     size_t length = 0;
     FILE *file = open_memstream(&text, &length);
     if (file == NULL) {
         return err_set(ret_err, ERR_MEMORY, "no memory");
     }
-    site_print(parts->site, file);
+    site_print(loaded->site, file);
     if (fclose(file) != 0) {
         free(text);
         return err_set(ret_err, ERR_MEMORY, "no memory");
     }
-    hash_text(text, length, parts->site_revision);
+    hash_text(text, length, loaded->revision);
     free(text);
     return 0;
 }
@@ -214,7 +231,7 @@ static int create_clock(struct parts *parts, struct err *ret_err) {
 /* One descriptor an endpoint, and some for everything else. */
 static void raise_descriptor_limit(struct parts *parts) {
     uint64_t limit;
-    uint64_t wanted = parts->site->modbus.endpoint_count + DESCRIPTORS_SPARE;
+    uint64_t wanted = parts->now->site->modbus.endpoint_count + DESCRIPTORS_SPARE;
     if (limits_raise_descriptors(wanted, &limit) != 0) {
         log_event(parts->log, LOG_LEVEL_WARNING, "descriptors_short", "",
                   log_int("wanted", (int64_t)wanted), log_int("limit", (int64_t)limit));
@@ -240,7 +257,7 @@ static int create_base(struct parts *parts, struct err *ret_err) {
 }
 
 static int create_store(struct parts *parts, struct err *ret_err) {
-    const struct site_settings *settings = &parts->site->settings;
+    const struct site_settings *settings = &parts->now->site->settings;
     if (mkdir(settings->state_dir, 0750) != 0 && errno != EEXIST) {
         return err_set(ret_err, ERR_IO, "state folder %s: %s", settings->state_dir,
                        strerror(errno));
@@ -251,20 +268,22 @@ static int create_store(struct parts *parts, struct err *ret_err) {
 static int create_delivery(struct parts *parts, struct err *ret_err) {
     struct site_kafka_paths paths;
     struct kafka_config config;
-    if (!parts->site->settings.kafka.enabled) {
+    if (!parts->now->site->settings.kafka.enabled) {
         log_event(parts->log, LOG_LEVEL_WARNING, "kafka_disabled", "",
                   log_text("why", "the configuration says so: alerts stay in the outbox"));
         return 0;
     }
-    int result = site_kafka_config(parts->site, parts->line.credentials, &paths, &config, ret_err);
+    int result =
+        site_kafka_config(parts->now->site, parts->line.credentials, &paths, &config, ret_err);
     return result == 0
                ? delivery_create(parts->loop, parts->store, &config, &parts->delivery, ret_err)
                : result;
 }
 
-static int create_pipeline(struct parts *parts, struct err *ret_err) {
-    const struct site *site = parts->site;
-    parts->engine_site = (struct engine_site){
+/* The state is restored; nothing runs yet. */
+static int create_pipeline(struct parts *parts, struct loaded *loaded, struct err *ret_err) {
+    const struct site *site = loaded->site;
+    loaded->engine_site = (struct engine_site){
         .stations = site->stations,
         .station_count = site->station_count,
         .points = site->points,
@@ -280,25 +299,25 @@ static int create_pipeline(struct parts *parts, struct err *ret_err) {
                                        .reconstructed = parts->line.reconstructed};
     struct bulletins_options bulletins = {
         .store = parts->store,
-        .site = &parts->engine_site,
+        .site = &loaded->engine_site,
         .source = parts->source,
         .name_vi = site->settings.name_vi,
         .name_en = site->settings.name_en,
         .messages = messages,
         .utc_offset_min = site->settings.utc_offset_min,
     };
-    int result = bulletins_create(&bulletins, &parts->bulletins, ret_err);
+    int result = bulletins_create(&bulletins, &loaded->bulletins, ret_err);
     if (result != 0) {
         return result;
     }
     struct pipeline_options options = {
         .loop = parts->loop,
         .store = parts->store,
-        .site = &parts->engine_site,
-        .site_revision = parts->site_revision,
+        .site = &loaded->engine_site,
+        .site_revision = loaded->revision,
         .source = parts->source,
         .messages = messages,
-        .bulletins = parts->bulletins,
+        .bulletins = loaded->bulletins,
         .publish_observations = site->settings.kafka.enabled,
         .on_committed = on_committed,
         .on_event = on_event,
@@ -309,15 +328,8 @@ static int create_pipeline(struct parts *parts, struct err *ret_err) {
         log_event(parts->log, LOG_LEVEL_WARNING, "rules_not_kept", "store",
                   log_text("what", "explain will not know the text of these rules"));
     }
-    result = pipeline_create(&options, &parts->pipeline, ret_err);
-    if (result == 0 && desk_begin(&parts->desk, clock_now(parts->clock).utc) != 0) {
-        result = err_set(ret_err, ERR_MEMORY, "no memory for the figures of the alarm system");
-    }
-    if (result == 0) {
-        result = pipeline_start(parts->pipeline, ret_err);
-    }
     parts->desk.view.messages = messages;
-    return result;
+    return pipeline_create(&options, &loaded->pipeline, ret_err);
 }
 
 static void on_refused(void *ctx, const char *endpoint, const char *advice) {
@@ -327,19 +339,24 @@ static void on_refused(void *ctx, const char *endpoint, const char *advice) {
               log_text("endpoint", endpoint));
 }
 
-static int create_acquisition(struct parts *parts, struct err *ret_err) {
-    struct acquisition_options options = {
+static struct acquisition_options acquisition_options_of(struct parts *parts,
+                                                         const struct loaded *loaded) {
+    return (struct acquisition_options){
         .loop = parts->loop,
-        .modbus = &parts->site->modbus,
-        .station_count = parts->site->station_count,
-        .last_seqs = pipeline_last_seqs(parts->pipeline),
+        .modbus = &loaded->site->modbus,
+        .station_count = loaded->site->station_count,
         .on_readings = pipeline_readings,
-        .ctx = parts->pipeline,
         .on_refused = on_refused,
-        .connects_per_s = parts->site->settings.connects_per_s,
-        .listen_host = parts->site->settings.listen_host,
+        .connects_per_s = loaded->site->settings.connects_per_s,
+        .listen_host = loaded->site->settings.listen_host,
         .refused_ctx = parts,
     };
+}
+
+static int create_acquisition(struct parts *parts, struct err *ret_err) {
+    struct acquisition_options options = acquisition_options_of(parts, parts->now);
+    options.last_seqs = pipeline_last_seqs(parts->now->pipeline);
+    options.ctx = parts->now->pipeline;
     return acquisition_create(&options, &parts->acquisition, ret_err);
 }
 
@@ -371,9 +388,9 @@ static int create_models(struct parts *parts, struct err *ret_err) {
     struct models_options options = {
         .loop = parts->loop,
         .program = parts->model_program,
-        .site = parts->site,
+        .site = parts->now->site,
         .store = parts->store,
-        .pipeline = parts->pipeline,
+        .pipeline = parts->now->pipeline,
         .on_condition = on_model_condition,
         .ctx = parts,
     };
@@ -382,17 +399,17 @@ static int create_models(struct parts *parts, struct err *ret_err) {
 
 static int create_views(struct parts *parts, struct err *ret_err) {
     struct view_source *view = &parts->desk.view;
-    parts->endpoint_of_station = view_map_endpoints(parts->site);
-    view->site = parts->site;
+    parts->now->endpoint_of_station = view_map_endpoints(parts->now->site);
+    view->site = parts->now->site;
     view->clock = parts->clock;
-    view->pipeline = parts->pipeline;
+    view->pipeline = parts->now->pipeline;
     view->store = parts->store;
     view->health = parts->health;
     view->acquisition = parts->acquisition;
     view->outbox = parts->delivery != NULL ? delivery_outbox(parts->delivery) : NULL;
     view->kafka = parts->delivery != NULL ? delivery_kafka(parts->delivery) : NULL;
-    view->started = pipeline_now(parts->pipeline);
-    view->endpoint_of_station = parts->endpoint_of_station;
+    view->started = pipeline_now(parts->now->pipeline);
+    view->endpoint_of_station = parts->now->endpoint_of_station;
     struct monitor_options options = {
         .loop = parts->loop,
         .view = view,
@@ -403,17 +420,17 @@ static int create_views(struct parts *parts, struct err *ret_err) {
         .on_look = on_look,
         .ctx = parts,
     };
-    if (parts->endpoint_of_station == NULL || monitor_create(&options, &parts->monitor) != 0) {
+    if (parts->now->endpoint_of_station == NULL || monitor_create(&options, &parts->monitor) != 0) {
         return err_set(ret_err, ERR_MEMORY, "no memory for the views");
     }
     struct control_host control_host = desk_control_host(&parts->desk);
-    int result = control_create(parts->loop, &parts->site->settings.control, &control_host,
+    int result = control_create(parts->loop, &parts->now->site->settings.control, &control_host,
                                 &parts->control, ret_err);
     view->control = parts->control;
-    if (result == 0 && parts->site->settings.web_enabled) {
+    if (result == 0 && parts->now->site->settings.web_enabled) {
         struct web_host web_host = desk_web_host(&parts->desk);
-        result =
-            web_create(parts->loop, &parts->site->settings.web, &web_host, &parts->web, ret_err);
+        result = web_create(parts->loop, &parts->now->site->settings.web, &web_host, &parts->web,
+                            ret_err);
     }
     return result;
 }
@@ -428,7 +445,7 @@ static int write_web_file(const struct parts *parts, struct err *ret_err) {
     int length = snprintf(temporary, sizeof temporary, "%s.tmp", path);
     FILE *file = length > 0 && length < (int)sizeof temporary ? fopen(temporary, "we") : NULL;
     if (file == NULL ||
-        fprintf(file, "%s:%u\n", parts->site->settings.web.host,
+        fprintf(file, "%s:%u\n", parts->now->site->settings.web.host,
                 parts->web != NULL ? web_port(parts->web) : 0) < 0 ||
         fclose(file) != 0 || rename(temporary, path) != 0) {
         return err_set(ret_err, ERR_IO, "%s: %s", path, strerror(errno));
@@ -437,12 +454,17 @@ static int write_web_file(const struct parts *parts, struct err *ret_err) {
 }
 
 static int start(struct parts *parts, struct err *ret_err) {
-    (void)snprintf(parts->source, sizeof parts->source, "/canhbaod/%s", parts->site->settings.id);
-    int result = hash_site(parts, ret_err);
+    (void)snprintf(parts->source, sizeof parts->source, "/canhbaod/%s",
+                   parts->now->site->settings.id);
+    int result = hash_site(parts->now, ret_err);
     result = result == 0 ? create_base(parts, ret_err) : result;
     result = result == 0 ? create_store(parts, ret_err) : result;
     result = result == 0 ? create_delivery(parts, ret_err) : result;
-    result = result == 0 ? create_pipeline(parts, ret_err) : result;
+    result = result == 0 ? create_pipeline(parts, parts->now, ret_err) : result;
+    if (result == 0 && desk_begin(&parts->desk, clock_now(parts->clock).utc) != 0) {
+        result = err_set(ret_err, ERR_MEMORY, "no memory for the figures of the alarm system");
+    }
+    result = result == 0 ? pipeline_start(parts->now->pipeline, ret_err) : result;
     result = result == 0 ? create_acquisition(parts, ret_err) : result;
     result = result == 0 ? create_views(parts, ret_err) : result;
     result = result == 0 ? create_models(parts, ret_err) : result;
@@ -450,38 +472,165 @@ static int start(struct parts *parts, struct err *ret_err) {
     return result;
 }
 
+/* NULL is fine; returns NULL. What is still to be saved is saved by the caller. */
+static struct loaded *free_loaded(struct loaded *loaded) {
+    if (loaded != NULL) {
+        (void)pipeline_discard(loaded->pipeline);
+        (void)bulletins_destroy(loaded->bulletins);
+        free(loaded->endpoint_of_station);
+        (void)site_destroy(loaded->site);
+        free(loaded);
+    }
+    return NULL;
+}
+
+/* ---- reload ---- */
+
+static void tell_log(const struct parts *parts, const char *text) {
+    log_event(parts->log, LOG_LEVEL_ERROR, "configuration_refused", text);
+}
+
+/* The new configuration, and what of it cannot be. */
+static int load_next(struct parts *parts, struct loaded *next, struct err *ret_err) {
+    struct products *products = NULL;
+    if (load_site(parts, &next->site, tell_log) != EXIT_DONE) {
+        return err_set(ret_err, ERR_INVALID,
+                       "the configuration is refused, the old one stays: see the log, or "
+                       "canhbaod --check");
+    }
+    int result = command_line_apply(&parts->line, next->site, ret_err);
+    if (result == 0 && next->site->settings.exercise_only && !parts->line.exercise) {
+        result = err_set(ret_err, ERR_UNSUPPORTED,
+                         "site.exercise_only: this run is no exercise; restart it as one");
+    }
+    result = result == 0 ? site_moves_check(parts->now->site, next->site, ret_err) : result;
+    result = result == 0 ? hash_site(next, ret_err) : result;
+    if (result == 0) { /* whether there are such models */
+        result = products_create(next->site, &products, ret_err);
+        (void)products_destroy(products);
+    }
+    next->endpoint_of_station = result == 0 ? view_map_endpoints(next->site) : NULL;
+    return result == 0 && next->endpoint_of_station == NULL
+               ? err_set(ret_err, ERR_MEMORY, "no memory to reload")
+               : result;
+}
+
+/* From here on everything is the next one's; nothing in it can fail but models, which then are told
+ * as failed and stay away. */
+static void adopt(struct parts *parts, struct loaded *next, const struct site_moves *moves,
+                  bool *unreachable) {
+    struct loaded *old = parts->now;
+    struct err err = {0};
+    pipeline_succeed(next->pipeline, old->pipeline, moves->points);
+    parts->models = models_destroy(parts->models);
+    parts->now = next;
+    parts->desk.view.site = next->site;
+    parts->desk.view.pipeline = next->pipeline;
+    parts->desk.view.endpoint_of_station = next->endpoint_of_station;
+    monitor_move_stations(parts->monitor, old->site, moves->stations, unreachable);
+    if (create_models(parts, &err) != 0) {
+        log_event(parts->log, LOG_LEVEL_ERROR, "models_failed", "", log_text("why", err.text));
+    }
+    raise_descriptor_limit(parts);
+    lint_loads(parts, NULL);
+    (void)free_loaded(old);
+}
+
+/* All or nothing: on failure the old configuration goes on as if nothing had been. */
+static int reload(struct parts *parts, struct acquisition_reloaded *ret_reloaded,
+                  struct err *ret_err) {
+    struct loaded *next = calloc(1, sizeof *next);
+    struct site_moves moves = {.stations = NULL};
+    struct acquisition_reload *acquisition = NULL;
+    bool *unreachable = NULL;
+    int result = next == NULL ? err_set(ret_err, ERR_MEMORY, "no memory to reload")
+                              : load_next(parts, next, ret_err);
+    if (result == 0) {
+        unreachable = calloc(next->site->station_count + 1, sizeof *unreachable);
+        result = unreachable == NULL ? ERR_MEMORY
+                                     : site_moves_init(parts->now->site, next->site, &moves);
+        result = result == 0 ? 0 : err_set(ret_err, result, "no memory to reload");
+    }
+    if (result == 0) {
+        struct acquisition_options options = acquisition_options_of(parts, next);
+        struct acquisition_moves acquisition_moves = {.points = moves.points,
+                                                      .stations = moves.stations};
+        result = acquisition_prepare(parts->acquisition, &options, &acquisition_moves, &acquisition,
+                                     ret_err);
+    }
+    result = result == 0 ? pipeline_save(parts->now->pipeline, ret_err) : result;
+    result = result == 0 ? create_pipeline(parts, next, ret_err) : result;
+    if (result == 0) {
+        *ret_reloaded =
+            acquisition_commit(acquisition, next->pipeline, pipeline_last_seqs(next->pipeline));
+        adopt(parts, next, &moves, unreachable);
+    } else {
+        (void)acquisition_abandon(acquisition);
+        (void)free_loaded(next);
+        free(unreachable);
+    }
+    site_moves_finish(&moves);
+    return result;
+}
+
+static json_t *on_reload(void *ctx, const char *actor, struct err *ret_err) {
+    struct parts *parts = ctx;
+    struct acquisition_reloaded reloaded;
+    if (reload(parts, &reloaded, ret_err) != 0) {
+        log_event(parts->log, LOG_LEVEL_ERROR, "reload_refused", actor,
+                  log_text("why", ret_err->text));
+        return NULL;
+    }
+    log_event(parts->log, LOG_LEVEL_INFO, "reloaded", actor,
+              log_int("stations", (int64_t)parts->now->site->station_count),
+              log_int("endpoints_kept", (int64_t)reloaded.kept),
+              log_int("endpoints_opened", (int64_t)reloaded.opened),
+              log_int("endpoints_closed", (int64_t)reloaded.closed));
+    return json_pack("{s:I,s:I,s:I,s:I,s:I}", "stations",
+                     (json_int_t)parts->now->site->station_count, "rules",
+                     (json_int_t)parts->now->site->rule_count, "endpoints_kept",
+                     (json_int_t)reloaded.kept, "endpoints_opened", (json_int_t)reloaded.opened,
+                     "endpoints_closed", (json_int_t)reloaded.closed);
+}
+
+static void on_hangup(void *ctx, int signal_number) {
+    struct err err = {0};
+    (void)signal_number;
+    json_decref(on_reload(ctx, "SIGHUP", &err)); /* told in the log, either way */
+}
+
 static void stop(struct parts *parts) {
     parts->models = models_destroy(parts->models);
     parts->web = web_destroy(parts->web);
     parts->control = control_destroy(parts->control);
     parts->monitor = monitor_destroy(parts->monitor);
-    free(parts->endpoint_of_station);
     parts->acquisition = acquisition_destroy(parts->acquisition);
-    parts->pipeline = pipeline_destroy(parts->pipeline);
+    if (parts->now != NULL) {
+        parts->now->pipeline = pipeline_destroy(parts->now->pipeline);
+    }
     desk_end(&parts->desk);
-    parts->bulletins = bulletins_destroy(parts->bulletins);
     parts->delivery = delivery_destroy(parts->delivery, FLUSH_MS);
     parts->store = store_close(parts->store);
     parts->health = health_destroy(parts->health);
-    for (size_t i = 0; i < 2; i++) {
+    for (size_t i = 0; i < 3; i++) {
         parts->signals[i] = loop_watch_close(parts->signals[i]);
     }
     parts->loop = loop_destroy(parts->loop);
     parts->log = log_destroy(parts->log);
     parts->log_clock = clock_destroy(parts->log_clock);
     parts->clock = clock_destroy(parts->clock);
-    parts->site = site_destroy(parts->site);
+    parts->now = free_loaded(parts->now);
 }
 
 static int run(struct parts *parts) {
     struct err err = {0};
-    if (parts->site->settings.exercise_only && !parts->line.exercise) {
+    if (parts->now->site->settings.exercise_only && !parts->line.exercise) {
         fprintf(
             stderr,
             "canhbaod: the stations of this site are simulated: it runs only with --exercise\n");
         return EXIT_USAGE;
     }
-    if (command_line_apply(&parts->line, parts->site, &err) != 0) {
+    if (command_line_apply(&parts->line, parts->now->site, &err) != 0) {
         fprintf(stderr, "canhbaod: %s\n", err.text);
         return EXIT_USAGE;
     }
@@ -489,14 +638,20 @@ static int run(struct parts *parts) {
         fprintf(stderr, "canhbaod: cannot start: %s\n", err.text);
         return EXIT_FAILED;
     }
+    parts->desk.reload = on_reload;
+    parts->desk.reload_ctx = parts;
+    if (loop_watch_signal(parts->loop, SIGHUP, on_hangup, parts, &parts->signals[2]) != 0) {
+        fputs("canhbaod: cannot start: no memory\n", stderr);
+        return EXIT_FAILED;
+    }
     lint_loads(parts, NULL);
     acquisition_start(parts->acquisition);
-    struct pipeline_counters counters = pipeline_counters(parts->pipeline);
-    log_event(parts->log, LOG_LEVEL_INFO, "started", parts->site->settings.id,
+    struct pipeline_counters counters = pipeline_counters(parts->now->pipeline);
+    log_event(parts->log, LOG_LEVEL_INFO, "started", parts->now->site->settings.id,
               log_text("version", CANHBAO_VERSION),
               log_text("status", message_status_name(parts->desk.view.messages.status)),
-              log_int("stations", (int64_t)parts->site->station_count),
-              log_int("rules", (int64_t)parts->site->rule_count),
+              log_int("stations", (int64_t)parts->now->site->station_count),
+              log_int("rules", (int64_t)parts->now->site->rule_count),
               log_real("away_s", (double)counters.gap_us / 1e6),
               log_int("inputs_replayed", (int64_t)counters.replayed));
     (void)sd_notify(0, "READY=1"); /* without systemd it does nothing */
@@ -506,7 +661,7 @@ static int run(struct parts *parts) {
 }
 
 int main(int argc, char **argv) {
-    struct parts parts = {.site = NULL};
+    struct parts parts = {.now = NULL};
     struct err err = {0};
     if (command_line_parse(argc, argv, &parts.line, &err) != 0) {
         fprintf(stderr, "canhbaod: %s\n", err.text);
@@ -526,7 +681,8 @@ int main(int argc, char **argv) {
         break;
     }
     (void)signal(SIGPIPE, SIG_IGN); /* a peer that is gone is an error code, not a signal */
-    int result = load_site(&parts);
+    parts.now = calloc(1, sizeof *parts.now);
+    int result = parts.now == NULL ? EXIT_FAILED : load_site(&parts, &parts.now->site, tell_stderr);
     if (result == EXIT_DONE) {
         result = parts.line.action == ACTION_CHECK          ? say_what_is_in(&parts)
                  : parts.line.action == ACTION_PRINT_CONFIG ? print_config(&parts)

@@ -275,6 +275,20 @@ int monitor_create(const struct monitor_options *options, struct monitor **ret_m
     return 0;
 }
 
+void monitor_move_stations(struct monitor *monitor, const struct site *from,
+                           const uint32_t *new_stations, bool *unreachable) {
+    for (size_t i = 0; i < from->station_count; i++) {
+        if (new_stations[i] != UINT32_MAX) {
+            unreachable[new_stations[i]] = monitor->unreachable[i];
+        } else if (monitor->unreachable[i]) {
+            monitor_clear(monitor, CONDITION_STATION_UNREACHABLE, from->stations[i].id);
+        }
+    }
+    free(monitor->unreachable);
+    monitor->unreachable = unreachable;
+    monitor->next_station = 0;
+}
+
 struct monitor *monitor_destroy(struct monitor *monitor) {
     if (monitor != NULL) {
         loop_timer_finish(&monitor->timer);

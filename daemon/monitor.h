@@ -23,6 +23,11 @@ struct monitor_options {
 
 int monitor_create(const struct monitor_options *options, struct monitor **ret_monitor);
 struct monitor *monitor_destroy(struct monitor *monitor);
+/* The view's site is another one now: conditions of stations that are gone are cleared.
+ * new_stations: by index in `from`, UINT32_MAX: gone. unreachable: calloc() of the new count + 1,
+ * taken over. */
+void monitor_move_stations(struct monitor *monitor, const struct site *from,
+                           const uint32_t *new_stations, bool *unreachable);
 
 /* For those who notice something themselves (jobs, pipeline): raise or clear with the log told. */
 __attribute__((format(printf, 4, 5))) void monitor_raise(struct monitor *monitor,

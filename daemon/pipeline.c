@@ -481,6 +481,10 @@ static int save_snapshot(struct pipeline *pipeline, struct err *ret_err) {
     return result;
 }
 
+int pipeline_save(struct pipeline *pipeline, struct err *ret_err) {
+    return save_snapshot(pipeline, ret_err);
+}
+
 static void on_snapshot_due(void *ctx) {
     struct pipeline *pipeline = ctx;
     struct err err = {0};
@@ -647,13 +651,18 @@ int pipeline_create(const struct pipeline_options *options, struct pipeline **re
         result = restore(pipeline, ret_err);
     }
     if (result != 0) {
-        pipeline->engine = engine_destroy(pipeline->engine); /* nothing of it may be saved */
-        (void)pipeline_destroy(pipeline);
+        (void)pipeline_discard(pipeline);
         return result;
     }
     pipeline->followed = store_events_last(options->store);
     *ret_pipeline = pipeline;
     return 0;
+}
+
+static void begin(struct pipeline *pipeline) {
+    loop_hook_add(pipeline->options.loop, on_turn, pipeline, &pipeline->hook);
+    loop_timer_start_in(&pipeline->tick_timer, TICK_US);
+    loop_timer_start_in(&pipeline->snapshot_timer, SNAPSHOT_US);
 }
 
 int pipeline_start(struct pipeline *pipeline, struct err *ret_err) {
@@ -663,19 +672,35 @@ int pipeline_start(struct pipeline *pipeline, struct err *ret_err) {
     if (result != 0) {
         return err_set(ret_err, result, "the engine cannot start: %s", err_name(result));
     }
-    loop_hook_add(pipeline->options.loop, on_turn, pipeline, &pipeline->hook);
-    loop_timer_start_in(&pipeline->tick_timer, TICK_US);
-    loop_timer_start_in(&pipeline->snapshot_timer, SNAPSHOT_US);
+    begin(pipeline);
     return 0;
 }
 
+void pipeline_succeed(struct pipeline *pipeline, const struct pipeline *old,
+                      const uint32_t *new_points) {
+    pipeline->mono_offset_us = old->mono_offset_us;
+    pipeline->counters = old->counters;
+    for (size_t i = 0; i < old->options.site->point_count; i++) {
+        if (new_points[i] != UINT32_MAX) {
+            struct latest *latest = &pipeline->latest[new_points[i]];
+            *latest = old->latest[i];
+            latest->any.point = latest->value.point = new_points[i];
+        }
+    }
+    begin(pipeline);
+}
+
 struct pipeline *pipeline_destroy(struct pipeline *pipeline) {
+    struct err err = {0};
+    if (pipeline != NULL && pipeline->engine != NULL && save_snapshot(pipeline, &err) != 0) {
+        pipeline->options.on_store(pipeline->options.ctx, err.code, err.text);
+    }
+    return pipeline_discard(pipeline);
+}
+
+struct pipeline *pipeline_discard(struct pipeline *pipeline) {
     if (pipeline == NULL) {
         return NULL;
-    }
-    struct err err = {0};
-    if (pipeline->engine != NULL && save_snapshot(pipeline, &err) != 0) {
-        pipeline->options.on_store(pipeline->options.ctx, err.code, err.text);
     }
     loop_hook_remove(&pipeline->hook);
     loop_timer_finish(&pipeline->tick_timer);

@@ -56,6 +56,17 @@ int pipeline_start(struct pipeline *pipeline, struct err *ret_err);
 /* Commits what waits and saves a snapshot. NULL is fine; returns NULL. */
 struct pipeline *pipeline_destroy(struct pipeline *pipeline);
 
+/* A change of the configuration while it runs: save the old one, create the new one (it restores
+ * what was saved, by ids, and tells consumers what vanished and what may have changed), then let it
+ * succeed, or discard it. No turn of the loop may lie between. There is no gap and no START. */
+int pipeline_save(struct pipeline *pipeline, struct err *ret_err);
+/* Takes the time line, counters and newest readings over and begins to tick. new_points: by old
+ * index, UINT32_MAX: gone. The old one is to be discarded. */
+void pipeline_succeed(struct pipeline *pipeline, const struct pipeline *old,
+                      const uint32_t *new_points);
+/* As destroy, but nothing is saved. */
+struct pipeline *pipeline_discard(struct pipeline *pipeline);
+
 /* The readings of one request, in order of their numbers, as a driver hands them over. */
 void pipeline_readings(void *pipeline, const struct reading *readings, size_t count);
 /* The results of one model run. */

@@ -9,8 +9,8 @@
  * that a misspelt ending cannot make a rule vanish.
  *
  * The canonical dump (site_print) is one canhbao.yaml that loads to the same site, while it is
- * within the bounds of a file and names no secret. A change of the files takes effect at the next
- * start. Thread rule: constant after load. */
+ * within the bounds of a file and names no secret. A change of the files takes effect at the
+ * next start or reload (site_moves.h). Thread rule: constant after load. */
 #ifndef CANHBAO_CONFIG_SITE_H
 #define CANHBAO_CONFIG_SITE_H
 

@@ -80,6 +80,8 @@ static const struct ctl_command {
     {"in-service", "in-service", "RULE PLACE", "end an out-of-service early", 2, 2,
      ctl_print_command},
     {"comment", "comment", "RULE PLACE", "put --reason TEXT on record", 2, 2, ctl_print_command},
+    {"reload", "reload", "", "take the configuration anew; a bad one keeps the old one", 0, 0,
+     ctl_print_reload},
     {"resend-state", "resend-state", "", "publish the state of every alarm again", 0, 0,
      ctl_print_command},
 };

@@ -230,6 +230,15 @@ void ctl_print_event(const json_t *event, FILE *out) {
     fprintf(out, " [%s]\n", text_of(alert, "status"));
 }
 
+void ctl_print_reload(const json_t *data, FILE *out) {
+    fprintf(out, "%d stations, %d rules; of the connections %d go on, %d are new, %d are closed\n",
+            (int)json_integer_value(json_object_get(data, "stations")),
+            (int)json_integer_value(json_object_get(data, "rules")),
+            (int)json_integer_value(json_object_get(data, "endpoints_kept")),
+            (int)json_integer_value(json_object_get(data, "endpoints_opened")),
+            (int)json_integer_value(json_object_get(data, "endpoints_closed")));
+}
+
 void ctl_print_command(const json_t *data, FILE *out) {
     fprintf(out, "done: %s\n", text_of(data, "text"));
 }
