@@ -90,20 +90,16 @@ class Reload(unittest.TestCase):
         self.assertEqual(tombstones, [("going/flood",)])
 
     def check_sequences(self):
-        """The numbers of each station go on without hole or double, and the grid is kept."""
-        rows = self.daemon.query("select p.station, r.seq, r.received_us from readings r join "
-                                 "points p on p.handle = r.point order by r.seq")
-        seqs, times = collections.defaultdict(list), collections.defaultdict(list)
-        for station, seq, received in rows:
+        """The numbers of each station go on without hole or double. (That the grid is kept is shown
+        by unit.fleet, in virtual time.)"""
+        rows = self.daemon.query("select p.station, r.seq from readings r join points p on "
+                                 "p.handle = r.point order by r.seq")
+        seqs = collections.defaultdict(list)
+        for station, seq in rows:
             seqs[station].append(seq)
-            times[station].append(received)
         self.assertEqual(set(seqs), {"high", "calm", "going", "coming"})
         for station, numbers in seqs.items():
             self.assertEqual(numbers, list(range(1, len(numbers) + 1)), station)
-        phases = [at % 300000 for at in times["high"]]
-        middle = sorted(phases)[len(phases) // 2]
-        near = [min(abs(p - middle), 300000 - abs(p - middle)) < 60000 for p in phases]
-        self.assertGreater(sum(near), 0.8 * len(near))  # a loaded machine may delay some
 
     def test_a_bad_configuration_keeps_the_old_one(self):
         polls = self.link("high")["polls"]
