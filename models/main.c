@@ -29,6 +29,7 @@ static const struct model *const table[] = {
     &model_ffg,
     &model_forecast,
     &model_flood,
+    &model_nwp,
     &model_calibrate,
     &model_terrain,
     &model_landslide,

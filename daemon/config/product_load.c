@@ -143,9 +143,10 @@ void loader_product(struct loader *loader, const struct yaml_node *map) {
                SITE_ARGUMENT_SIZE, SITE_ARGUMENTS_MAX, &product->argument_count);
     if (product->inbox[0] != '\0') {
         const struct yaml_node *model = yaml_member(map, "model");
-        if (model != NULL && product->model[0] != '\0' && strcmp(product->model, "areal") != 0) {
+        if (model != NULL && product->model[0] != '\0' && strcmp(product->model, "areal") != 0 &&
+            strcmp(product->model, "nwp") != 0) {
             yaml_error(errors, model,
-                       "the model '%s' does not run on an inbox; expected areal, or triggers",
+                       "the model '%s' does not run on an inbox; expected areal or nwp, or triggers",
                        product->model);
         }
         for (const char *const *key = (const char *const[]){"triggers", "series", NULL};

@@ -63,8 +63,11 @@ static int read_rain(struct run *run, struct grid_env *env, const struct area_li
     for (size_t b = 0; b < run->site->basin_count; b++) {
         basins[b] = run->site->basins[b].id;
     }
-    int rc = rain_grid_read(env, path, variable, areas, basins, run->site->basin_count, ret_rain,
-                            &inner);
+    struct ncfile *file = NULL;
+    int rc = ncfile_open(env, path, &file, &inner);
+    rc = rc != 0 ? rc
+                 : rain_grid_read(env, file, variable, areas, basins, run->site->basin_count,
+                                  ret_rain, &inner);
     if (rc == ERR_MEMORY || rc == ERR_NOT_FOUND) {
         return err_set(ret_err, rc, "%s", inner.text);
     }
@@ -151,7 +154,7 @@ static int write_all(const struct run *run, struct err *ret_err) {
         (void)json_array_append(json_object_get(details, "warnings"), text);
     }
     int rc = root == NULL || json_object_set_new(root, "forecast", details) != 0 ||
-                     json_object_set_new(root, "scores", flood_scores(&run->flood)) != 0
+                     json_object_set(root, "scores", run->flood.scores) != 0
                  ? err_set(ret_err, ERR_MEMORY, "no memory for the output")
                  : 0;
     if (rc == 0 && run->state_out != NULL) {
@@ -176,6 +179,7 @@ static int work(struct run *run, struct err *ret_err) {
     run->flood.samples = run->samples;
     run->flood.nowcast = run->nowcast_rain;
     run->flood.nwp = run->nwp_rain;
+    run->flood.product = run->product;
     rc = flood_run_forecast(&run->flood, state, ret_err);
     return rc != 0 ? rc : write_all(run, ret_err);
 }

@@ -162,20 +162,7 @@ static json_t *warnings_of(const struct flood_run *run) {
     return list;
 }
 
-json_t *flood_details(const struct flood_run *run) {
-    json_t *gauges = json_array();
-    for (size_t g = 0; g < run->site->gauge_count; g++) {
-        (void)json_array_append_new(gauges, gauge_of(run, g));
-    }
-    return json_pack("{s:I, s:i, s:b, s:o, s:{s:o, s:o, s:I, s:o}, s:o, s:o}", "hours_since_start",
-                     (json_int_t)run->state->hours, "missing_rain_h", run->missing_h, "recovering",
-                     run->state->recovering, "warnings", warnings_of(run), "rain", "nowcast",
-                     grid_of(run->nowcast), "nwp", grid_of(run->nwp), "members",
-                     (json_int_t)run->member_count, "basins", basins_of(run), "reservoirs",
-                     reservoirs_of(run), "gauges", gauges);
-}
-
-json_t *flood_scores(const struct flood_run *run) {
+static json_t *skill_of(const struct flood_run *run) {
     json_t *list = json_array();
     for (size_t g = 0; list != NULL && g < run->site->gauge_count; g++) {
         json_t *scores = flood_skill_scores(&run->skill[g], run->site->gauges[g].at.station,
@@ -184,4 +171,17 @@ json_t *flood_scores(const struct flood_run *run) {
         json_decref(scores);
     }
     return list;
+}
+
+json_t *flood_details(const struct flood_run *run) {
+    json_t *gauges = json_array();
+    for (size_t g = 0; g < run->site->gauge_count; g++) {
+        (void)json_array_append_new(gauges, gauge_of(run, g));
+    }
+    return json_pack("{s:I, s:i, s:b, s:o, s:{s:o, s:o, s:I, s:o}, s:o, s:o, s:o}", "hours_since_start",
+                     (json_int_t)run->state->hours, "missing_rain_h", run->missing_h, "recovering",
+                     run->state->recovering, "warnings", warnings_of(run), "rain", "nowcast",
+                     grid_of(run->nowcast), "nwp", grid_of(run->nwp), "members",
+                     (json_int_t)run->member_count, "basins", basins_of(run), "reservoirs",
+                     reservoirs_of(run), "gauges", gauges, "skill", skill_of(run));
 }

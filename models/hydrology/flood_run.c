@@ -297,12 +297,14 @@ static void verify_gauge(struct flood_run *run, size_t g) {
     const struct flood_past *past = &run->past[g];
     const struct forecast *forecast = run->forecast[g];
     struct flood_skill *skill = &run->skill[g];
+    const struct flood_scores to = {run->scores, run->product, gauge->at.station, gauge->levels_m,
+                                    gauge->level_count};
     double probability[FLOOD_SKILL_LEVELS] = {NAN, NAN, NAN};
     for (size_t t = 0; t < run->past_count; t++) {
         int64_t end_us = run->reference_us - (int64_t)(run->past_count - 1 - t) * HOUR_US;
         if (end_us > skill->until_us) {
             flood_skill_observe(skill, end_us, past->observed_m3_s[t], past->stage_m[t],
-                                gauge->levels_m, gauge->level_count);
+                                &to);
         }
     }
     enum { MEDIAN = 2 };
@@ -319,11 +321,15 @@ static void verify_gauge(struct flood_run *run, size_t g) {
     for (size_t l = 0; l < gauge->level_count; l++) {
         probability[l] = forecast->level[l].probability;
     }
-    flood_skill_issue(skill, &issue, probability, gauge->level_count);
+    flood_skill_issue(skill, &issue, probability, &to);
 }
 
 int flood_run_forecast(struct flood_run *run, struct flood_state *state, struct err *ret_err) {
     int rc = start_state(run, state, ret_err);
+    run->scores = json_array();
+    if (rc == 0 && run->scores == NULL) {
+        rc = err_set(ret_err, ERR_MEMORY, "no memory for scores");
+    }
     rc = rc != 0 ? rc : make_past(run, ret_err);
     if (rc == 0 && run->past_count == 0) {
         rc = err_set(ret_err, ERR_INVALID, "nothing new since the state: no full hour");
@@ -348,6 +354,7 @@ void flood_run_finish(struct flood_run *run) {
     flood_state_destroy(run->state);
     flood_state_destroy(run->saved);
     free(run->rain_mm);
+    json_decref(run->scores);
     for (size_t g = 0; g < FLOOD_GAUGES_MAX; g++) {
         free(run->past[g].observed_m3_s);
         free(run->open_m3_s[g]);

@@ -3,6 +3,8 @@
 #include <math.h>
 #include <string.h>
 
+#include "daemon/base/text.h"
+
 const int flood_skill_leads_h[FLOOD_SKILL_LEADS] = {1, 3, 6, 12, 18, 24};
 
 #define HOUR_US INT64_C(3600000000)
@@ -19,9 +21,30 @@ static struct flood_issue *issue_at(struct flood_skill *skill, int64_t issue_us)
     return &skill->issue[(uint64_t)(issue_us / HOUR_US) % FLOOD_SKILL_ISSUES];
 }
 
+/* ---- rows for the daemon ---- */
+
+/* Takes `sums` over. threshold_m NaN: none. */
+static void add_row(const struct flood_scores *to, const char *variable, const char *unit,
+                    int lead_h, double threshold_m, int64_t valid_us, json_t *sums) {
+    char time[32];
+    if (to->rows == NULL) {
+        json_decref(sums);
+        return;
+    }
+    text_format_time(valid_us, time, sizeof time);
+    (void)json_array_append_new(
+        to->rows,
+        json_pack("{s:s, s:s, s:s, s:s, s:s, s:i, s:o, s:s, s:o}", "product", to->product, "system",
+                  "forecast", "place", to->place, "variable", variable, "unit", unit, "lead_s",
+                  lead_h * 3600, "threshold",
+                  isnan(threshold_m) ? json_null() : json_real(threshold_m), "valid_time", time,
+                  "sums", sums));
+}
+
 /* ---- observing ---- */
 
-static void verify_lead(struct flood_skill *skill, int i, int64_t utc_us, double observed) {
+static void verify_lead(struct flood_skill *skill, int i, int64_t utc_us, double observed,
+                        const struct flood_scores *to) {
     int64_t issue_us = utc_us - flood_skill_leads_h[i] * HOUR_US;
     const struct flood_issue *issue = issue_at(skill, issue_us);
     double forecast = issue->median_m3_s[i];
@@ -30,90 +53,117 @@ static void verify_lead(struct flood_skill *skill, int i, int64_t utc_us, double
         isnan(issue->observed_m3_s)) {
         return;
     }
+    double error = forecast - observed, persistence = issue->observed_m3_s - observed;
     lead->n += 1;
     lead->o += observed;
     lead->oo += observed * observed;
     lead->f += forecast;
     lead->ff += forecast * forecast;
     lead->of += observed * forecast;
-    lead->error += (observed - forecast) * (observed - forecast);
-    lead->persistence += (observed - issue->observed_m3_s) * (observed - issue->observed_m3_s);
+    lead->error += error * error;
+    lead->persistence += persistence * persistence;
+    add_row(to, "discharge", "m3 s-1", flood_skill_leads_h[i], NAN, utc_us,
+            json_pack("{s:i, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:f}", "n", 1, "observed",
+                      observed, "observed_squared", observed * observed, "forecast", forecast,
+                      "forecast_squared", forecast * forecast, "forecast_observed",
+                      forecast * observed, "error", error, "absolute_error", fabs(error),
+                      "squared_error", error * error, "reference_squared_error",
+                      persistence * persistence));
 }
 
-static void verify_level(struct flood_skill_level *level, int64_t utc_us, bool above) {
+static void verify_rise(struct flood_skill_level *level, int64_t utc_us, double threshold_m,
+                        const struct flood_scores *to) {
+    double lead_h = (double)(utc_us - level->warned_us) / HOUR_US;
+    bool warned = level->warned_us != 0;
+    bool blind = utc_us - level->forecast_us > 24 * HOUR_US;
+    level->hits += warned;
+    level->lead_h += warned ? lead_h : 0;
+    level->misses += !warned;
+    level->blind += !warned && blind;
+    level->warned_us = 0;
+    add_row(to, "stage", "m", 0, threshold_m, utc_us,
+            warned ? json_pack("{s:i, s:i, s:f}", "hits", 1, "lead_times", 1, "lead_time_s",
+                               lead_h * 3600)
+                   : json_pack("{s:i, s:i}", "misses", 1, "missed_without_forecast",
+                               blind ? 1 : 0));
+}
+
+static void verify_level(struct flood_skill_level *level, int64_t utc_us, double stage_m,
+                         double threshold_m, const struct flood_scores *to) {
+    bool above = stage_m >= threshold_m;
     if (level->known && above && !level->above) {
-        if (level->warned_us != 0) {
-            level->hits += 1;
-            level->lead_h += (double)(utc_us - level->warned_us) / HOUR_US;
-        } else {
-            level->misses += 1;
-        }
-        level->warned_us = 0;
+        verify_rise(level, utc_us, threshold_m, to);
     }
     level->known = true;
     level->above = above;
 }
 
-static void verify_crest(struct flood_skill *skill) {
+static void verify_crest(struct flood_skill *skill, int64_t utc_us, const struct flood_scores *to) {
     for (int i = 0; i < FLOOD_SKILL_LEADS; i++) {
         int64_t issue_us = skill->crest_us - flood_skill_leads_h[i] * HOUR_US;
         const struct flood_issue *issue = issue_at(skill, issue_us);
         struct flood_skill_lead *lead = &skill->lead[i];
-        if (issue->issue_us == issue_us && !isnan(issue->peak_m)) {
-            double error_m = issue->peak_m - skill->crest_m;
-            double late_h = (double)(issue->peak_us - skill->crest_us) / HOUR_US;
-            lead->peaks += 1;
-            lead->peak_error_m += error_m;
-            lead->peak_abs_m += fabs(error_m);
-            lead->time_error_h += late_h;
-            lead->time_abs_h += fabs(late_h);
+        if (issue->issue_us != issue_us || isnan(issue->peak_m)) {
+            continue;
         }
+        double error_m = issue->peak_m - skill->crest_m;
+        double late_h = (double)(issue->peak_us - skill->crest_us) / HOUR_US;
+        lead->peaks += 1;
+        lead->peak_error_m += error_m;
+        lead->peak_abs_m += fabs(error_m);
+        lead->time_error_h += late_h;
+        lead->time_abs_h += fabs(late_h);
+        add_row(to, "stage", "m", flood_skill_leads_h[i], NAN, utc_us,
+                json_pack("{s:i, s:f, s:f, s:f, s:f}", "peaks", 1, "peak_error", error_m,
+                          "peak_absolute_error", fabs(error_m), "peak_timing_s", late_h * 3600,
+                          "peak_absolute_timing_s", fabs(late_h) * 3600));
     }
     skill->crest_m = NAN;
+    skill->crest_us = INT64_MAX; /* the next crest begins with a rise through the level */
 }
 
 static void follow_crest(struct flood_skill *skill, int64_t utc_us, double stage_m,
-                         double lowest_level_m) {
-    if (isnan(skill->crest_m) ? stage_m >= lowest_level_m : stage_m > skill->crest_m) {
+                         const struct flood_scores *to) {
+    double lowest_m = to->levels_m[0];
+    bool rose = skill->level[0].known && !skill->level[0].above && stage_m >= lowest_m;
+    bool waits = isnan(skill->crest_m) && skill->crest_us == INT64_MAX && !rose;
+    if (!waits && (isnan(skill->crest_m) ? stage_m >= lowest_m : stage_m > skill->crest_m)) {
         skill->crest_m = stage_m;
         skill->crest_us = utc_us;
     } else if (!isnan(skill->crest_m) && utc_us - skill->crest_us >= CREST_QUIET_H * HOUR_US &&
                skill->crest_m - stage_m >= CREST_FALL_M) {
-        verify_crest(skill);
-        /* The same flood falls on: the next crest begins with a rise through the level. */
-        skill->crest_us = INT64_MAX;
+        verify_crest(skill, utc_us, to);
     }
 }
 
 void flood_skill_observe(struct flood_skill *skill, int64_t utc_us, double observed_m3_s,
-                         double stage_m, const double *levels_m, size_t level_count) {
+                         double stage_m, const struct flood_scores *to) {
     for (int i = 0; i < FLOOD_SKILL_LEADS; i++) {
-        verify_lead(skill, i, utc_us, observed_m3_s);
+        verify_lead(skill, i, utc_us, observed_m3_s, to);
     }
-    if (!isnan(stage_m) && level_count > 0) {
-        bool rose = skill->level[0].known && !skill->level[0].above && stage_m >= levels_m[0];
-        bool waiting = isnan(skill->crest_m) && skill->crest_us == INT64_MAX;
-        if (!waiting || rose) {
-            follow_crest(skill, utc_us, stage_m, levels_m[0]);
-        }
-        for (size_t l = 0; l < level_count; l++) {
-            verify_level(&skill->level[l], utc_us, stage_m >= levels_m[l]);
+    if (!isnan(stage_m) && to->level_count > 0) {
+        follow_crest(skill, utc_us, stage_m, to);
+        for (size_t l = 0; l < to->level_count; l++) {
+            verify_level(&skill->level[l], utc_us, stage_m, to->levels_m[l], to);
         }
     }
     skill->until_us = utc_us;
 }
 
 void flood_skill_issue(struct flood_skill *skill, const struct flood_issue *issue,
-                       const double *probability, size_t level_count) {
+                       const double *probability, const struct flood_scores *to) {
     *issue_at(skill, issue->issue_us) = *issue;
-    for (size_t l = 0; l < level_count; l++) {
+    for (size_t l = 0; l < to->level_count; l++) {
         struct flood_skill_level *level = &skill->level[l];
         bool warns = probability[l] >= FLOOD_WARNING && !(level->known && level->above);
+        level->forecast_us = isnan(probability[l]) ? level->forecast_us : issue->issue_us;
         if (warns && level->warned_us == 0) {
             level->warned_us = issue->issue_us;
         } else if (!warns && level->warned_us != 0) {
             level->false_alarms += 1;
             level->warned_us = 0;
+            add_row(to, "stage", "m", 0, to->levels_m[l], issue->issue_us,
+                    json_pack("{s:i}", "false_alarms", 1));
         }
     }
 }
@@ -173,6 +223,7 @@ json_t *flood_skill_scores(const struct flood_skill *skill, const char *place, s
             {place, names[l], "hits", 0, s->hits, all},
             {place, names[l], "misses", 0, s->misses, all},
             {place, names[l], "false_alarms", 0, s->false_alarms, all},
+            {place, names[l], "missed_without_forecast", 0, s->blind, all},
         };
         for (size_t i = 0; all > 0 && i < sizeof rows / sizeof *rows; i++) {
             add(list, &rows[i]);
@@ -218,10 +269,11 @@ json_t *flood_skill_pack(const struct flood_skill *skill) {
     }
     for (size_t l = 0; l < FLOOD_SKILL_LEVELS; l++) {
         const struct flood_skill_level *s = &skill->level[l];
-        const double counts[] = {s->hits, s->misses, s->false_alarms, s->lead_h};
+        const double counts[] = {s->hits, s->misses, s->false_alarms, s->lead_h, s->blind};
         (void)json_array_append_new(
-            levels, json_pack("{s:o, s:b, s:b, s:I}", "counts", pack_numbers(counts, 4), "known",
-                              s->known, "above", s->above, "warned_us", (json_int_t)s->warned_us));
+            levels, json_pack("{s:o, s:b, s:b, s:I, s:I}", "counts", pack_numbers(counts, 5), "known",
+                              s->known, "above", s->above, "warned_us", (json_int_t)s->warned_us, "forecast_us",
+                                                      (json_int_t)s->forecast_us));
     }
     for (size_t i = 0; i < FLOOD_SKILL_ISSUES; i++) {
         const struct flood_issue *issue = &skill->issue[i];
@@ -241,21 +293,23 @@ json_t *flood_skill_pack(const struct flood_skill *skill) {
 }
 
 static bool take_level(const json_t *object, struct flood_skill_level *ret_level) {
-    double counts[4];
-    if (!take_numbers(json_object_get(object, "counts"), 4, counts) ||
-        !json_is_boolean(json_object_get(object, "known")) ||
-        !json_is_boolean(json_object_get(object, "above")) ||
-        !json_is_integer(json_object_get(object, "warned_us"))) {
+    double counts[5];
+    const json_t *known = json_object_get(object, "known"), *above = json_object_get(object, "above");
+    const json_t *warned = json_object_get(object, "warned_us");
+    const json_t *forecast = json_object_get(object, "forecast_us");
+    if (!take_numbers(json_object_get(object, "counts"), 5, counts) || !json_is_boolean(known) ||
+        !json_is_boolean(above) || !json_is_integer(warned) || !json_is_integer(forecast)) {
         return false;
     }
-    *ret_level =
-        (struct flood_skill_level){counts[0],
-                                   counts[1],
-                                   counts[2],
-                                   counts[3],
-                                   json_is_true(json_object_get(object, "known")),
-                                   json_is_true(json_object_get(object, "above")),
-                                   json_integer_value(json_object_get(object, "warned_us"))};
+    *ret_level = (struct flood_skill_level){.hits = counts[0],
+                                            .misses = counts[1],
+                                            .false_alarms = counts[2],
+                                            .lead_h = counts[3],
+                                            .blind = counts[4],
+                                            .known = json_is_true(known),
+                                            .above = json_is_true(above),
+                                            .warned_us = json_integer_value(warned),
+                                            .forecast_us = json_integer_value(forecast)};
     return true;
 }
 

@@ -35,8 +35,10 @@ struct flood_skill_lead {
 
 struct flood_skill_level {
     double hits, misses, false_alarms, lead_h; /* the last: sum over the hits */
+    double blind;                              /* of the misses: without any forecast */
     bool known, above;                         /* at the newest known stage */
-    int64_t warned_us;                         /* issue of the first forecast; 0: no warning */
+    int64_t warned_us;   /* issue of the first forecast; 0: no warning */
+    int64_t forecast_us; /* newest issue that knew a probability; 0: none */
 };
 
 struct flood_issue {
@@ -56,16 +58,25 @@ struct flood_skill {
     int64_t crest_us;
 };
 
+/* Where the single verifications go besides the sums: rows of the member "scores" that the daemon
+ * pools, {product, system, place, variable, unit, lead_s, threshold, valid_time, sums: {...}}. */
+struct flood_scores {
+    json_t *rows; /* a list; NULL: nowhere */
+    const char *product, *place;
+    const double *levels_m;
+    size_t level_count;
+};
+
 void flood_skill_start(struct flood_skill *ret_skill);
 
 /* The hour that ends at utc_us, each once, ascending. NaN: not known, verifies nothing. */
 void flood_skill_observe(struct flood_skill *skill, int64_t utc_us, double observed_m3_s,
-                         double stage_m, const double *levels_m, size_t level_count);
+                         double stage_m, const struct flood_scores *to);
 
 /* The forecast made at that time, after its hour was observed; a second one replaces the first.
  * probability: of reaching each level within the horizon, NaN unknown (then no warning stands). */
 void flood_skill_issue(struct flood_skill *skill, const struct flood_issue *issue,
-                       const double *probability, size_t level_count);
+                       const double *probability, const struct flood_scores *to);
 
 /* [{place, variable, lead_s, score, value, n}]: scores nse, kge, persistence_index, peak_bias,
  * peak_mae (m), peak_time_bias, peak_time_mae (h); per level pod, far, csi, hits, misses,

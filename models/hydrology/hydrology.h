@@ -15,6 +15,7 @@ extern const struct model model_update;
 extern const struct model model_ffg;
 extern const struct model model_forecast;
 extern const struct model model_flood;
+extern const struct model model_nwp;
 extern const struct model model_calibrate;
 extern const struct model model_terrain;
 

@@ -5,7 +5,6 @@
 #include <string.h>
 
 #include "models/grid/mask.h"
-#include "models/grid/ncfile.h"
 
 struct source {
     struct ncfile *file;
@@ -60,12 +59,9 @@ static int make_masks(struct grid_env *env, struct source *source, const struct 
     return rc;
 }
 
-static int open_source(struct grid_env *env, const char *path, const char *name,
-                       struct source *source, struct err *ret_err) {
-    int rc = ncfile_open(env, path, &source->file, ret_err);
-    rc = rc != 0 ? rc
-                 : ncvar_open_ensemble(source->file, name, name == NULL ? "rainfall_rate" : NULL,
-                                       "mm h-1", &source->var, ret_err);
+static int open_source(const char *name, struct source *source, struct err *ret_err) {
+    int rc = ncvar_open_ensemble(source->file, name, name == NULL ? "rainfall_rate" : NULL,
+                                 "mm h-1", &source->var, ret_err);
     return rc != 0 ? rc : ncvar_grid(source->var, &source->grid, ret_err);
 }
 
@@ -122,12 +118,12 @@ static int make_room(const struct source *source, size_t basin_count, struct rai
     return 0;
 }
 
-int rain_grid_read(struct grid_env *env, const char *path, const char *name,
+int rain_grid_read(struct grid_env *env, struct ncfile *file, const char *name,
                    const struct area_list *outlines, const char *const *basins, size_t basin_count,
                    struct rain_grid **ret_rain, struct err *ret_err) {
-    struct source source = {0};
+    struct source source = {.file = file};
     struct rain_grid *rain = NULL;
-    int rc = open_source(env, path, name, &source, ret_err);
+    int rc = open_source(name, &source, ret_err);
     rc = rc != 0 ? rc : make_masks(env, &source, outlines, basins, basin_count, ret_err);
     rc = rc != 0 ? rc : make_room(&source, basin_count, &rain, ret_err);
     rc = rc != 0 ? rc : ncvar_times(source.var, INT64_MAX, rain->end_us, ret_err);

@@ -13,6 +13,7 @@
 #include "daemon/base/err.h"
 #include "models/grid/area.h"
 #include "models/grid/env.h"
+#include "models/grid/ncfile.h"
 
 #define RAIN_GRID_COVERAGE 0.8
 enum { RAIN_GRID_MEMBERS_MAX = 200 };
@@ -25,9 +26,9 @@ struct rain_grid {
 };
 
 /* Reads variable `name` (NULL: the one with standard_name rainfall_rate) of one CF NetCDF file, in
- * a unit that converts to mm h-1. ERR_NOT_FOUND: a basin that the outlines do not have; and the
- * errors of grid/ncfile.h. */
-int rain_grid_read(struct grid_env *env, const char *path, const char *name,
+ * a unit that converts to mm h-1, and closes the file, also on failure. ERR_NOT_FOUND: a basin that
+ * the outlines do not have; and the errors of grid/ncfile.h. */
+int rain_grid_read(struct grid_env *env, struct ncfile *file, const char *name,
                    const struct area_list *outlines, const char *const *basins, size_t basin_count,
                    struct rain_grid **ret_rain, struct err *ret_err);
 struct rain_grid *rain_grid_destroy(struct rain_grid *rain);

@@ -81,7 +81,7 @@ int args_parse(int argc, char **argv, const struct args_option *options, const c
                     argv[i]);
             return MODEL_USAGE;
         }
-        if (given[k]) {
+        if (given[k] && options[k].kind != ARGS_LIST) {
             fprintf(stderr, "canhbao-model %s: --%s is given twice\n", argv[0], options[k].name);
             return MODEL_USAGE;
         }

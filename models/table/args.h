@@ -1,5 +1,5 @@
-/* The command line of a model: "--name VALUE" and "--switch", strict, each at most once, in any
- * order, from one table that also prints --help. */
+/* The command line of a model: "--name VALUE" and "--switch", strict, each at most once (a list any
+ * number of times), in any order, from one table that also prints --help. */
 #ifndef CANHBAO_MODELS_TABLE_ARGS_H
 #define CANHBAO_MODELS_TABLE_ARGS_H
 
