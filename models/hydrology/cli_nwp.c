@@ -118,8 +118,8 @@ static int read_file(struct run *run, struct err *ret_err) {
         rc = ncfile_open_memory(run->env, run->in, run->bytes, size, &file, ret_err);
     }
     return rc != 0 ? rc
-                   : rain_grid_read(run->env, file, run->variable, &run->list, ids,
-                                    run->list.count, &run->rain, ret_err);
+                   : rain_grid_read(run->env, file, run->variable, &run->list, ids, run->list.count,
+                                    &run->rain, ret_err);
 }
 
 static int check_issue(const struct run *run, struct err *ret_err) {
@@ -136,9 +136,9 @@ static int check_issue(const struct run *run, struct err *ret_err) {
 }
 
 static int write_out(const struct run *run, struct err *ret_err) {
-    json_t *manifest = manifest_create("nwp", json_pack("{s:s?, s:s, s:s}", "variable",
-                                                        run->variable, "windows", run->windows,
-                                                        "leads", run->leads));
+    json_t *manifest =
+        manifest_create("nwp", json_pack("{s:s?, s:s, s:s}", "variable", run->variable, "windows",
+                                         run->windows, "leads", run->leads));
     json_t *inputs = json_pack("[{s:s, s:s}]", "name", output_base_name(run->in), "sha256",
                                run->hash); /* of the bytes: in the cage no file can be opened */
     (void)json_object_set_new(manifest, "inputs", inputs);

@@ -178,10 +178,11 @@ json_t *flood_details(const struct flood_run *run) {
     for (size_t g = 0; g < run->site->gauge_count; g++) {
         (void)json_array_append_new(gauges, gauge_of(run, g));
     }
-    return json_pack("{s:I, s:i, s:b, s:o, s:{s:o, s:o, s:I, s:o}, s:o, s:o, s:o}", "hours_since_start",
-                     (json_int_t)run->state->hours, "missing_rain_h", run->missing_h, "recovering",
-                     run->state->recovering, "warnings", warnings_of(run), "rain", "nowcast",
-                     grid_of(run->nowcast), "nwp", grid_of(run->nwp), "members",
-                     (json_int_t)run->member_count, "basins", basins_of(run), "reservoirs",
-                     reservoirs_of(run), "gauges", gauges, "skill", skill_of(run));
+    return json_pack("{s:I, s:i, s:b, s:o, s:{s:o, s:o, s:I, s:o}, s:o, s:o, s:o}",
+                     "hours_since_start", (json_int_t)run->state->hours, "missing_rain_h",
+                     run->missing_h, "recovering", run->state->recovering, "warnings",
+                     warnings_of(run), "rain", "nowcast", grid_of(run->nowcast), "nwp",
+                     grid_of(run->nwp), "members", (json_int_t)run->member_count, "basins",
+                     basins_of(run), "reservoirs", reservoirs_of(run), "gauges", gauges, "skill",
+                     skill_of(run));
 }

@@ -9,15 +9,35 @@
 
 /* ---- the past ---- */
 
+/* The first hour in which every basin has rain: what fell before is in the assumed stores. */
+static int64_t first_hour_us(const struct flood_run *run) {
+    int64_t hour_us = samples_first_us(run->samples);
+    if (hour_us > run->reference_us) {
+        return run->reference_us;
+    }
+    hour_us += (HOUR_US - hour_us % HOUR_US) % HOUR_US;
+    for (; hour_us < run->reference_us; hour_us += HOUR_US) {
+        size_t known = 0;
+        for (size_t b = 0; b < run->site->basin_count; b++) {
+            known += (size_t)!isnan(samples_basin_mm(run->samples, &run->site->basins[b], hour_us,
+                                                     hour_us + HOUR_US, NULL));
+        }
+        if (known == run->site->basin_count) {
+            break;
+        }
+    }
+    return hour_us;
+}
+
 static int start_state(struct flood_run *run, struct flood_state *state, struct err *ret_err) {
     run->state = state;
     run->reference_us = run->now_us - run->now_us % HOUR_US;
     if (state == NULL) {
-        int64_t first_us = samples_first_us(run->samples);
-        if (first_us > run->reference_us - HOUR_US) {
-            return err_set(ret_err, ERR_INVALID, "the readings do not hold one full hour");
+        int64_t first_us = first_hour_us(run);
+        if (first_us >= run->reference_us) {
+            return err_set(ret_err, ERR_INVALID,
+                           "the readings do not hold one full hour with rain of every basin");
         }
-        first_us += (HOUR_US - first_us % HOUR_US) % HOUR_US;
         int rc = flood_state_create(run->site, first_us, &run->state, ret_err);
         if (rc != 0) {
             return rc;
@@ -303,8 +323,7 @@ static void verify_gauge(struct flood_run *run, size_t g) {
     for (size_t t = 0; t < run->past_count; t++) {
         int64_t end_us = run->reference_us - (int64_t)(run->past_count - 1 - t) * HOUR_US;
         if (end_us > skill->until_us) {
-            flood_skill_observe(skill, end_us, past->observed_m3_s[t], past->stage_m[t],
-                                &to);
+            flood_skill_observe(skill, end_us, past->observed_m3_s[t], past->stage_m[t], &to);
         }
     }
     enum { MEDIAN = 2 };

@@ -57,13 +57,14 @@ struct flood_run {
 
     struct forecast_input input[FLOOD_GAUGES_MAX];
     struct forecast *forecast[FLOOD_GAUGES_MAX];
-    json_t *scores; /* verifications of this run, flood_skill.h */
+    json_t *scores;                   /* verifications of this run, flood_skill.h */
     bool disagrees[FLOOD_GAUGES_MAX]; /* the newest discharge lies outside the 90 % of the model */
 };
 
-/* `state` NULL: starts at the first full hour that the readings have. Takes the state over, also on
- * failure. Fills everything but what the caller set: site, samples, nowcast, nwp, product, now_us, skill.
- * ERR_INVALID: no full hour, a state of later than now, more than FLOOD_PAST_MAX_H to catch up. */
+/* `state` NULL: starts at the first full hour with rain of every basin. Takes the state over, also
+ * on failure. Fills everything but what the caller set: site, samples, nowcast, nwp, product,
+ * now_us, skill. ERR_INVALID: no full hour, a state of later than now, more than FLOOD_PAST_MAX_H
+ * to catch up. */
 int flood_run_forecast(struct flood_run *run, struct flood_state *state, struct err *ret_err);
 void flood_run_finish(struct flood_run *run);
 

@@ -33,12 +33,11 @@ static void add_row(const struct flood_scores *to, const char *variable, const c
     }
     text_format_time(valid_us, time, sizeof time);
     (void)json_array_append_new(
-        to->rows,
-        json_pack("{s:s, s:s, s:s, s:s, s:s, s:i, s:o, s:s, s:o}", "product", to->product, "system",
-                  "forecast", "place", to->place, "variable", variable, "unit", unit, "lead_s",
-                  lead_h * 3600, "threshold",
-                  isnan(threshold_m) ? json_null() : json_real(threshold_m), "valid_time", time,
-                  "sums", sums));
+        to->rows, json_pack("{s:s, s:s, s:s, s:s, s:s, s:i, s:o, s:s, s:o}", "product", to->product,
+                            "system", "forecast", "place", to->place, "variable", variable, "unit",
+                            unit, "lead_s", lead_h * 3600, "threshold",
+                            isnan(threshold_m) ? json_null() : json_real(threshold_m), "valid_time",
+                            time, "sums", sums));
 }
 
 /* ---- observing ---- */
@@ -81,11 +80,11 @@ static void verify_rise(struct flood_skill_level *level, int64_t utc_us, double 
     level->misses += !warned;
     level->blind += !warned && blind;
     level->warned_us = 0;
-    add_row(to, "stage", "m", 0, threshold_m, utc_us,
-            warned ? json_pack("{s:i, s:i, s:f}", "hits", 1, "lead_times", 1, "lead_time_s",
-                               lead_h * 3600)
-                   : json_pack("{s:i, s:i}", "misses", 1, "missed_without_forecast",
-                               blind ? 1 : 0));
+    add_row(
+        to, "stage", "m", 0, threshold_m, utc_us,
+        warned
+            ? json_pack("{s:i, s:i, s:f}", "hits", 1, "lead_times", 1, "lead_time_s", lead_h * 3600)
+            : json_pack("{s:i, s:i}", "misses", 1, "missed_without_forecast", blind ? 1 : 0));
 }
 
 static void verify_level(struct flood_skill_level *level, int64_t utc_us, double stage_m,
@@ -271,9 +270,9 @@ json_t *flood_skill_pack(const struct flood_skill *skill) {
         const struct flood_skill_level *s = &skill->level[l];
         const double counts[] = {s->hits, s->misses, s->false_alarms, s->lead_h, s->blind};
         (void)json_array_append_new(
-            levels, json_pack("{s:o, s:b, s:b, s:I, s:I}", "counts", pack_numbers(counts, 5), "known",
-                              s->known, "above", s->above, "warned_us", (json_int_t)s->warned_us, "forecast_us",
-                                                      (json_int_t)s->forecast_us));
+            levels, json_pack("{s:o, s:b, s:b, s:I, s:I}", "counts", pack_numbers(counts, 5),
+                              "known", s->known, "above", s->above, "warned_us",
+                              (json_int_t)s->warned_us, "forecast_us", (json_int_t)s->forecast_us));
     }
     for (size_t i = 0; i < FLOOD_SKILL_ISSUES; i++) {
         const struct flood_issue *issue = &skill->issue[i];
@@ -294,7 +293,8 @@ json_t *flood_skill_pack(const struct flood_skill *skill) {
 
 static bool take_level(const json_t *object, struct flood_skill_level *ret_level) {
     double counts[5];
-    const json_t *known = json_object_get(object, "known"), *above = json_object_get(object, "above");
+    const json_t *known = json_object_get(object, "known"),
+                 *above = json_object_get(object, "above");
     const json_t *warned = json_object_get(object, "warned_us");
     const json_t *forecast = json_object_get(object, "forecast_us");
     if (!take_numbers(json_object_get(object, "counts"), 5, counts) || !json_is_boolean(known) ||

@@ -37,8 +37,8 @@ struct flood_skill_level {
     double hits, misses, false_alarms, lead_h; /* the last: sum over the hits */
     double blind;                              /* of the misses: without any forecast */
     bool known, above;                         /* at the newest known stage */
-    int64_t warned_us;   /* issue of the first forecast; 0: no warning */
-    int64_t forecast_us; /* newest issue that knew a probability; 0: none */
+    int64_t warned_us;                         /* issue of the first forecast; 0: no warning */
+    int64_t forecast_us;                       /* newest issue that knew a probability; 0: none */
 };
 
 struct flood_issue {
