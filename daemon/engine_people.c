@@ -31,7 +31,7 @@ struct alarm_around engine_around(const struct engine *engine, const struct engi
     struct alarm_around around = {
         .masked_by = standing(engine, entry->parent, 1),
         .suppressed_by = standing(engine, entry->suppressor, entry->rule->suppressed_from),
-        .approval_from = engine->alerting.approval_from,
+        .approval_from = entry->rule->internal ? 0 : engine->alerting.approval_from,
         .approval_timeout_us = engine->alerting.approval_timeout_us};
     if (entry->place.kind == PLACE_STATION) {
         around.maintenance = &engine->stations[entry->place.index].maintenance;

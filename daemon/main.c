@@ -28,6 +28,7 @@ struct loaded {
     struct site *site;
     char revision[HASH_TEXT_SIZE];
     struct engine_site engine_site;
+    struct alerting alerting; /* of the site, as this run's status has it */
     struct bulletins *bulletins;
     struct pipeline *pipeline;
     size_t *endpoint_of_station;
@@ -283,6 +284,10 @@ static int create_delivery(struct parts *parts, struct err *ret_err) {
 /* The state is restored; nothing runs yet. */
 static int create_pipeline(struct parts *parts, struct loaded *loaded, struct err *ret_err) {
     const struct site *site = loaded->site;
+    loaded->alerting = site->alerting;
+    if ((parts->line.exercise || parts->line.test) && !site->alerting.approval_in_exercises) {
+        loaded->alerting.approval_from = 0;
+    }
     loaded->engine_site = (struct engine_site){
         .stations = site->stations,
         .station_count = site->station_count,
@@ -292,6 +297,7 @@ static int create_pipeline(struct parts *parts, struct loaded *loaded, struct er
         .area_count = site->area_count,
         .rules = site->rules,
         .rule_count = site->rule_count,
+        .alerting = &loaded->alerting,
     };
     struct message_context messages = {.status = parts->line.exercise ? MESSAGE_EXERCISE
                                                  : parts->line.test   ? MESSAGE_TEST

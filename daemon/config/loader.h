@@ -23,6 +23,7 @@ struct loader {
     size_t doc_count;
     const struct yaml_node **station_nodes; /* parallel to site.stations */
     const struct yaml_node **point_nodes;   /* parallel to site.points */
+    const struct yaml_node **rule_nodes;    /* parallel to site.rules */
     struct loader_id *stations;             /* sorted; made by loader_sort_ids() */
     struct loader_id *areas;
     struct tables *tables; /* loaded when a rule first asks for them */
@@ -70,6 +71,14 @@ void loader_rule(struct loader *loader, const struct yaml_node *map, const char 
 /* rule_tables.c: the legal tables, loaded when first asked for; NULL with an error at `node` when
  * there are none. */
 const struct tables *loader_tables(struct loader *loader, const struct yaml_node *node);
+
+/* alerting_load.c: the sections about people; after the settings. And, with all rules loaded, whom
+ * a rule names as masking or suppressing it. */
+void loader_alerting(struct loader *loader, const struct yaml_node *root);
+void loader_check_relations(struct loader *loader, const struct yaml_node *map,
+                            const struct rule *rule);
+void site_print_operators(const struct site *site, FILE *file);
+void site_print_alerting(const struct site *site, FILE *file);
 
 /* area_check.c: the file holds a polygon of the area's id. */
 void loader_check_area(struct loader *loader, const struct yaml_node *node,

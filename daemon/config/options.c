@@ -25,6 +25,12 @@ static const struct option root_rows[] = {
     SECTION("stations", "",
             "Stations, as in stations/ID.yaml; the canonical dump writes them here."),
     SECTION("rules", "", "Rules, as in rules/ID.yaml; the canonical dump writes them here."),
+    SECTION("approval", "", "Who lets a message go public."),
+    SECTION("incidents", "", "When an incident ends."),
+    SECTION("notices", "", "How often people are called."),
+    SECTION("contacts", "", "People who may be called."),
+    SECTION("on_call", "", "Who has which role when."),
+    SECTION("escalation", "", "Whom to call when an alarm stays unacknowledged."),
 };
 const struct option_group group_root = {
     .path = "canhbao.yaml", .help = "The sections of the main file.", GROUP(root_rows)};
@@ -108,6 +114,11 @@ static const struct option kafka_rows[] = {
     {"message_timeout", OPTION_DURATION, "5 min", .min = 5, .max = 86400,
      .help = "A message is tried again with a new producer afterwards; it is never dropped.",
      S(kafka.message_timeout_us)},
+    {"commands", OPTION_BOOL, "false",
+     .help =
+         "Take commands from the topic command.v1. Who may write there may give them: guard it by "
+         "access lists.",
+     S(kafka.commands)},
     {"create_topics", OPTION_BOOL, "false",
      .help = "Let the broker create topics on first use; for demonstrations.",
      S(kafka.create_topics)},
@@ -117,6 +128,7 @@ const struct option_group group_kafka = {
 
 static const struct option web_rows[] = {
     {"enabled", OPTION_BOOL, "true", .help = "Serve HTTP at all.", S(web_enabled)},
+    SECTION("operators", "", "Who may give commands over HTTP."),
     {"host", OPTION_TEXT, "127.0.0.1",
      .help = "Numeric address to bind to. There is no authentication: another one than loopback "
              "belongs behind a proxy that has it.",
@@ -191,6 +203,9 @@ static const struct option area_rows[] = {
     SECTION("name", NULL, "The name for people, keys vi and en."),
     {"file", OPTION_PATH, NULL, .help = "GeoJSON (RFC 7946), below the site's folder or absolute.",
      MEMBER(struct area, file)},
+    {"group", OPTION_ID, "",
+     .help = "Of incidents, as that of stations; without it the area stands alone.",
+     MEMBER(struct area, group)},
     {"provisional", OPTION_BOOL, "false", .help = "The outline is an assumption.",
      MEMBER(struct area, provisional)},
 };
@@ -299,6 +314,11 @@ static const struct option station_rows[] = {
     {"kind", OPTION_ID, NULL, .help = "stage, rain, weather, radiation, chemical, or another word.",
      MEMBER(struct station, kind)},
     {"basin", OPTION_ID, "", .help = "River basin, for grouping.", MEMBER(struct station, basin)},
+    {"group", OPTION_ID, "",
+     .help =
+         "Of incidents: alarms of one hazard and one group are one incident. Without it the basin "
+         "is the group, without that the station stands alone.",
+     MEMBER(struct station, group)},
     SECTION("position", "", "Where it stands; without it the position is unknown."),
     {"provisional", OPTION_BOOL, "false",
      .help = "Position, register map or levels are an assumption; needs a note.",
@@ -666,6 +686,27 @@ static const struct option rule_rows[] = {
      .help = "Change of the first indicator that still counts as steady.", R(trend_deadband)},
     {"expires_after", OPTION_DURATION, "6 h", .min = 60, .max = 604800,
      .help = "Validity of what is published. Expiry is no all-clear.", R(expires_after_us)},
+    {"internal", OPTION_BOOL, "false",
+     .help = "About the warning system itself: it makes no public message.", R(internal)},
+    {"masked_by", OPTION_ID, "",
+     .help =
+         "Rule whose alarm at the same place (of an area: at the station of the first indicator) "
+         "says it already while it is raised: a station that is off gives one alarm.",
+     R(masked_by)},
+    {"suppressed_by", OPTION_ID, "",
+     .help = "Rule whose alarm at the same place makes this one superfluous.", R(suppressed_by)},
+    {"suppressed_from", OPTION_INT, "0", .flags = OPTION_QUIET, .min = 0, .max = 5,
+     .help = "From which level of that alarm on; mandatory with suppressed_by.",
+     R(suppressed_from)},
+    {"flap_moves", OPTION_INT, "4", .min = 0, .max = RULE_FLAP_MOVES_MAX,
+     .help = "So many moves of the level within flap_window are flapping. 0: never.",
+     R(flap_moves)},
+    {"flap_window", OPTION_DURATION, "2 h", .min = 1, .max = 604800,
+     .help = "Also the off-delay while it flaps, if longer.", R(flap_window_us)},
+    {"realert_decay", OPTION_DURATION, "12 h", .max = 2592000,
+     .help = "An acknowledgement covers one level less for each such time below the acknowledged "
+             "level. 0: as long as the episode lasts.",
+     R(realert_decay_us)},
     SECTION("places", NULL, "Where the rule holds."),
     SECTION("indicators", NULL, "The numbers that it compares; the first shows the trend."),
     SECTION("levels", "", "When it has which level; this or levels_from."),
@@ -691,14 +732,14 @@ const struct option_group group_places = {.path = "rules/ID.yaml places",
                                           .help = "Where the rule holds; at least one place.",
                                           GROUP(place_rows)};
 
-static const char *const indicator_kinds[] = {"latest", "rise",  "accumulation",
-                                              "mean",   "model", NULL};
+static const char *const indicator_kinds[] = {"latest",  "rise", "accumulation", "mean", "model",
+                                              "silence", NULL};
 #define I(member) MEMBER(struct indicator_spec, member)
 static const struct option indicator_rows[] = {
     SECTION("name", NULL, "How the conditions of this rule call it."),
     {"kind", OPTION_CHOICE, NULL, .choices = indicator_kinds,
-     .help = "latest, rise over the window, accumulation over the window, mean of the window, or a "
-             "model's output.",
+     .help = "latest, rise over the window, accumulation over the window, mean of the window, a "
+             "model's output, or silence: seconds since the station gave any value.",
      I(kind)},
     {"point", OPTION_ID, "", .help = "Id of a point of the place (not for model).", I(point)},
     {"station", OPTION_ID, "", .help = "Another station than the place; needed for areas.",
@@ -842,4 +883,12 @@ const struct option_group *const option_groups[] = {&group_root,
                                                     &group_condition,
                                                     &group_levels_from,
                                                     &group_quantity,
+                                                    &group_approval,
+                                                    &group_incidents,
+                                                    &group_notices,
+                                                    &group_contact,
+                                                    &group_duty,
+                                                    &group_ladder,
+                                                    &group_step,
+                                                    &group_operator,
                                                     NULL};

@@ -41,6 +41,14 @@ extern const struct option_group group_level;       /* struct rule_level */
 extern const struct option_group group_condition;   /* sections only */
 extern const struct option_group group_levels_from; /* struct rule_table */
 extern const struct option_group group_quantity;    /* struct rule_quantity */
+extern const struct option_group group_contact;     /* alerting_load.c, as the next seven */
+extern const struct option_group group_duty;
+extern const struct option_group group_ladder;
+extern const struct option_group group_step;
+extern const struct option_group group_approval;
+extern const struct option_group group_incidents;
+extern const struct option_group group_notices;
+extern const struct option_group group_operator;
 
 /* All of them in the order of the reference page, NULL-terminated. */
 extern const struct option_group *const option_groups[];

@@ -307,6 +307,35 @@ static void check_model_indicator(struct rule_reader *reader, const struct yaml_
     }
 }
 
+/* Of a station as a whole: it has nothing but, for areas, the key station. */
+static void check_silence_indicator(struct rule_reader *reader, const struct yaml_node *node,
+                                    uint32_t index) {
+    const struct loader *loader = reader->loader;
+    const struct rule *rule = reader->rule;
+    const struct indicator_spec *spec = &rule->indicators[index];
+    (void)text_copy(reader->units[index], STATION_UNIT_SIZE, "s");
+    for (const struct yaml_node *member = node->first; member != NULL; member = member->next) {
+        if (strcmp(member->key, "name") != 0 && strcmp(member->key, "kind") != 0 &&
+            strcmp(member->key, "station") != 0 && strcmp(member->key, "min_completeness") != 0) {
+            yaml_error_key(errors_of(reader), member, "an indicator of kind silence has it not");
+        }
+    }
+    if (spec->station[0] != '\0') {
+        if (loader_find(loader->stations, loader->site->station_count, spec->station) == NULL) {
+            yaml_error(errors_of(reader), yaml_member(node, "station"),
+                       "the station '%s' is unknown", spec->station);
+        }
+        return;
+    }
+    for (size_t i = 0; i < rule->place_count; i++) {
+        if (rule->places[i].kind == PLACE_AREA) {
+            yaml_error(errors_of(reader), node,
+                       "an area is never silent; expected the key 'station'");
+            return;
+        }
+    }
+}
+
 static void read_indicator_name(struct rule_reader *reader, const struct yaml_node *node,
                                 uint32_t index) {
     static const struct option row = {.type = OPTION_ID, .size = STATION_ID_SIZE};
@@ -348,6 +377,8 @@ static void read_indicators(struct rule_reader *reader, const struct yaml_node *
         }
         if (rule->indicators[index].kind == INDICATOR_MODEL) {
             check_model_indicator(reader, node, index);
+        } else if (rule->indicators[index].kind == INDICATOR_SILENCE) {
+            check_silence_indicator(reader, node, index);
         } else {
             check_point_indicator(reader, node, index);
         }
@@ -707,6 +738,16 @@ static void finish_rule(struct rule_reader *reader, const struct yaml_node *map)
     for (size_t i = 0; i < rule->row_count; i++) {
         rule->provisional = rule->provisional || rule->rows[i].provisional;
     }
+    if (rule->flap_moves == 1) {
+        yaml_error(errors_of(reader), yaml_member(map, "flap_moves"),
+                   "one move is no flapping; expected 0 or 2 to %d", RULE_FLAP_MOVES_MAX);
+    }
+    if ((rule->suppressed_by[0] != '\0') != (rule->suppressed_from > 0)) {
+        yaml_error(errors_of(reader), map, "suppressed_by and suppressed_from belong together");
+    }
+    if (config_errors_total(errors_of(reader)) != errors) {
+        return;
+    }
     set_revision(reader, map);
     if (rule_check(rule, &err) != 0) {
         yaml_error(errors_of(reader), map, "%s", err.text);
@@ -729,11 +770,16 @@ void loader_rule(struct loader *loader, const struct yaml_node *map, const char 
     struct site *site = loader->site;
     struct config_errors *errors = loader->reader.errors;
     size_t before = config_errors_total(errors);
-    struct rule *rule = loader_append(loader, map, &site->rules, &site->rule_count, sizeof *rule,
-                                      SITE_RULES_MAX, "rules");
+    size_t nodes = site->rule_count;
+    const struct yaml_node **kept = loader_append(loader, map, &loader->rule_nodes, &nodes,
+                                                  sizeof(void *), SITE_RULES_MAX, "rules");
+    struct rule *rule = kept == NULL ? NULL
+                                     : loader_append(loader, map, &site->rules, &site->rule_count,
+                                                     sizeof *rule, SITE_RULES_MAX, "rules");
     if (rule == NULL) {
         return;
     }
+    *kept = map;
     struct rule_reader reader = {.loader = loader, .rule = rule};
     loader->reader.value_unit = NULL;
     (void)option_group_read(&loader->reader, &group_rule, map, rule);

@@ -442,6 +442,7 @@ static void read_site(struct loader *loader) {
         return;
     }
     read_settings(loader, root);
+    loader_alerting(loader, root);
     read_list(loader, root, "scales", read_scale);
     read_list(loader, root, "areas", read_area);
     read_list(loader, root, "products", loader_product);
@@ -460,6 +461,9 @@ static void read_site(struct loader *loader) {
     }
     read_list(loader, root, "rules", read_inline_rule);
     read_folder(loader, "rules", loader_rule);
+    for (size_t i = 0; i < loader->site->rule_count && config_errors_total(errors) == 0; i++) {
+        loader_check_relations(loader, loader->rule_nodes[i], &loader->site->rules[i]);
+    }
     loader_check_products(loader, yaml_member(root, "products"));
 }
 
@@ -499,6 +503,7 @@ int site_load(const char *dir, const struct units *units, struct site **ret_site
     free(loader.docs);
     free(loader.station_nodes);
     free(loader.point_nodes);
+    free(loader.rule_nodes);
     free(loader.stations);
     free(loader.areas);
     (void)tables_destroy(loader.tables);
@@ -524,6 +529,10 @@ struct site *site_destroy(struct site *site) {
     free(site->maps);
     free(site->areas);
     free(site->scales);
+    free(site->alerting.contacts);
+    free(site->alerting.duties);
+    free(site->alerting.ladders);
+    free(site->operators);
     free(site->rules);
     free(site->products);
     free(site->endpoints);

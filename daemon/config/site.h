@@ -19,6 +19,7 @@
 #include <stdint.h>
 #include <stdio.h>
 
+#include "alerts/alerting.h"
 #include "alerts/kafka.h"
 #include "alerts/rule.h"
 #include "daemon/config/errors.h"
@@ -36,6 +37,7 @@ enum {
     SITE_AREAS_MAX = 1024,
     SITE_SCALES_MAX = 64,
     SITE_RULES_MAX = 1024,
+    SITE_OPERATORS_MAX = 64,
     SITE_PRODUCTS_MAX = 32,
     SITE_WINDOWS_MAX = 8,
     SITE_LEADS_MAX = 32,
@@ -64,6 +66,7 @@ struct site_kafka {
     char ssl_key_file[SITE_PATH_SIZE];
     char ssl_key_password[STATION_ID_SIZE]; /* name of a credential file */
     int64_t message_timeout_us;
+    bool commands; /* take them from the command topic */
     bool create_topics;
 };
 
@@ -134,6 +137,12 @@ struct site_product {
     bool provisional;
 };
 
+/* Who may give commands over HTTP. */
+struct site_operator {
+    char name[STATION_ID_SIZE];
+    char token[STATION_ID_SIZE]; /* name of a credential file */
+};
+
 struct site {
     char dir[SITE_PATH_SIZE];
     struct site_settings settings;
@@ -149,6 +158,9 @@ struct site {
     size_t scale_count;
     struct rule *rules;
     size_t rule_count;
+    struct alerting alerting;
+    struct site_operator *operators;
+    size_t operator_count;
     struct site_product *products;
     size_t product_count;
 

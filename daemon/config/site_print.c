@@ -167,6 +167,9 @@ static void print_station(const struct site *site, size_t index, FILE *file) {
 static const char *indicator_unit(const struct site *site, const struct rule *rule,
                                   uint32_t index) {
     const struct indicator_spec *spec = &rule->indicators[index];
+    if (spec->kind == INDICATOR_SILENCE) {
+        return "s";
+    }
     if (spec->kind == INDICATOR_MODEL) {
         return spec->unit;
     }
@@ -321,8 +324,10 @@ void site_print(const struct site *site, FILE *file) {
     print_section("store", &group_store, settings, NULL, 0, file);
     print_section("kafka", &group_kafka, settings, NULL, 0, file);
     print_section("web", &group_web, settings, NULL, 0, file);
+    site_print_operators(site, file);
     print_section("control", &group_control, settings, NULL, 0, file);
     print_section("acquisition", &group_acquisition, settings, NULL, 0, file);
+    site_print_alerting(site, file);
     if (site->scale_count > 0) {
         print_scales(site, file);
     }
