@@ -181,7 +181,7 @@ int bulletins_write(struct bulletins *bulletins, const struct event *event, bool
     const struct place *place = &event->view.place;
     size_t length = 0;
     size_t p = 0;
-    if (bulletin_of_event(event) == BULLETIN_NONE) {
+    if (rule->internal || bulletin_of_event(event) == BULLETIN_NONE) {
         return ERR_INVALID;
     }
     while (p < rule->place_count && strcmp(place_id(site, &rule->places[p]), place->id) != 0) {

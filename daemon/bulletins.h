@@ -30,7 +30,8 @@ int bulletins_create(const struct bulletins_options *options, struct bulletins *
 struct bulletins *bulletins_destroy(struct bulletins *bulletins); /* NULL is fine; returns NULL */
 
 /* The message of an event; its pointers hold until the next call. `replay`: the event may have had
- * its message before. ERR_INVALID: this event gets none, or had it. ERR_LIMIT: it cannot be
+ * its message before. ERR_INVALID: this event gets none (also: its
+ * rule is internal), or had it. ERR_LIMIT: it cannot be
  * written.
  */
 int bulletins_write(struct bulletins *bulletins, const struct event *event, bool replay,

@@ -51,7 +51,9 @@ static inline void random_indicators(struct random_event *random, const struct r
         *indicator = (struct indicator){.value = NAN, .completeness = NAN};
         indicator->model.probability = indicator->model.coverage = NAN;
         if (spec->kind != INDICATOR_MODEL) {
+            static const struct point silence = {.quantity = "silence", .unit = "s"};
             indicator->station = &site->stations[place->index];
+            indicator->point = spec->kind == INDICATOR_SILENCE ? &silence : NULL;
             for (uint32_t p = 0; p < indicator->station->point_count; p++) {
                 const struct point *point = &site->points[indicator->station->first_point + p];
                 if (strcmp(point->id, spec->point) == 0) {
