@@ -319,10 +319,19 @@ static void test_refused_messages_are_tried_again_in_order(void **state) {
     start_delivery(f, rd_kafka_mock_cluster_bootstraps(f->cluster));
     put(f, KAFKA_TOPIC_ALERT, 0, KEYS);
     serve_until(f, 0);
-    rd_kafka_mock_push_request_errors(
-        f->cluster, 0 /* Produce */, 3, RD_KAFKA_RESP_ERR_NOT_ENOUGH_REPLICAS,
-        RD_KAFKA_RESP_ERR_INVALID_RECORD, RD_KAFKA_RESP_ERR_REQUEST_TIMED_OUT);
-    put(f, KAFKA_TOPIC_ALERT, KEYS, 50);
+    /* One request under way at a time: the mock takes a batch although it refused the one before,
+     * which a broker would not, and the library concludes from the later one that the earlier one
+     * arrived as well. */
+    const rd_kafka_resp_err_t refusals[] = {RD_KAFKA_RESP_ERR_NOT_ENOUGH_REPLICAS,
+                                            RD_KAFKA_RESP_ERR_INVALID_RECORD,
+                                            RD_KAFKA_RESP_ERR_REQUEST_TIMED_OUT};
+    unsigned next = KEYS;
+    for (size_t i = 0; i < sizeof refusals / sizeof refusals[0]; i++) {
+        rd_kafka_mock_push_request_errors(f->cluster, 0 /* Produce */, 1, refusals[i]);
+        put(f, KAFKA_TOPIC_ALERT, next++, 1);
+        serve_until(f, 0);
+    }
+    put(f, KAFKA_TOPIC_ALERT, next, 50 + KEYS - next);
     serve_until(f, 0);
     consume(f, 50 + KEYS);
     check_order(f);
