@@ -445,7 +445,7 @@ static const struct option connection_rows[] = {
      .help = "Quirk: the byte count of answers is wrong; their length tells.",
      L(endpoint.quirks.byte_count)},
     {"surplus_bytes", OPTION_BOOL, "false", .flags = OPTION_QUIET,
-     .help = "Quirk: bytes stand behind the values, or behind the frame.",
+     .help = "Quirk: bytes stand behind the values (with framing tcp), or behind the frame.",
      L(endpoint.quirks.surplus)},
     {"echo", OPTION_BOOL, "false", .flags = OPTION_QUIET,
      .help = "Quirk: every request comes back before its answer (RS-485 adapters). Only rtu.",

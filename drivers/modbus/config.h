@@ -144,11 +144,11 @@ enum modbus_reply_unit { MODBUS_REPLY_UNIT_ASKED, MODBUS_REPLY_UNIT_0, MODBUS_RE
 struct modbus_quirks {
     enum modbus_reply_unit reply_unit; /* answers bear this id instead */
     bool byte_count;                   /* its byte count is wrong; the frame's length tells */
-    bool surplus;                      /* bytes stand behind the values or behind the frame */
-    bool echo;                         /* every request comes back before its answer */
-    bool close_after_reply;            /* a connection serves one request */
-    bool address_from_one; /* its manual counts registers from one, and so do we: the request has
-                              one less. Applied when the site is loaded. */
+    bool surplus;           /* bytes stand behind the values (not with RTU) or behind the frame */
+    bool echo;              /* every request comes back before its answer */
+    bool close_after_reply; /* a connection serves one request */
+    bool address_from_one;  /* its manual counts registers from one, and so do we: the request has
+                               one less. Applied when the site is loaded. */
 };
 
 struct modbus_endpoint_config {

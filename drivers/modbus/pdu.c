@@ -56,6 +56,11 @@ bool modbus_reply_unit_ok(const struct modbus_request *request, uint8_t unit) {
            (quirk == MODBUS_REPLY_UNIT_255 && unit == 255);
 }
 
+/* Where less is checked, a request that comes back can look like an answer of three bytes. */
+static bool is_request(const struct modbus_request *request, const uint8_t *pdu, size_t length) {
+    return length == 5 && get16(pdu + 1) == request->start && get16(pdu + 3) == request->count;
+}
+
 struct modbus_reply modbus_pdu_judge(const struct modbus_request *request, const uint8_t *pdu,
                                      size_t length) {
     if (pdu[0] == ((uint8_t)request->table | EXCEPTION_BIT)) {
@@ -71,14 +76,20 @@ struct modbus_reply modbus_pdu_judge(const struct modbus_request *request, const
     if (pdu[0] != (uint8_t)request->table) {
         return bad("function code");
     }
+    /* One of byte count and length must be right, whatever the quirks. */
     const struct modbus_quirks *quirks = &request->quirks;
     size_t wanted = modbus_data_size(request);
-    bool more = quirks->surplus && length > 2 && pdu[1] > wanted && length == (size_t)2 + pdu[1];
-    if (length < 2 || (pdu[1] != wanted && !quirks->byte_count && !more)) {
+    bool exact = length == 2 + wanted;
+    bool surplus = quirks->surplus && length > 2 + wanted &&
+                   (pdu[1] == wanted || length == (size_t)2 + pdu[1]);
+    if (length < 2 || (pdu[1] != wanted && !surplus && !(quirks->byte_count && exact))) {
         return bad("byte count");
     }
-    if (length != 2 + wanted && !(quirks->surplus && length > 2 + wanted)) {
+    if (!exact && !surplus) {
         return bad("length of the values");
+    }
+    if ((quirks->byte_count || quirks->surplus) && is_request(request, pdu, length)) {
+        return bad("the request came back");
     }
     return (struct modbus_reply){.verdict = MODBUS_REPLY_VALUES, .data = pdu + 2, .fault = ""};
 }

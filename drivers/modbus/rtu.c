@@ -72,5 +72,9 @@ struct modbus_reply modbus_rtu_reply_parse(const struct modbus_request *request,
         bad.fault = "unit id";
         return bad;
     }
-    return modbus_pdu_judge(request, frame + 1, length - 1 - CRC_SIZE);
+    /* Nothing but its length tells a stale answer from this one's: surplus bytes are only those
+     * behind the frame. */
+    struct modbus_request strict = *request;
+    strict.quirks.surplus = false;
+    return modbus_pdu_judge(&strict, frame + 1, length - 1 - CRC_SIZE);
 }

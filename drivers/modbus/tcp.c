@@ -258,6 +258,12 @@ static int front_length(const struct modbus_tcp *tcp, size_t at) {
                        : modbus_frame_length(bytes, length);
 }
 
+/* A frame, and no surplus bytes: in RTU the next one like it could be taken for an answer. */
+static bool is_whole_rtu(const struct modbus_tcp *tcp, size_t at) {
+    int length = is_rtu(tcp) ? front_length(tcp, at) : 0;
+    return length > 0 && modbus_crc(tcp->rx + at, (size_t)length) == 0;
+}
+
 /* Takes one thing off the front. False: nothing whole is there, or the connection is gone. */
 static bool take_front(struct modbus_tcp *tcp, size_t *at) {
     if (tcp->stream == NULL || *at >= tcp->rx_length) {
@@ -269,7 +275,7 @@ static bool take_front(struct modbus_tcp *tcp, size_t *at) {
         }
         return tcp->stream != NULL;
     }
-    if (!asked(tcp) && tcp->blocks.config->quirks.surplus) {
+    if (!asked(tcp) && tcp->blocks.config->quirks.surplus && !is_whole_rtu(tcp, *at)) {
         *at = tcp->rx_length; /* known of this device, and never looked at */
         return false;
     }

@@ -55,6 +55,27 @@ static void judge_values(const struct modbus_request *request, const uint8_t *fr
     }
 }
 
+/* What is forgiven a device never makes a good answer bad, and never reads beyond the frame. */
+static void judge_quirks(const struct modbus_request *request, const uint8_t *frame, size_t length,
+                         const struct modbus_reply *strict) {
+    struct modbus_request lenient = *request;
+    for (unsigned flags = 1; flags < 16; flags++) {
+        lenient.quirks =
+            (struct modbus_quirks){.byte_count = (flags & 1) != 0,
+                                   .surplus = (flags & 2) != 0,
+                                   .reply_unit = (flags & 4) != 0   ? MODBUS_REPLY_UNIT_0
+                                                 : (flags & 8) != 0 ? MODBUS_REPLY_UNIT_255
+                                                                    : MODBUS_REPLY_UNIT_ASKED};
+        struct modbus_reply reply = modbus_reply_parse(&lenient, frame, length);
+        bool is_request =
+            length == 12 && frame[8] == request->start >> 8 && frame[9] == (request->start & 0xFF);
+        demand(strict->verdict != MODBUS_REPLY_VALUES || is_request ||
+               (reply.verdict == MODBUS_REPLY_VALUES && reply.data == strict->data));
+        demand(reply.verdict != MODBUS_REPLY_VALUES ||
+               reply.data + modbus_data_size(request) <= frame + length);
+    }
+}
+
 /* The same bytes as an RTU stream, and once more with a CRC made right, so that what is behind the
  * CRC is reached as well. */
 static void judge_rtu(const struct modbus_request *request, const uint8_t *bytes, size_t size) {
@@ -111,6 +132,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
         demand((reply.data != NULL) == (reply.verdict == MODBUS_REPLY_VALUES));
         demand((reply.exception != 0) == (reply.verdict == MODBUS_REPLY_EXCEPTION));
         demand((reply.fault[0] != '\0') == (reply.verdict == MODBUS_REPLY_BAD));
+        judge_quirks(&request, stream, (size_t)length, &reply);
         if (reply.verdict == MODBUS_REPLY_VALUES) {
             judge_values(&request, stream, (size_t)length, &reply, data[3] & 0x7F);
         }

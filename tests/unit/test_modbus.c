@@ -640,8 +640,39 @@ static void names_read_back(void **state) {
     assert_int_equal(modbus_type_parse("float63", &type), ERR_NOT_FOUND);
 }
 
+/* What the session fuzzer found: with less checked, other things begin to look like answers. */
+static void quirks_let_nothing_else_pass(void **state) {
+    (void)state;
+    struct modbus_request asked = {.transaction = 7,
+                                   .unit = 1,
+                                   .table = MODBUS_HOLDING,
+                                   .start = 0x0300,
+                                   .count = 1,
+                                   .quirks = {.surplus = true, .byte_count = true}};
+    uint8_t echo[MODBUS_REQUEST_SIZE];
+    modbus_request_build(&asked, echo);
+    assert_int_equal(modbus_reply_parse(&asked, echo, sizeof echo).verdict, MODBUS_REPLY_BAD);
+    asked.quirks.byte_count = false; /* its start looks like a byte count of three */
+    assert_int_equal(modbus_reply_parse(&asked, echo, sizeof echo).verdict, MODBUS_REPLY_BAD);
+    /* Neither byte count nor length right. */
+    const uint8_t both[] = {0, 7, 0, 0, 0, 6, 1, 3, 9, 0x12, 0x34, 0x56};
+    asked.quirks.byte_count = true;
+    assert_int_equal(modbus_reply_parse(&asked, both, sizeof both).verdict, MODBUS_REPLY_BAD);
+    /* RTU: the longer answer to an earlier request is no answer with surplus bytes. */
+    uint8_t stale[] = {1, 3, 4, 0x11, 0x22, 0x33, 0x44, 0, 0};
+    uint16_t crc = modbus_crc(stale, 7);
+    stale[7] = (uint8_t)crc;
+    stale[8] = (uint8_t)(crc >> 8);
+    asked.quirks = (struct modbus_quirks){.surplus = true};
+    assert_int_equal(modbus_rtu_reply_parse(&asked, stale, sizeof stale).verdict, MODBUS_REPLY_BAD);
+    asked.count = 2;
+    assert_int_equal(modbus_rtu_reply_parse(&asked, stale, sizeof stale).verdict,
+                     MODBUS_REPLY_VALUES);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(quirks_let_nothing_else_pass),
         cmocka_unit_test(requests_are_the_bytes_of_the_standard),
         cmocka_unit_test(a_good_reply_gives_its_registers),
         cmocka_unit_test(frames_are_cut_at_every_byte),
