@@ -12,7 +12,8 @@
  * What counts is user and system time of the client's processes alone (getrusage) over the polls
  * answered, after a warm-up. A slot that cannot be asked in time counts for nothing and its cost
  * stays. Rounds alternate between the clients; printed are medians over the rounds, the ratio being
- * the median of each round's ratio. */
+ * the median of each round's ratio.
+ *   bench_polls [CONNECTIONS]     100, 1000 or 10000; default: all */
 #include <errno.h>
 #include <math.h>
 #include <pthread.h>
@@ -36,12 +37,13 @@
 
 #include "daemon/base/limits.h"
 #include "drivers/driver.h"
+#include "poll_server.h"
 
 enum {
-    REGISTERS = 8,
+    REGISTERS = POLL_REGISTERS,
     POINTS = REGISTERS / 2,
-    REPLY_SIZE = 9 + REGISTERS * 2,
-    REQUEST_SIZE = 12,
+    REPLY_SIZE = POLL_REPLY_SIZE,
+    REQUEST_SIZE = POLL_REQUEST_SIZE,
     EVENTS = 512,
     THREADS_MAX = 900, /* of one libmodbus process */
     THREAD_STACK = 65536,
@@ -49,7 +51,8 @@ enum {
     SPARE_DESCRIPTORS = 64
 };
 
-enum { PACED_PER_S = 10000, ROUNDS_MAX = 5 };
+/* 10,000 connections are 10,000 threads for libmodbus, which take their time to begin. */
+enum { PACED_PER_S = 10000, ROUNDS_MAX = 5, ROUNDS_LARGE = 3, LARGE = 10000 };
 
 enum client { CLIENT_EPOLL, CLIENT_DRIVER, CLIENT_LIBMODBUS, CLIENTS };
 enum load { LOAD_PACED, LOAD_SATURATED, LOADS };
@@ -102,77 +105,6 @@ static void say_ready(void) {
 
 static bool all_ready(const struct job *job) {
     return *ready >= job->processes;
-}
-
-/* The server */
-
-static void serve(int fd) {
-    uint8_t request[REQUEST_SIZE], reply[REPLY_SIZE] = {0};
-    /* One request in flight: a read gives a whole one or the end. */
-    if (recv(fd, request, sizeof(request), 0) != sizeof(request)) {
-        (void)close(fd);
-        return;
-    }
-    memcpy(reply, request, 8);
-    reply[4] = 0;
-    reply[5] = 3 + REGISTERS * 2;
-    reply[8] = REGISTERS * 2;
-    for (int i = 0; i < POINTS; i++) {
-        static const uint8_t twelve_and_a_half[] = {0x41, 0x48, 0, 0};
-        memcpy(reply + 9 + i * 4, twelve_and_a_half, 4);
-    }
-    if (send(fd, reply, sizeof(reply), MSG_NOSIGNAL) != sizeof(reply)) {
-        (void)close(fd);
-    }
-}
-
-static void run_server(int listener) {
-    struct epoll_event events[EVENTS];
-    int poller = epoll_create1(0);
-    struct epoll_event event = {.events = EPOLLIN, .data.fd = listener};
-    if (poller < 0 || epoll_ctl(poller, EPOLL_CTL_ADD, listener, &event) < 0) {
-        die("server");
-    }
-    for (;;) {
-        int count = epoll_wait(poller, events, EVENTS, -1);
-        for (int i = 0; i < count; i++) {
-            if (events[i].data.fd != listener) {
-                serve(events[i].data.fd);
-                continue;
-            }
-            int fd = -1, on = 1;
-            while ((fd = accept4(listener, NULL, NULL, SOCK_NONBLOCK)) >= 0) {
-                (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
-                event = (struct epoll_event){.events = EPOLLIN, .data.fd = fd};
-                if (epoll_ctl(poller, EPOLL_CTL_ADD, fd, &event) < 0) {
-                    die("server");
-                }
-            }
-        }
-    }
-}
-
-static pid_t start_server(uint16_t *ret_port) {
-    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr = {htonl(INADDR_LOOPBACK)}};
-    socklen_t size = sizeof(address);
-    int listener = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
-    if (listener < 0 || bind(listener, (struct sockaddr *)&address, sizeof(address)) < 0 ||
-        listen(listener, 4096) < 0 ||
-        getsockname(listener, (struct sockaddr *)&address, &size) < 0) {
-        die("cannot listen");
-    }
-    *ret_port = ntohs(address.sin_port);
-    pid_t pid = fork();
-    if (pid < 0) {
-        die("fork");
-    }
-    if (pid == 0) {
-        (void)prctl(PR_SET_NAME, "server");
-        run_server(listener);
-        _exit(0);
-    }
-    (void)close(listener);
-    return pid;
 }
 
 /* Bare epoll */
@@ -504,7 +436,7 @@ static struct result run_client(enum client client, uint32_t connections, double
     if (pipe(ends) < 0) {
         die("pipe");
     }
-    pid_t server = start_server(&job.port);
+    pid_t server = bench_poll_server(&job.port);
     *ready = 0;
     for (uint32_t i = 0; i < processes; i++) {
         job.connections = connections / processes + (i < connections % processes);
@@ -596,10 +528,11 @@ static void bench(enum load load, uint32_t connections, int rounds) {
     print(load, CLIENT_LIBMODBUS, connections, rounds, results);
 }
 
-int main(void) {
-    static const uint32_t sizes[] = {100, 1000, 10000};
+int main(int argc, char **argv) {
+    static const uint32_t sizes[] = {100, 1000, LARGE};
     bool smoke = getenv("CANHBAO_BENCH_SMOKE") != NULL;
     size_t count = smoke ? 1 : sizeof(sizes) / sizeof(sizes[0]);
+    uint32_t only = argc > 1 ? (uint32_t)strtoul(argv[1], NULL, 10) : 0; /* 0: all sizes */
     uint64_t limit = 0;
     (void)signal(SIGPIPE, SIG_IGN);
     ready = mmap(NULL, sizeof(*ready), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
@@ -611,6 +544,9 @@ int main(void) {
         warm_up_s = 0.1;
     }
     for (size_t i = 0; i < count; i++) {
+        if (only != 0 && only != sizes[i]) {
+            continue;
+        }
         if (limits_raise_descriptors(sizes[i] + SPARE_DESCRIPTORS, &limit) < 0) {
             (void)fprintf(stderr,
                           "bench_polls: %u connections need %u descriptors, the hard limit is "
@@ -619,7 +555,10 @@ int main(void) {
             return 1;
         }
         for (int load = 0; load < LOADS; load++) {
-            bench((enum load)load, sizes[i], smoke ? 1 : ROUNDS_MAX);
+            bench((enum load)load, sizes[i],
+                  smoke               ? 1
+                  : sizes[i] >= LARGE ? ROUNDS_LARGE
+                                      : ROUNDS_MAX);
         }
     }
     return 0;
