@@ -77,8 +77,9 @@ static int write_ports(FILE *file, const struct sim *sim) {
     for (size_t i = 0; result >= 0 && i < sim->scenario.station_count; i++) {
         const struct sim_station *station = &sim->scenario.stations[i];
         const struct sim_endpoint *endpoint = &sim->scenario.endpoints[station->endpoint];
-        result = fprintf(file, "%s %s %u %u\n", station->id, endpoint->host, endpoint->port,
-                         station->unit);
+        result = fprintf(file, "%s %s %u %u\n", station->id,
+                         endpoint->device[0] != '\0' ? endpoint->device : endpoint->host,
+                         endpoint->port, station->unit);
     }
     return result;
 }

@@ -220,6 +220,24 @@ static int link_values(struct scenario *scenario, struct sim_station *station, y
     return 0;
 }
 
+/* A serial line instead of host and port. */
+static int load_device(struct doc *doc, yaml_node_t *map, struct sim_station *station,
+                       struct err *ret_err) {
+    yaml_node_t *node = doc_get(doc, map, "device");
+    const char *text = NULL;
+    if (node == NULL) {
+        return 0;
+    }
+    if (doc_get(doc, map, "port") != NULL || doc_get(doc, map, "host") != NULL) {
+        return doc_fail(doc, node, ret_err, ERR_EXISTS, "a device has no host and port");
+    }
+    int result = doc_text(doc, node, &text, ret_err);
+    if (result == 0 && text_copy(station->device, sizeof station->device, text) != 0) {
+        result = doc_fail(doc, node, ret_err, ERR_LIMIT, "the device's path is too long");
+    }
+    return result;
+}
+
 static int load_common(struct scenario *scenario, struct sim_station *station, yaml_node_t *map,
                        struct err *ret_err) {
     struct doc *doc = &scenario->doc;
@@ -229,7 +247,10 @@ static int load_common(struct scenario *scenario, struct sim_station *station, y
     int64_t unit = 1;
     int result = doc_need(doc, map, "id", &node, ret_err);
     if (result != 0 || (result = doc_id(doc, node, &text, ret_err)) != 0 ||
-        (result = doc_need_int(doc, map, "port", 0, 65535, &port, ret_err)) != 0 ||
+        (result = load_device(doc, map, station, ret_err)) != 0 ||
+        (result = station->device[0] != '\0'
+                      ? 0
+                      : doc_need_int(doc, map, "port", 0, 65535, &port, ret_err)) != 0 ||
         (result = doc_opt_int(doc, map, "unit", 1, 247, &unit, ret_err)) != 0 ||
         (result = doc_opt_double(doc, map, "lat", -90, 90, &station->env.lat_deg, ret_err)) != 0 ||
         (result = doc_opt_double(doc, map, "lon", -180, 180, &station->env.lon_deg, ret_err)) !=
@@ -266,8 +287,8 @@ static int load_common(struct scenario *scenario, struct sim_station *station, y
 }
 
 static int load_station(struct scenario *scenario, yaml_node_t *map, struct err *ret_err) {
-    static const char *const keys[] = {"id",  "host", "port",    "unit", "lat",
-                                       "lon", "map",  "signals", NULL};
+    static const char *const keys[] = {"id",  "device", "host", "port",    "unit",
+                                       "lat", "lon",    "map",  "signals", NULL};
     struct sim_station station = {0};
     yaml_node_t *signals = NULL;
     int result = doc_check_keys(&scenario->doc, map, keys, ret_err);
@@ -382,8 +403,12 @@ static int place_station(struct scenario *scenario, size_t index, size_t *by_por
     struct sim_station *station = &scenario->stations[index];
     /* The table is by port alone: two hosts with the same port are rare enough to be refused. */
     size_t at = station->port != 0 ? by_port[station->port] : 0;
+    for (size_t i = 0; station->device[0] != '\0' && i < scenario->endpoint_count; i++) {
+        at = strcmp(scenario->endpoints[i].device, station->device) == 0 ? i + 1 : at;
+    }
     if (at == 0) {
         struct sim_endpoint *endpoint = &scenario->endpoints[scenario->endpoint_count++];
+        memcpy(endpoint->device, station->device, sizeof endpoint->device);
         memcpy(endpoint->host, station->host, sizeof endpoint->host);
         endpoint->port = station->port;
         at = scenario->endpoint_count;

@@ -19,7 +19,8 @@ enum {
     SCENARIO_MAPS_MAX = 64,
     SCENARIO_POINTS_MAX = 256, /* of one map */
     SCENARIO_UNITS_MAX = 247,  /* on one endpoint: the unit ids of Modbus */
-    SCENARIO_HOST_MAX = 64
+    SCENARIO_HOST_MAX = 64,
+    SCENARIO_DEVICE_MAX = 128
 };
 
 enum sim_table { TABLE_COILS, TABLE_DISCRETE, TABLE_INPUT, TABLE_HOLDING };
@@ -47,6 +48,7 @@ struct sim_value {
 
 struct sim_station {
     char id[SIGNAL_NAME_MAX];
+    char device[SCENARIO_DEVICE_MAX]; /* a serial line; "": host and port */
     char host[SCENARIO_HOST_MAX];
     uint16_t port; /* 0: any; the endpoint knows the real one */
     uint8_t unit;
@@ -58,8 +60,9 @@ struct sim_station {
     size_t fault_count;
 };
 
-/* One listening socket and the stations behind it. */
+/* One listening socket, or one serial line, and the stations behind it. */
 struct sim_endpoint {
+    char device[SCENARIO_DEVICE_MAX];
     char host[SCENARIO_HOST_MAX];
     uint16_t port;
     struct sim_station *units[SCENARIO_UNITS_MAX + 1]; /* by unit id; NULL: nobody */

@@ -5,6 +5,7 @@
 #include <sys/resource.h>
 
 #include "fault.h"
+#include "line.h"
 #include "reply.h"
 
 enum { BACKLOG = 4096, INPUT_MAX = 4 * REPLY_REQUEST_MAX, FILES_SPARE = 64 };
@@ -15,7 +16,8 @@ struct listener {
     uv_tcp_t socket;
     bool open;
     bool closing;
-    bool wanted; /* open again as soon as closing is over */
+    bool wanted;       /* open again as soon as closing is over */
+    struct line *line; /* instead of the socket */
     struct connection *first;
 };
 
@@ -181,22 +183,28 @@ static const struct fault *reply_fault(struct server *server, const struct sim_s
     return NULL;
 }
 
-static void answer(struct connection *connection, size_t length) {
-    struct server *server = connection->listener->server;
-    const uint8_t *request = connection->input;
+static size_t build_answer(void *ctx, struct sim_endpoint *endpoint, const uint8_t *request,
+                           size_t length, uint8_t *ret_frame, const struct fault **ret_fault) {
+    struct server *server = ctx;
     uint8_t unit = request[6];
-    struct sim_station *station =
-        unit <= SCENARIO_UNITS_MAX ? connection->listener->endpoint->units[unit] : NULL;
+    struct sim_station *station = unit <= SCENARIO_UNITS_MAX ? endpoint->units[unit] : NULL;
     int64_t t_us = simclock_now_us(server->clock);
     const struct fault *fault = reply_fault(server, station, t_us);
     server->counts.requests++;
-    connection->output_length =
-        reply_build(station, request, length, t_us, fault != NULL ? fault_names[fault->kind] : NULL,
-                    server->truth, connection->output);
     if (fault != NULL) {
         server->counts.faulty++;
         record_fault(server->faults, t_us, fault, "applied", station);
     }
+    *ret_fault = fault;
+    return reply_build(station, request, length, t_us,
+                       fault != NULL ? fault_names[fault->kind] : NULL, server->truth, ret_frame);
+}
+
+static void answer(struct connection *connection, size_t length) {
+    const struct fault *fault;
+    connection->output_length =
+        build_answer(connection->listener->server, connection->listener->endpoint,
+                     connection->input, length, connection->output, &fault);
     deliver(connection, fault);
 }
 
@@ -266,6 +274,10 @@ static void on_connection(uv_stream_t *stream, int status) {
 
 static int listener_open(struct listener *listener, struct err *ret_err) {
     struct sim_endpoint *endpoint = listener->endpoint;
+    if (endpoint->device[0] != '\0') {
+        return line_open(listener->server->loop, endpoint, build_answer, listener->server,
+                         &listener->line, ret_err);
+    }
     struct sockaddr_in address;
     struct sockaddr_storage bound;
     int length = sizeof bound;
@@ -306,6 +318,8 @@ static void on_listener_closed(uv_handle_t *handle) {
 }
 
 static void listener_close(struct listener *listener) {
+    line_close(listener->line);
+    listener->line = NULL;
     if (listener->open && !listener->closing) {
         listener->closing = true;
         uv_close((uv_handle_t *)&listener->socket, on_listener_closed);
@@ -318,7 +332,7 @@ static void listener_close(struct listener *listener) {
 }
 
 static bool endpoint_refuses(const struct sim_endpoint *endpoint, int64_t t_us) {
-    for (size_t unit = 0; unit <= SCENARIO_UNITS_MAX; unit++) {
+    for (size_t unit = 0; endpoint->device[0] == '\0' && unit <= SCENARIO_UNITS_MAX; unit++) {
         const struct sim_station *station = endpoint->units[unit];
         for (size_t i = 0; station != NULL && i < station->fault_count; i++) {
             if (station->faults[i]->kind == FAULT_REFUSE &&
@@ -340,7 +354,8 @@ static void apply_refusals(struct server *server, int64_t t_us) {
             listener_close(listener);
         } else if (listener->closing) {
             listener->wanted = true;
-        } else if (!listener->open && listener_open(listener, &err) != 0) {
+        } else if (!listener->open && listener->line == NULL &&
+                   listener_open(listener, &err) != 0) {
             (void)fprintf(stderr, "canhbao-sim: %s\n", err.text);
         }
     }

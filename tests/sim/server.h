@@ -1,5 +1,6 @@
-/* The stations' Modbus TCP server: one listening socket an endpoint, any number of connections,
- * requests of a connection answered one after the other as a device does. Thread rule: the loop's
+/* The stations' Modbus server: one listening socket an endpoint, any number of connections,
+ * requests of a connection answered one after the other as a device does; or one serial line
+ * (line.h). Thread rule: the loop's
  * thread. */
 #ifndef CANHBAO_SIM_SERVER_H
 #define CANHBAO_SIM_SERVER_H
