@@ -21,6 +21,8 @@
 #include "daemon/control/protocol.h"
 
 enum { REPLY_MAX = 64 * 1024 * 1024 };
+/* Options without a letter. */
+enum { OPTION_BAUD = 1000, OPTION_PARITY, OPTION_STOP_BITS };
 
 #define SOCKET_DEFAULT "/run/canhbaod/control.sock"
 
@@ -43,9 +45,9 @@ static const struct ctl_tool {
     int (*run)(char **arguments, int count, const struct tool_options *options);
 } tools[] = {
     {"decode", "HEX ...", "what registers may mean, in every type and order", ctl_decode},
-    {"probe", "HOST[:PORT] UNIT", "a device's registers, live, raw and in every type and order",
+    {"probe", "PLACE UNIT", "a device's registers, live, raw and in every type and order",
      ctl_probe},
-    {"scan", "HOST[:PORT]", "which units answer there", ctl_scan},
+    {"scan", "PLACE", "which units answer there", ctl_scan},
     {"plan", "STATION", "the requests of a station of --config DIR, and the endpoint's load",
      ctl_plan},
 };
@@ -152,6 +154,15 @@ static bool take_tool_option(int option, struct tool_options *ret_options) {
     case 'N':
         ret_options->units = optarg;
         return true;
+    case OPTION_BAUD:
+        ret_options->baud = optarg;
+        return true;
+    case OPTION_PARITY:
+        ret_options->parity = optarg;
+        return true;
+    case OPTION_STOP_BITS:
+        ret_options->stop_bits = optarg;
+        return true;
     default:
         return false;
     }
@@ -178,6 +189,9 @@ static int parse_options(int argc, char **argv, struct options *ret_options) {
         {"from", required_argument, NULL, 'M'},
         {"count", required_argument, NULL, 'C'},
         {"units", required_argument, NULL, 'N'},
+        {"baud", required_argument, NULL, OPTION_BAUD},
+        {"parity", required_argument, NULL, OPTION_PARITY},
+        {"stop-bits", required_argument, NULL, OPTION_STOP_BITS},
 
         {NULL, 0, NULL, 0},
     };

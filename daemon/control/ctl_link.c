@@ -48,10 +48,55 @@ static int split_place(struct ctl_link *link, const char *place) {
     return host[0] == '\0' ? ERR_INVALID : text_copy(link->host, sizeof link->host, host);
 }
 
+/* The line's settings: 9600 baud, even parity, one stop bit, as the standard has them. */
+static int init_bus(struct ctl_link *link, const char *device, const struct tool_options *options) {
+    static const char *const parities[] = {"none", "even", "odd"};
+    struct modbus_endpoint_config config;
+    int64_t baud = 0, stop_bits = 0;
+    modbus_endpoint_defaults(&config);
+    config.request_timeout_us = link->timeout_us;
+    baud = config.serial.baud;
+    stop_bits = config.serial.stop_bits;
+    if (options->baud != NULL &&
+        (text_parse_int(options->baud, MODBUS_BAUD_MIN, MODBUS_BAUD_MAX, &baud) != 0 ||
+         !modbus_baud_ok((uint32_t)baud))) {
+        fprintf(stderr, "canhbaoctl: --baud: expected 300, 600, ... 57600, 115200, got '%s'\n",
+                options->baud);
+        return EXIT_USAGE;
+    }
+    if (options->stop_bits != NULL && text_parse_int(options->stop_bits, 1, 2, &stop_bits) != 0) {
+        fprintf(stderr, "canhbaoctl: --stop-bits: expected 1 or 2, got '%s'\n", options->stop_bits);
+        return EXIT_USAGE;
+    }
+    if (options->parity != NULL) {
+        int at = 0;
+        while (at < 3 && strcmp(parities[at], options->parity) != 0) {
+            at++;
+        }
+        if (at == 3) {
+            fprintf(stderr, "canhbaoctl: --parity: expected none, even or odd, got '%s'\n",
+                    options->parity);
+            return EXIT_USAGE;
+        }
+        config.serial.parity = (enum modbus_parity)at; /* in the order of the enum */
+    }
+    config.serial.baud = (uint32_t)baud;
+    config.serial.stop_bits = (uint8_t)stop_bits;
+    if (text_copy(config.serial.device, sizeof config.serial.device, device) != 0) {
+        fprintf(stderr, "canhbaoctl: '%s' is too long for a device\n", device);
+        return EXIT_USAGE;
+    }
+    if (modbus_bus_create(&config, -1, &link->bus) != 0) {
+        fputs("canhbaoctl: no memory\n", stderr);
+        return EXIT_FAILED;
+    }
+    return EXIT_DONE;
+}
+
 int ctl_link_init(struct ctl_link *link, const char *place, const struct tool_options *options) {
     *link = (struct ctl_link){.fd = -1, .timeout_us = timeout_us_default};
-    if (split_place(link, place) != 0) {
-        fprintf(stderr, "canhbaoctl: '%s' is not HOST or HOST:PORT\n", place);
+    if (place[0] != '/' && split_place(link, place) != 0) {
+        fprintf(stderr, "canhbaoctl: '%s' is not HOST, HOST:PORT or /DEVICE\n", place);
         return EXIT_USAGE;
     }
     if (options->timeout != NULL &&
@@ -69,18 +114,23 @@ int ctl_link_init(struct ctl_link *link, const char *place, const struct tool_op
         }
         link->framing = options->framing[0] == 'r' ? MODBUS_FRAMING_RTU : MODBUS_FRAMING_TCP;
     }
-    return EXIT_DONE;
+    return place[0] == '/' ? init_bus(link, place, options) : EXIT_DONE;
 }
 
-void ctl_link_finish(struct ctl_link *link) {
+static void disconnect(struct ctl_link *link) {
     if (link->fd >= 0) {
         (void)close(link->fd); /* nothing unsent is in it */
     }
     link->fd = -1;
 }
 
+void ctl_link_finish(struct ctl_link *link) {
+    disconnect(link);
+    link->bus = modbus_bus_destroy(link->bus);
+}
+
 static int fail(struct ctl_link *link, int code, const char *why) {
-    ctl_link_finish(link);
+    disconnect(link);
     (void)snprintf(link->why, sizeof link->why, "%s", why);
     return code;
 }
@@ -133,6 +183,13 @@ static int connect_link(struct ctl_link *link) {
     return result;
 }
 
+static int refused(struct ctl_link *link, uint8_t exception) {
+    link->exception = exception;
+    (void)snprintf(link->why, sizeof link->why, "exception %u: %s", exception,
+                   modbus_exception_name(exception));
+    return ERR_UNSUPPORTED;
+}
+
 /* Judges what came so far; 1: more is needed. */
 static int judge(struct ctl_link *link, const struct modbus_request *request, const uint8_t *bytes,
                  size_t *length, uint8_t *ret_data) {
@@ -151,14 +208,11 @@ static int judge(struct ctl_link *link, const struct modbus_request *request, co
         memcpy(ret_data, reply.data, modbus_data_size(request));
         /* Bytes behind the frame could be taken for the next answer. */
         if ((size_t)whole != *length) {
-            ctl_link_finish(link);
+            disconnect(link);
         }
         return 0;
     case MODBUS_REPLY_EXCEPTION:
-        link->exception = reply.exception;
-        (void)snprintf(link->why, sizeof link->why, "exception %u: %s", reply.exception,
-                       modbus_exception_name(reply.exception));
-        return ERR_UNSUPPORTED;
+        return refused(link, reply.exception);
     case MODBUS_REPLY_FOREIGN:
         return fail(link, ERR_CORRUPT, "a reply to another request");
     case MODBUS_REPLY_BAD:
@@ -194,8 +248,29 @@ static int receive(struct ctl_link *link, const struct modbus_request *request, 
     return result;
 }
 
+static int ask_bus(struct ctl_link *link, const struct modbus_request *request, uint8_t *ret_data) {
+    struct modbus_bus_answer answer;
+    if (request->unit < 1 || request->unit > 247) {
+        return fail(link, ERR_TIMEOUT, "a serial line has the units 1 to 247");
+    }
+    modbus_bus_ask(link->bus, request, &answer);
+    link->connected = link->connected || answer.opened;
+    link->round_trip_us = answer.round_trip_us;
+    if (answer.code != 0) {
+        return fail(link, answer.code, answer.why);
+    }
+    if (answer.reply.verdict == MODBUS_REPLY_EXCEPTION) {
+        return refused(link, answer.reply.exception);
+    }
+    memcpy(ret_data, answer.reply.data, modbus_data_size(request));
+    return 0;
+}
+
 int ctl_link_read(struct ctl_link *link, struct modbus_request request,
                   uint8_t ret_data[MODBUS_PDU_MAX]) {
+    if (link->bus != NULL) {
+        return ask_bus(link, &request, ret_data);
+    }
     uint8_t frame[MODBUS_REQUEST_SIZE];
     size_t size = MODBUS_REQUEST_SIZE;
     if (link->fd < 0) {

@@ -70,7 +70,7 @@ int ctl_probe(char **arguments, int count, const struct tool_options *options) {
     struct modbus_request request = {.table = MODBUS_HOLDING};
     uint8_t data[MODBUS_PDU_MAX];
     if (count != 2) {
-        fputs("canhbaoctl: usage: canhbaoctl probe HOST[:PORT] UNIT\n", stderr);
+        fputs("canhbaoctl: usage: canhbaoctl probe HOST[:PORT]|/DEVICE UNIT\n", stderr);
         return EXIT_USAGE;
     }
     if (options->table != NULL && modbus_table_parse(options->table, &request.table) != 0) {
@@ -150,7 +150,7 @@ int ctl_scan(char **arguments, int count, const struct tool_options *options) {
     int64_t first, last;
     struct ctl_link link;
     if (count != 1) {
-        fputs("canhbaoctl: usage: canhbaoctl scan HOST[:PORT]\n", stderr);
+        fputs("canhbaoctl: usage: canhbaoctl scan HOST[:PORT]|/DEVICE\n", stderr);
         return EXIT_USAGE;
     }
     int result = read_units(options->units, &first, &last);

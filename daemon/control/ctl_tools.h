@@ -16,9 +16,10 @@ enum { EXIT_DONE = 0, EXIT_FAILED = 1, EXIT_USAGE = 2, EXIT_NO_DAEMON = 3, EXIT_
 
 struct tool_options {
     bool json;
-    const char *config;    /* folder of a site */
-    const char *state_dir; /* folder of a store */
-    const char *timeout;   /* texts as given; NULL: default */
+    const char *config;                    /* folder of a site */
+    const char *state_dir;                 /* folder of a store */
+    const char *timeout;                   /* texts as given; NULL: default */
+    const char *baud, *parity, *stop_bits; /* of a serial device */
     const char *framing, *table, *from, *count, *units;
 };
 

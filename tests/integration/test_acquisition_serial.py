@@ -10,11 +10,24 @@ import threading
 import unittest
 
 import rtu_peer
-from harness import BINARY, DEADLINE_S, wait_for
+from harness import BINARY, DEADLINE_S, Sim, wait_for
 
 ACQUIRE = os.path.join(BINARY, "tests", "integration", "acquire")
 LIBMODBUS_SERVER = os.path.join(BINARY, "tests", "integration", "libmodbus_server")
+CTL = os.path.join(BINARY, "daemon", "canhbaoctl")
 TIMEOUT_MS = 100
+SCENARIO = """
+scenario: line
+start: 2025-01-01T00:00:00Z
+maps:
+  two:
+    - {point: stage, table: holding, address: 0, type: float32}
+    - {point: count, table: holding, address: 2, type: uint16}
+stations:
+  - {id: first, device: LINK, unit: 3, map: two, signals: {stage: 12.375, count: 7}}
+  - {id: second, device: LINK, unit: 9, map: two, signals: {stage: 2.5, count: 8}}
+FAULTS
+"""
 
 
 def point(unit, address):
@@ -208,6 +221,77 @@ class Serial(unittest.TestCase):
         self.assertEqual({r["status"] for r in readings}, {"ok"})
         for reading in readings:
             self.assertEqual(reading["value"], expected[reading["point"]])
+
+
+class SimulatedLine(unittest.TestCase):
+    """The simulator's serial lines, with the acquisition and the technician's tools."""
+    VALUES = [12.375, 7, 2.5, 8]
+
+    def setUp(self):
+        self.folder = tempfile.TemporaryDirectory(prefix="canhbao-serial-")
+        self.addCleanup(self.folder.cleanup)
+        self.link = os.path.join(self.folder.name, "line")
+
+    def sim(self, fault=None):
+        faults = f"faults:\n  - {{station: second, {fault}}}" if fault else ""
+        return Sim(text=SCENARIO.replace("LINK", self.link).replace("FAULTS", faults))
+
+    def play(self, fault=None):
+        points = [f"{unit}:holding:{place}:1:0" for unit in (3, 9)
+                  for place in ("0:float32:ABCD", "2:uint16:ABCD")]
+        with self.sim(fault):
+            done = subprocess.run([ACQUIRE, "period=150", self.link, "115200", "5", "100", *points],
+                                  capture_output=True, text=True, timeout=DEADLINE_S, check=False)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        readings = [json.loads(line) for line in done.stdout.splitlines()]
+        for reading in readings:
+            if reading["status"] == "ok":
+                self.assertEqual(reading["value"], self.VALUES[reading["point"]])
+        first = {r["status"] for r in readings if r["point"] < 2}
+        self.assertTrue("ok" in first and first <= {"ok", "skipped"}, first)
+        return {r["status"] for r in readings if r["point"] >= 2}
+
+    def test_faults(self):
+        for fault, expected in ((None, "ok"), ("kind: silence", "timeout"),
+                                ("kind: late, delay_ms: 140", "timeout"),
+                                ("kind: wrong-unit", "timeout"), ("kind: surplus", "ok"),
+                                ("kind: wrong-byte-count", "bad_reply"),
+                                ("kind: exception, code: 4", "exception")):
+            seen = self.play(fault)
+            self.assertTrue(expected in seen and ("ok" in seen) == (expected == "ok"),
+                            f"{fault}: {seen}")
+
+    def ctl(self, *arguments):
+        return subprocess.run([CTL, *arguments], capture_output=True, text=True,
+                              timeout=DEADLINE_S, check=False)
+
+    def test_scan(self):
+        with self.sim():
+            done = self.ctl("--json", "--baud", "115200", "--parity", "none", "--timeout", "50 ms",
+                            "--units", "1-12", "scan", self.link)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertEqual([found["unit"] for found in json.loads(done.stdout)], [3, 9])
+
+    def test_probe(self):
+        with self.sim():
+            done = self.ctl("--json", "--baud", "115200", "--parity", "none", "--count", "3",
+                            "probe", self.link, "9")
+            refused = self.ctl("probe", self.link, "9", "--from", "100", "--baud", "115200",
+                               "--parity", "none")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        registers = json.loads(done.stdout)["registers"]
+        self.assertEqual(len(registers), 3)
+        self.assertIn("2.5", json.dumps(registers))
+        self.assertEqual(refused.returncode, 1)
+        self.assertIn("illegal data address", refused.stderr)
+
+    def test_wrong_use(self):
+        for arguments in (["scan", self.link, "--baud", "9601"], ["scan", self.link, "--parity", "x"],
+                          ["scan", self.link, "--stop-bits", "3"]):
+            self.assertEqual(self.ctl(*arguments).returncode, 2)
+        gone = self.ctl("scan", self.link)
+        self.assertEqual(gone.returncode, 1)
+        self.assertIn("cannot open the port", gone.stderr)
 
 
 if __name__ == "__main__":
