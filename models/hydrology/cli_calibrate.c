@@ -15,6 +15,7 @@
 #include "models/hydrology/series.h"
 #include "models/hydrology/skill.h"
 #include "models/nowcast/parallel.h"
+#include "models/output/run_manifest.h"
 #include "models/table/args.h"
 
 static const char about[] =
@@ -34,6 +35,7 @@ static const char about[] =
     "weighted by 1 + Qobs over its mean)\n";
 
 struct run {
+    const char *manifest;
     const char *step;
     const char *forcing;
     const char *e_column;
@@ -224,6 +226,7 @@ static int run_calibrate(int argc, char **argv) {
         {"seed", ARGS_INT, &run.seed, false, 0, 1e15, "N", "of the search, 1 unless told"},
         {"report", ARGS_TEXT, &run.report, false, 0, 0, "FILE.html", "report with hydrographs"},
         {"out", ARGS_TEXT, &run.out, true, 0, 0, "FILE.json", "parameters"},
+        {"manifest", ARGS_TEXT, &run.manifest, false, 0, 0, "FILE.json", "run manifest"},
         {0},
     };
     struct err err = {0};
@@ -234,7 +237,9 @@ static int run_calibrate(int argc, char **argv) {
         code = MODEL_USAGE;
     }
     code = code != MODEL_DONE ? code : objective(&run);
-    if (code == MODEL_DONE && work(&run, &err) != 0) {
+    if (code == MODEL_DONE &&
+        (work(&run, &err) != 0 ||
+         run_manifest_write(run.manifest, "calibrate", options, RUN_MANIFEST_NO_TIME, &err) != 0)) {
         code = model_exit_of(argv[0], &err);
     }
     series_finish(&run.series);

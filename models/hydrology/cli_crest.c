@@ -8,6 +8,7 @@
 #include "models/hydrology/hbv.h"
 #include "models/hydrology/hydrology.h"
 #include "models/hydrology/series.h"
+#include "models/output/run_manifest.h"
 #include "models/table/args.h"
 
 static const char crest_about[] =
@@ -29,6 +30,8 @@ static const char crest_about[] =
 struct crest_run {
     const char *forcing;
     const char *out;
+    const char *manifest;
+    int64_t end_us; /* of the forcing */
     double initial_percent;
     struct crest_parameters parameters;
     double rain_mm, evaporation_mm, runoff_mm, lost_mm;
@@ -92,6 +95,7 @@ static int crest_work(struct crest_run *run, struct err *ret_err) {
         table_out_text(&out, header[i]);
     }
     table_out_end_row(&out);
+    run->end_us = series_time_us(&series, series.count);
     double start_mm = run->initial_percent / 100 * run->parameters.wm_mm;
     double low_mm = start_mm, high_mm = start_mm;
     for (size_t i = 0; i < series.count; i++) {
@@ -124,11 +128,14 @@ static int run_crest(int argc, char **argv) {
         {"iwu", ARGS_NUMBER, &run.initial_percent, false, 0, 100, "PERCENT",
          "store at the start in % of WM, 50 unless told"},
         {"out", ARGS_TEXT, &run.out, true, 0, 0, "FILE.csv", "result, - for stdout"},
+        {"manifest", ARGS_TEXT, &run.manifest, false, 0, 0, "FILE.json", "run manifest"},
         {0},
     };
     struct err err = {0};
     int code = args_parse(argc, argv, options, crest_about);
-    if (code == MODEL_DONE && crest_work(&run, &err) != 0) {
+    if (code == MODEL_DONE &&
+        (crest_work(&run, &err) != 0 ||
+         run_manifest_write(run.manifest, "crest", options, run.end_us, &err) != 0)) {
         code = model_exit_of(argv[0], &err);
     }
     return code == ARGS_HELPED ? MODEL_DONE : code;
@@ -152,6 +159,8 @@ struct hbv_run {
     const char *step;
     const char *forcing;
     const char *out;
+    const char *manifest;
+    int64_t end_us; /* of the forcing */
     struct hbv_parameters parameters;
     struct hbv hbv;
     struct hbv_state state;
@@ -205,6 +214,7 @@ static int hbv_work(struct hbv_run *run, struct err *ret_err) {
         table_out_text(&out, "mark");
         table_out_end_row(&out);
         hbv_steps(run, &series, &out);
+        run->end_us = series_time_us(&series, series.count);
         rc = table_out_close(&out, true, ret_err);
     }
     series_finish(&series);
@@ -234,6 +244,7 @@ static int run_hbv(int argc, char **argv) {
         {"perc", ARGS_NUMBER, &p->perc_mm_day, true, 0, 1e3, "MM_D", "percolation, mm/d"},
         {"maxbas", ARGS_NUMBER, &p->maxbas_day, true, 0.01, 15, "D", "base of the triangle, d"},
         {"out", ARGS_TEXT, &run->out, true, 0, 0, "FILE.csv", "result, - for stdout"},
+        {"manifest", ARGS_TEXT, &run->manifest, false, 0, 0, "FILE.json", "run manifest"},
         {0},
     };
     struct err err = {0};
@@ -243,7 +254,9 @@ static int run_hbv(int argc, char **argv) {
                 run->step);
         code = MODEL_USAGE;
     }
-    if (code == MODEL_DONE && hbv_work(run, &err) != 0) {
+    if (code == MODEL_DONE &&
+        (hbv_work(run, &err) != 0 ||
+         run_manifest_write(run->manifest, "hbv", options, run->end_us, &err) != 0)) {
         code = model_exit_of(argv[0], &err);
     }
     free(run);

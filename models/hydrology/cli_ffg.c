@@ -8,6 +8,7 @@
 #include "models/hydrology/gr_series.h"
 #include "models/hydrology/hydrology.h"
 #include "models/hydrology/series.h"
+#include "models/output/run_manifest.h"
 #include "models/table/args.h"
 
 static const char about[] =
@@ -31,6 +32,7 @@ static const int durations_h[] = {1, 3, 6};
 enum { DURATIONS = 3, BACK_MAX = 6 };
 
 struct run {
+    const char *manifest;
     const char *forcing;
     const char *out;
     const char *state_in;
@@ -161,11 +163,15 @@ static int run_ffg(int argc, char **argv) {
          "flow that floods: bankfull, or a stage through the rating"},
         {"state-in", ARGS_TEXT, &run->state_in, false, 0, 0, "FILE.json", "continue from a state"},
         {"out", ARGS_TEXT, &run->out, true, 0, 0, "FILE.csv", "result, - for stdout"},
+        {"manifest", ARGS_TEXT, &run->manifest, false, 0, 0, "FILE.json", "run manifest"},
         {0},
     };
     struct err err = {0};
     int code = args_parse(argc, argv, options, about);
-    if (code == MODEL_DONE && work(run, &err) != 0) {
+    if (code == MODEL_DONE &&
+        (work(run, &err) != 0 ||
+         run_manifest_write(run->manifest, "ffg", options,
+                            series_time_us(&run->series, run->series.count), &err) != 0)) {
         code = model_exit_of(argv[0], &err);
     }
     series_finish(&run->series);

@@ -8,6 +8,7 @@
 #include "models/hydrology/gr_series.h"
 #include "models/hydrology/hydrology.h"
 #include "models/hydrology/series.h"
+#include "models/output/run_manifest.h"
 #include "models/table/args.h"
 
 struct run {
@@ -16,6 +17,7 @@ struct run {
     const char *out;
     const char *state_in;
     const char *state_out;
+    const char *manifest;
     struct gr_parameters parameters;
     bool compat_split;
     struct gr gr;
@@ -138,6 +140,7 @@ static int run_gr(int argc, char **argv) {
         {"state-in", ARGS_TEXT, &run->state_in, false, 0, 0, "FILE.json", "continue from a state"},
         {"state-out", ARGS_TEXT, &run->state_out, false, 0, 0, "FILE.json", "save the state"},
         {"out", ARGS_TEXT, &run->out, true, 0, 0, "FILE.csv", "result, - for stdout"},
+        {"manifest", ARGS_TEXT, &run->manifest, false, 0, 0, "FILE.json", "run manifest"},
         {0},
     };
     struct err err = {0};
@@ -147,7 +150,10 @@ static int run_gr(int argc, char **argv) {
                 run->step);
         code = MODEL_USAGE;
     }
-    if (code == MODEL_DONE && work(run, &err) != 0) {
+    if (code == MODEL_DONE &&
+        (work(run, &err) != 0 ||
+         run_manifest_write(run->manifest, "gr", options,
+                            series_time_us(&run->series, run->series.count), &err) != 0)) {
         code = model_exit_of(argv[0], &err);
     }
     series_finish(&run->series);

@@ -7,6 +7,7 @@
 #include "models/hydrology/hydrology.h"
 #include "models/hydrology/rating.h"
 #include "models/hydrology/series.h"
+#include "models/output/run_manifest.h"
 #include "models/table/args.h"
 
 static const char about[] =
@@ -24,6 +25,7 @@ static const char about[] =
     "         the highest gauging)\n";
 
 struct run {
+    const char *manifest;
     const char *fit;
     const char *apply;
     const char *stage;
@@ -136,6 +138,7 @@ static int run_rating(int argc, char **argv) {
         {"apply", ARGS_TEXT, &run.apply, false, 0, 0, "FILE.json", "rating to apply"},
         {"stage", ARGS_TEXT, &run.stage, false, 0, 0, "FILE.csv", "stages to turn into discharge"},
         {"out", ARGS_TEXT, &run.out, true, 0, 0, "FILE", "rating or series"},
+        {"manifest", ARGS_TEXT, &run.manifest, false, 0, 0, "FILE.json", "run manifest"},
         {0},
     };
     struct err err = {0};
@@ -145,7 +148,9 @@ static int run_rating(int argc, char **argv) {
         fprintf(stderr, "canhbao-model rating: either --fit, or --apply with --stage\n");
         code = MODEL_USAGE;
     }
-    if (code == MODEL_DONE && (run.fit != NULL ? fit(&run, &err) : apply(&run, &err)) != 0) {
+    if (code == MODEL_DONE &&
+        ((run.fit != NULL ? fit(&run, &err) : apply(&run, &err)) != 0 ||
+         run_manifest_write(run.manifest, "rating", options, RUN_MANIFEST_NO_TIME, &err) != 0)) {
         code = model_exit_of(argv[0], &err);
     }
     return code == ARGS_HELPED ? MODEL_DONE : code;

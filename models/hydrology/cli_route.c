@@ -8,6 +8,7 @@
 #include "models/hydrology/muskingum.h"
 #include "models/hydrology/reaches.h"
 #include "models/hydrology/series.h"
+#include "models/output/run_manifest.h"
 #include "models/table/args.h"
 
 struct run {
@@ -20,6 +21,7 @@ struct run {
     const char *state_in;
     const char *state_out;
     const char *out;
+    const char *manifest;
     double k;
     double x;
     double m;
@@ -310,6 +312,7 @@ static int run_route(int argc, char **argv) {
         {"state-in", ARGS_TEXT, &run.state_in, false, 0, 0, "FILE.csv", "continue (kinematic)"},
         {"state-out", ARGS_TEXT, &run.state_out, false, 0, 0, "FILE.csv", "save (kinematic)"},
         {"out", ARGS_TEXT, &run.out, true, 0, 0, "FILE.csv", "result, - for stdout"},
+        {"manifest", ARGS_TEXT, &run.manifest, false, 0, 0, "FILE.json", "run manifest"},
         {0},
     };
     struct err err = {0};
@@ -319,6 +322,8 @@ static int run_route(int argc, char **argv) {
         return code == ARGS_HELPED ? MODEL_DONE : code;
     }
     int rc = strcmp(run.method, "kinematic") == 0 ? run_network(&run, &err) : run_reach(&run, &err);
+    rc = rc != 0 ? rc
+                 : run_manifest_write(run.manifest, "route", options, RUN_MANIFEST_NO_TIME, &err);
     return rc == 0 ? MODEL_DONE : model_exit_of(argv[0], &err);
 }
 

@@ -9,6 +9,7 @@
 #include "models/grid/ncwrite.h"
 #include "models/hydrology/hydrology.h"
 #include "models/hydrology/terrain.h"
+#include "models/output/run_manifest.h"
 #include "models/table/args.h"
 
 static const char about[] =
@@ -21,6 +22,7 @@ static const char about[] =
     "          stream (1 from --stream-km2 of drained area on, else 0)\n";
 
 struct run {
+    const char *manifest;
     const char *dem;
     const char *variable;
     const char *out;
@@ -134,6 +136,7 @@ static int run_terrain(int argc, char **argv) {
         {"stream-km2", ARGS_NUMBER, &run.stream_km2, true, 0, 1e6, "KM2",
          "drained area from which a cell is a stream"},
         {"out", ARGS_TEXT, &run.out, true, 0, 0, "FILE.nc", "result"},
+        {"manifest", ARGS_TEXT, &run.manifest, false, 0, 0, "FILE.json", "run manifest"},
         {0},
     };
     struct err err = {0};
@@ -151,6 +154,8 @@ static int run_terrain(int argc, char **argv) {
                      : terrain_accumulate(g->rows, g->columns, run.d8, run.cells, run.basin, &err);
     }
     rc = rc != 0 ? rc : write_fields(&run, &err);
+    rc = rc != 0 ? rc
+                 : run_manifest_write(run.manifest, "terrain", options, RUN_MANIFEST_NO_TIME, &err);
     grid_destroy(run.grid);
     grid_env_destroy(env);
     free(run.dem_m);

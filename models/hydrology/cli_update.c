@@ -10,6 +10,7 @@
 #include "models/hydrology/series.h"
 #include "models/hydrology/skill.h"
 #include "models/hydrology/update.h"
+#include "models/output/run_manifest.h"
 #include "models/table/args.h"
 
 static const char about[] =
@@ -34,6 +35,7 @@ static const char about[] =
     "    out: lead, n, nse_open, nse_updated, nse_persistence, pi (persistence index)\n";
 
 struct run {
+    const char *manifest;
     const char *fit;
     const char *model;
     const char *series_path;
@@ -199,6 +201,7 @@ static int run_update(int argc, char **argv) {
         {"now", ARGS_TEXT, &run.now, false, 0, 0, "TIME", "time of issue"},
         {"verify", ARGS_SWITCH, &run.verify, false, 0, 0, NULL, "judge instead of forecast"},
         {"out", ARGS_TEXT, &run.out, true, 0, 0, "FILE", "result"},
+        {"manifest", ARGS_TEXT, &run.manifest, false, 0, 0, "FILE.json", "run manifest"},
         {0},
     };
     struct err err = {0};
@@ -214,6 +217,9 @@ static int run_update(int argc, char **argv) {
         int rc = run.fit != NULL ? fit(&run, &err)
                  : run.verify    ? verify(&run, &err)
                                  : forecast(&run, &err);
+        rc = rc != 0
+                 ? rc
+                 : run_manifest_write(run.manifest, "update", options, RUN_MANIFEST_NO_TIME, &err);
         code = rc == 0 ? MODEL_DONE : model_exit_of(argv[0], &err);
     }
     series_finish(&run.series);

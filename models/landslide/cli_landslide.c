@@ -7,6 +7,7 @@
 #include "models/hydrology/series.h"
 #include "models/landslide/landslide.h"
 #include "models/landslide/model_landslide.h"
+#include "models/output/run_manifest.h"
 #include "models/table/args.h"
 
 static const char about[] =
@@ -25,6 +26,7 @@ static const char about[] =
 enum { THRESHOLDS_MAX = 64 };
 
 struct run {
+    const char *manifest;
     const char *rain;
     const char *thresholds;
     const char *risk;
@@ -135,6 +137,7 @@ static int run_landslide(int argc, char **argv) {
         {"rain-day-mm", ARGS_NUMBER, &run.rain_day_mm, false, 0.1, 50, "MM",
          "rain of a rain day, 0.1 unless told (the Decision does not say)"},
         {"out", ARGS_TEXT, &run.out, true, 0, 0, "FILE.csv", "result, - for stdout"},
+        {"manifest", ARGS_TEXT, &run.manifest, false, 0, 0, "FILE.json", "run manifest"},
         {0},
     };
     struct err err = {0};
@@ -146,7 +149,10 @@ static int run_landslide(int argc, char **argv) {
                 run.susceptibility);
         code = MODEL_USAGE;
     }
-    if (code == MODEL_DONE && work(&run, &err) != 0) {
+    if (code == MODEL_DONE &&
+        (work(&run, &err) != 0 ||
+         run_manifest_write(run.manifest, "landslide", options,
+                            series_time_us(&run.series, run.series.count), &err) != 0)) {
         code = model_exit_of(argv[0], &err);
     }
     series_finish(&run.series);
