@@ -4,13 +4,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <jansson.h>
-
 #include "daemon/base/text.h"
-#include "models/hydrology/crest_domain.h"
+#include "models/hydrology/crest_fields.h"
 #include "models/hydrology/hydrology.h"
 #include "models/nowcast/parallel.h"
-#include "models/output/output.h"
+#include "models/output/run_manifest.h"
 #include "models/table/args.h"
 #include "models/table/table.h"
 
@@ -28,12 +26,31 @@ static const char about[] =
     "--out      CSV: time (end of the step), then for each outlet its mean discharge of the step\n"
     "           in m3/s, empty when unknown, and id_mark: ok, missing or recovering\n"
     "Interflow runs through a linear store with --interflow-h. The water balance is reported on\n"
-    "stderr. Leave time for warm-up.\n";
+    "stderr. Leave time for warm-up.\n"
+    "--nc       CF NetCDF grids: discharge, unit_streamflow, peak_discharge and\n"
+    "           peak_unit_streamflow since the reference time, soil_saturation; with\n"
+    "           --threshold-unit ffg_1h, _3h, _6h (mm: rain from the reference time on whose peak\n"
+    "           just reaches the threshold; 0: reached without, missing: 300 mm do not, or the\n"
+    "           state is not known) and ffg_ratio_1h, _3h, _6h: most rain of that duration since\n"
+    "           then over the guidance. Reference time: --guidance-at, else the end. Frames after\n"
+    "           it may be observed or forecast.\n";
+
+/* Guidance at a time, and what the rain made of it afterwards; by place. */
+struct guidance {
+    bool done;
+    double *threshold_m3_s, *potential_mm_h;
+    double *mm, *ratio;             /* [duration][place] */
+    double *peak_m3_s, *soil_share; /* since then; at the end */
+    float *rain_mm;                 /* [frame since][place] */
+    size_t frames, frames_max;
+};
 
 struct run {
     struct crest_domain_options options;
-    const char *forcing, *rain, *potential, *outlets, *out, *manifest, *stamp;
-    double step_h;
+    const char *forcing, *rain, *potential, *outlets, *out, *manifest, *stamp, *nc, *guidance_at;
+    double step_h, threshold_unit;
+    int64_t guidance_us;
+    struct guidance guidance;
     int64_t threads;
 
     struct crest_domain *domain;
@@ -165,6 +182,106 @@ static int read_frame(struct run *run, struct ncvar *var, size_t frame, double *
     return rc;
 }
 
+/* ---- guidance and grids ---- */
+
+static int make_guidance(struct run *run, struct err *ret_err) {
+    struct guidance *g = &run->guidance;
+    size_t places = run->domain->network->count;
+    g->frames_max = 0;
+    for (size_t i = 0; i < run->frames; i++) {
+        g->frames_max += run->time_us[i] >= run->guidance_us;
+    }
+    g->threshold_m3_s = calloc(places, sizeof(double));
+    g->potential_mm_h = calloc(places, sizeof(double));
+    g->mm = calloc(FFG_GRID_DURATIONS * places, sizeof(double));
+    g->ratio = calloc(FFG_GRID_DURATIONS * places, sizeof(double));
+    g->peak_m3_s = calloc(places, sizeof(double));
+    g->soil_share = calloc(places, sizeof(double));
+    g->rain_mm = calloc(g->frames_max * places + 1, sizeof(float));
+    if (g->threshold_m3_s == NULL || g->potential_mm_h == NULL || g->mm == NULL ||
+        g->ratio == NULL || g->peak_m3_s == NULL || g->soil_share == NULL || g->rain_mm == NULL) {
+        return err_set(ret_err, ERR_MEMORY, "no memory for the grids");
+    }
+    for (size_t p = 0; p < places; p++) {
+        g->threshold_m3_s[p] = run->threshold_unit * run->domain->drained_km2[p];
+    }
+    return 0;
+}
+
+/* At the reference time: guidance from the state, and the peaks start anew. */
+static int take_guidance(struct run *run, double dt_s, struct err *ret_err) {
+    struct guidance *g = &run->guidance;
+    size_t places = run->domain->network->count;
+    g->done = true;
+    memcpy(g->peak_m3_s, run->domain->crest.kinematic->outflow_m3_s, places * sizeof(double));
+    for (size_t p = 0; p < places; p++) {
+        double mm_h = run->potential_mm[p] * 3600 / dt_s; /* of the newest frame */
+        g->potential_mm_h[p] = isnan(mm_h) ? 0 : mm_h;
+    }
+    return isnan(run->threshold_unit)
+               ? 0
+               : ffg_grid_run(run->domain, dt_s, g->threshold_m3_s, g->potential_mm_h,
+                              (int)run->threads, g->mm, ret_err);
+}
+
+static void follow_peaks(struct run *run) {
+    const double *flow = run->domain->crest.kinematic->outflow_m3_s;
+    double *peak = run->guidance.peak_m3_s;
+    for (size_t p = 0; p < run->domain->network->count; p++) {
+        peak[p] = isnan(flow[p]) || isnan(peak[p]) ? (double)NAN : fmax(peak[p], flow[p]);
+    }
+}
+
+static void note_rain(struct run *run) {
+    struct guidance *g = &run->guidance;
+    size_t places = run->domain->network->count;
+    if (g->done && g->frames < g->frames_max) {
+        for (size_t p = 0; p < places; p++) {
+            g->rain_mm[g->frames * places + p] = (float)(run->rain_mm[p] * (double)run->substeps);
+        }
+        g->frames++;
+    }
+}
+
+/* The most rain of so many frames in a row; NaN when one is missing, or there are not so many. */
+static double most_rain(const struct guidance *g, size_t places, size_t p, size_t window) {
+    double most = NAN;
+    for (size_t first = 0; first + window <= g->frames; first++) {
+        double sum = 0;
+        for (size_t f = first; f < first + window; f++) {
+            sum += (double)g->rain_mm[f * places + p];
+        }
+        if (isnan(sum)) {
+            return NAN;
+        }
+        most = isnan(most) ? sum : fmax(most, sum);
+    }
+    return most;
+}
+
+static int write_grids(struct run *run, struct err *ret_err) {
+    struct guidance *g = &run->guidance;
+    const struct crest_domain *domain = run->domain;
+    size_t places = domain->network->count;
+    bool guided = !isnan(run->threshold_unit);
+    for (size_t p = 0; p < places; p++) {
+        g->soil_share[p] = domain->crest.water_mm[p] / domain->parameters[p].wm_mm;
+    }
+    for (size_t d = 0; d < FFG_GRID_DURATIONS; d++) {
+        int64_t hours_us = ffg_grid_hours[d] * INT64_C(3600000000);
+        size_t window = hours_us % run->frame_us == 0 ? (size_t)(hours_us / run->frame_us) : 0;
+        for (size_t p = 0; p < places; p++) {
+            size_t at = d * places + p;
+            g->ratio[at] = window == 0 ? (double)NAN : most_rain(g, places, p, window) / g->mm[at];
+            g->ratio[at] = isinf(g->ratio[at]) ? (double)NAN : g->ratio[at]; /* guidance 0 */
+        }
+    }
+    const struct crest_fields fields = {domain->crest.kinematic->outflow_m3_s, g->peak_m3_s,
+                                        g->soil_share, guided ? g->mm : NULL,
+                                        guided ? g->ratio : NULL};
+    return crest_fields_write(run->nc, domain, &fields, run->guidance_us, ret_err);
+}
+
 /* ---- running ---- */
 
 static void header(const struct run *run, struct table_out *out) {
@@ -203,6 +320,9 @@ static void run_step(struct run *run, struct table_out *out, int64_t end_us) {
         crest_grid_step(&run->domain->crest, dt_s, run->rain_mm, run->potential_mm,
                         (int)run->threads);
         count_water(run, dt_s);
+        if (run->guidance.done) {
+            follow_peaks(run);
+        }
         for (size_t i = 0; i < run->outlet_count; i++) {
             sum[i] += kinematic->outflow_m3_s[run->place[i]];
             uint8_t now = kinematic->mark[run->place[i]];
@@ -238,6 +358,10 @@ static int run_all(struct run *run, struct err *ret_err) {
                                   run->potential_mm, ret_err);
         if (rc == 0) {
             run_step(run, &out, t + end_us);
+            note_rain(run);
+        }
+        if (rc == 0 && run->nc != NULL && !run->guidance.done && t + end_us >= run->guidance_us) {
+            rc = take_guidance(run, (double)run->frame_us / 1e6 / (double)run->substeps, ret_err);
         }
         frame += there;
         run->missing_frames += !there;
@@ -247,34 +371,30 @@ static int run_all(struct run *run, struct err *ret_err) {
     return rc != 0 ? rc : closed;
 }
 
-static int write_manifest(const struct run *run, struct err *ret_err) {
-    const struct crest_domain_options *o = &run->options;
-    const char *const files[] = {o->path, run->forcing, run->outlets};
-    json_t *manifest = manifest_create(
-        "crest-grid",
-        json_pack("{s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:s, s:s, s:s, s:s, s:s}",
-                  "wm_mm", o->parameters.wm_mm, "b", o->parameters.b, "im", o->parameters.im, "ke",
-                  o->parameters.ke, "fc_mm_h", o->parameters.fc_mm_h, "interflow_h", o->interflow_h,
-                  "manning", o->manning, "width_1km2_m", o->width_1km2_m, "start_share",
-                  o->start_share, "step_h", run->step_h, "stamp", run->stamp, "d8", o->d8,
-                  "elevation", o->elevation, "rain", run->rain, "potential", run->potential));
-    int rc = manifest == NULL ? err_set(ret_err, ERR_MEMORY, "no memory for the manifest") : 0;
-    for (size_t i = 0; rc == 0 && i < sizeof files / sizeof *files; i++) {
-        rc = manifest_add_file(manifest, files[i], ret_err);
+/* The reference time lies within the forcing. */
+static int check_guidance(struct run *run, struct err *ret_err) {
+    int64_t end_us = strcmp(run->stamp, "start") == 0 ? run->frame_us : 0;
+    int64_t first_us = run->time_us[0] + end_us, last_us = run->time_us[run->frames - 1] + end_us;
+    if (run->guidance_at == NULL) {
+        run->guidance_us = last_us;
+        return 0;
     }
-    rc = rc != 0 ? rc : output_write_json(run->manifest, manifest, ret_err);
-    json_decref(manifest);
-    return rc;
+    if (table_time(run->guidance_at, &run->guidance_us) != 0 || run->guidance_us < first_us ||
+        run->guidance_us > last_us) {
+        return err_set(ret_err, ERR_RANGE, "--guidance-at: '%.60s' is no time of the forcing",
+                       run->guidance_at);
+    }
+    return 0;
 }
 
 static int work(struct run *run, struct grid_env *env, struct err *ret_err) {
     int rc = crest_domain_create(env, &run->options, &run->domain, ret_err);
     rc = rc != 0 ? rc : read_outlets(run, ret_err);
     rc = rc != 0 ? rc : open_forcing(run, env, ret_err);
+    rc = rc != 0 ? rc : check_guidance(run, ret_err);
+    rc = rc != 0 || run->nc == NULL ? rc : make_guidance(run, ret_err);
     rc = rc != 0 ? rc : run_all(run, ret_err);
-    if (rc == 0 && run->manifest != NULL) {
-        rc = write_manifest(run, ret_err);
-    }
+    rc = rc != 0 || run->nc == NULL ? rc : write_grids(run, ret_err);
     if (rc == 0) {
         double change = crest_domain_stored_m3(run->domain) - run->start_m3;
         fprintf(stderr,
@@ -302,6 +422,12 @@ static void finish(struct run *run) {
     free(run->frame);
     free(run->rain_mm);
     free(run->potential_mm);
+    struct guidance *g = &run->guidance;
+    void *const owned[] = {g->threshold_m3_s, g->potential_mm_h, g->mm,     g->ratio,
+                           g->peak_m3_s,      g->soil_share,     g->rain_mm};
+    for (size_t i = 0; i < sizeof owned / sizeof *owned; i++) {
+        free(owned[i]);
+    }
 }
 
 static int run_crest_grid(int argc, char **argv) {
@@ -317,6 +443,7 @@ static int run_crest_grid(int argc, char **argv) {
     run.potential = "pet";
     run.stamp = "end";
     run.threads = 1;
+    run.threshold_unit = NAN;
     const struct args_option options[] = {
         {"static", ARGS_TEXT, &o->path, true, 0, 0, "FILE.nc", "drainage grid"},
         {"d8", ARGS_TEXT, &o->d8, false, 0, 0, "NAME", "flow_direction unless told"},
@@ -342,6 +469,11 @@ static int run_crest_grid(int argc, char **argv) {
         {"step-h", ARGS_NUMBER, &run.step_h, true, 1e-3, 24, "H", "step of the model"},
         {"threads", ARGS_INT, &run.threads, false, 1, PARALLEL_THREADS_MAX, "N",
          "1 unless told; the result does not depend on it"},
+        {"nc", ARGS_TEXT, &run.nc, false, 0, 0, "FILE.nc", "grids, see above"},
+        {"threshold-unit", ARGS_NUMBER, &run.threshold_unit, false, 1e-6, 1e3, "M3_S_KM2",
+         "flow per drained km2 that floods, for the guidance"},
+        {"guidance-at", ARGS_TEXT, &run.guidance_at, false, 0, 0, "TIME",
+         "reference time of the grids"},
         {"manifest", ARGS_TEXT, &run.manifest, false, 0, 0, "FILE.json", "run manifest"},
         {"out", ARGS_TEXT, &run.out, true, 0, 0, "FILE.csv", "result, - for stdout"},
         {0},
@@ -353,7 +485,8 @@ static int run_crest_grid(int argc, char **argv) {
         code = MODEL_USAGE;
     }
     if (code == MODEL_DONE &&
-        (grid_env_create(NULL, &env, &err) != 0 || work(&run, env, &err) != 0)) {
+        (grid_env_create(NULL, &env, &err) != 0 || work(&run, env, &err) != 0 ||
+         run_manifest_write(run.manifest, "crest-grid", options, run.guidance_us, &err) != 0)) {
         code = model_exit_of(argv[0], &err);
     }
     finish(&run);

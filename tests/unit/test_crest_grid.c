@@ -195,6 +195,79 @@ static void test_a_lost_frame_is_unknown(void **state) {
     table_destroy(table);
 }
 
+/* A field of g.nc, from north to south. */
+static void read_field(const char *name, int north_first, double *ret_values) {
+    int id = 0, variable = 0;
+    double file[ROWS * COLUMNS];
+    GF(nc_open("g.nc", NC_NOWRITE, &id));
+    GF(nc_inq_varid(id, name, &variable));
+    GF(nc_get_var_double(id, variable, file));
+    GF(nc_close(id));
+    for (int r = 0; r < ROWS; r++) {
+        memcpy(ret_values + r * COLUMNS, file + (north_first ? r : ROWS - 1 - r) * COLUMNS,
+               COLUMNS * sizeof *file);
+    }
+}
+
+enum { MOUTH = (ROWS - 1) * COLUMNS + 2 };
+
+/* The guidance in mm at the mouth when rate_mm_h fell in the first hour. */
+static double guidance(double rate_mm_h, const char *name, int north_first) {
+    double values[ROWS * COLUMNS];
+    write_forcing(rate_mm_h, 2, SIZE_MAX);
+    assert_int_equal(run("--wm 100 --im 0.2 --fc 0.5 --step-h 0.5 --nc g.nc --threshold-unit 3 "
+                         "--guidance-at 1970-01-01T01:00:00Z"),
+                     0);
+    read_field(name, north_first, values);
+    return values[MOUTH];
+}
+
+static void test_guidance_of_every_cell(void **state) {
+    (void)state;
+    double one[ROWS * COLUMNS], three[ROWS * COLUMNS], six[ROWS * COLUMNS], peak[ROWS * COLUMNS];
+    write_outlets("mouth,1000,0\n");
+    for (int north_first = 0; north_first < 2; north_first++) {
+        write_valley(north_first);
+        /* It falls when the stores fill. */
+        assert_true(guidance(10, "ffg_1h", north_first) < guidance(0, "ffg_1h", north_first));
+        /* The rain that equals the guidance brings the mouth to its threshold. */
+        double low = 0, high = 300;
+        for (int i = 0; i < 14; i++) {
+            double middle = 0.5 * (low + high);
+            double mm = guidance(middle, "ffg_1h", north_first);
+            if (mm > middle) {
+                low = middle;
+            } else {
+                high = middle;
+            }
+        }
+        double mm = guidance(high, "ffg_1h", north_first);
+        assert_true(mm > 5 && fabs(mm - high) < 0.1);
+        read_field("peak_unit_streamflow", north_first, peak);
+        assert_true(fabs(peak[MOUTH] / 3 - 1) < 0.02); /* the depths are interpolated */
+        read_field("ffg_ratio_1h", north_first, one);
+        assert_true(fabs(one[MOUTH] - 1) < 0.01);
+        read_field("ffg_1h", north_first, one);
+        read_field("ffg_3h", north_first, three);
+        read_field("ffg_6h", north_first, six);
+        for (int i = 0; i < ROWS * COLUMNS; i++) {
+            assert_true(one[i] <= three[i] && three[i] <= six[i]);
+        }
+    }
+    /* A state with a lost frame behind it gives no guidance. */
+    double soil[ROWS * COLUMNS];
+    write_forcing(6, FRAMES, 3);
+    assert_int_equal(run("--wm 100 --im 0.2 --fc 0.5 --step-h 0.5 --nc g.nc --threshold-unit 3 "
+                         "--guidance-at 1970-01-01T04:00:00Z"),
+                     0);
+    read_field("ffg_1h", 1, one);
+    read_field("soil_saturation", 1, soil);
+    assert_true(isnan(one[MOUTH]) && soil[MOUTH] > 0 && soil[MOUTH] <= 1);
+    assert_int_equal(run("--wm 100 --im 0.2 --fc 0.5 --step-h 0.5 --nc g.nc --guidance-at "
+                         "2000-01-01"),
+                     3);
+}
+
 static void test_refusals(void **state) {
     (void)state;
     write_valley(1);
@@ -221,8 +294,8 @@ static int enter(void **state) {
 }
 
 static int leave(void **state) {
-    static const char *const files[] = {"dem.nc",      "static.nc", "forcing.nc",
-                                        "outlets.csv", "q.csv",     "m.json"};
+    static const char *const files[] = {"dem.nc", "static.nc", "forcing.nc", "outlets.csv",
+                                        "q.csv",  "m.json",    "g.nc"};
     for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
         (void)unlink(files[i]); /* not every test makes all of them */
     }
@@ -234,6 +307,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(test_steady_flow_in_both_row_orders, enter, leave),
         cmocka_unit_test_setup_teardown(test_interflow_store_delays_and_gives_back, enter, leave),
         cmocka_unit_test_setup_teardown(test_a_lost_frame_is_unknown, enter, leave),
+        cmocka_unit_test_setup_teardown(test_guidance_of_every_cell, enter, leave),
         cmocka_unit_test_setup_teardown(test_refusals, enter, leave),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
