@@ -33,6 +33,7 @@ static const struct model *const table[] = {
     &model_calibrate,
     &model_terrain,
     &model_landslide,
+    &model_landslide_grid,
     &model_nowcast,
     &model_hindcast,
     &model_verify,

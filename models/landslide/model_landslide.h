@@ -5,5 +5,6 @@
 #include "models/model.h"
 
 extern const struct model model_landslide;
+extern const struct model model_landslide_grid;
 
 #endif
