@@ -42,6 +42,7 @@ static const struct model *const table[] = {
     &model_plume,
     &model_trace,
     &model_washout,
+    &model_release,
     NULL,
 };
 // clang-format on

@@ -6,5 +6,6 @@
 
 extern const struct model model_plume;
 extern const struct model model_trace;
+extern const struct model model_release;
 
 #endif

@@ -4,8 +4,10 @@
 #include <string.h>
 
 #include "daemon/base/text.h"
+#include "models/output/output.h"
 #include "models/radiation/model_washout.h"
 #include "models/radiation/washout.h"
+#include "models/radiation/washout_live.h"
 #include "models/table/args.h"
 #include "models/table/table.h"
 
@@ -29,7 +31,11 @@ static const char about[] =
     "            scatter: largest of means over 1, 3, 6, 15 rows and of a step), alarm (1, 0, or\n"
     "            empty when it cannot be told), state (normal, rain, alarm, unknown), why.\n"
     "            Empty: not known. The first two hours of dry rows make the baseline; until then\n"
-    "            only the ceiling can raise.\n";
+    "            only the ceiling can raise.\n"
+    "With --product SERIES.csv is the daemon's export (time, station, point, value, unit, flag) "
+    "and\n"
+    "the output JSON: for each station dose_alarm, dose_rain (1, 0), dose_excess, dose_washout,\n"
+    "dose_baseline (nSv/h), dose_significance, and why.\n";
 
 struct series {
     size_t count;
@@ -231,8 +237,22 @@ static int run(const char *series_path, const char *out_path, struct washout_opt
     return rc;
 }
 
+/* For the daemon: every station of an export, results as JSON. */
+static int run_live(const struct washout_live *live, const struct washout_options *options,
+                    const char *out, struct err *ret_err) {
+    json_t *object = NULL;
+    if (live->reference == NULL) {
+        return err_set(ret_err, ERR_INVALID, "--product needs --reference");
+    }
+    int rc = washout_live_run(live, options, &object, ret_err);
+    rc = rc != 0 ? rc : output_write_json(out, object, ret_err);
+    json_decref(object);
+    return rc;
+}
+
 static int run_washout(int argc, char **argv) {
     struct washout_options o = washout_options_default;
+    struct washout_live live = {.dose_point = "dose_rate", .rain_point = "rate"};
     const char *series = NULL, *out = NULL;
     double age_min = o.rain_max_age_s / 60;
     const struct args_option options[] = {
@@ -244,12 +264,20 @@ static int run_washout(int argc, char **argv) {
          "alarm above so many times the scatter (5)"},
         {"rain-max-age-min", ARGS_NUMBER, &age_min, false, 0, 1440, "MIN",
          "rain data older than that are not known (15)"},
+        {"product", ARGS_TEXT, &live.product, false, 0, 0, "ID",
+         "for the daemon: its series in, JSON out"},
+        {"reference", ARGS_TEXT, &live.reference, false, 0, 0, "TIME", "of such a run, RFC 3339"},
+        {"dose-point", ARGS_TEXT, &live.dose_point, false, 0, 0, "POINT", "(dose_rate)"},
+        {"rain-point", ARGS_TEXT, &live.rain_point, false, 0, 0, "POINT",
+         "of the same station, mm/h (rate)"},
         {0},
     };
     struct err err = {0};
     int code = args_parse(argc, argv, options, about);
     o.rain_max_age_s = age_min * 60;
-    if (code == MODEL_DONE && run(series, out, &o, &err) != 0) {
+    live.series = series;
+    if (code == MODEL_DONE &&
+        (live.product != NULL ? run_live(&live, &o, out, &err) : run(series, out, &o, &err)) != 0) {
         code = model_exit_of(argv[0], &err);
     }
     return code == ARGS_HELPED ? MODEL_DONE : code;

@@ -1,0 +1,56 @@
+/* A gas alarm as it stands: where the gas comes from and where it goes, from what the stations
+ * said.
+ *
+ * Readings are means of the last ten minutes of each gas sensor, wind the mean vector of the last
+ * twenty minutes; ppm becomes mg/m3 with temperature and pressure of the weather station. With
+ * three sensors above the detection limit or more the source is traced; with fewer ("not enough
+ * data") the site of the catalogue that lies upwind of the highest reading and has the substance is
+ * assumed, and said to be assumed; without one there is no plume. Zones are those of a steady
+ * release. Thread rule: one call, one thread. */
+#ifndef CANHBAO_MODELS_DISPERSION_RELEASE_LIVE_H
+#define CANHBAO_MODELS_DISPERSION_RELEASE_LIVE_H
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "daemon/base/err.h"
+#include "models/dispersion/readings.h"
+#include "models/dispersion/release_site.h"
+#include "models/dispersion/trace.h"
+#include "models/dispersion/trace_report.h"
+#include "models/dispersion/zones.h"
+#include "models/table/longform.h"
+
+enum release_basis { RELEASE_NOTHING, RELEASE_TRACED, RELEASE_ASSUMED };
+
+struct release_live {
+    const struct release_site *site;
+    int64_t now_us, since_us;
+    const struct release_substance *substance;
+    char rule[RELEASE_ID_SIZE];
+    struct readings readings; /* in order of site->stations */
+    struct weather weather;   /* one row */
+    struct weather_air air;
+    double mg_m3_per_ppm;
+    enum release_basis basis;
+    char why[160]; /* without a traced source: what is missing */
+    const struct release_place *assumed;
+    struct trace_problem problem;
+    struct trace_result traced;
+    struct release release; /* what the zones are of */
+    struct zones zones;
+    bool has_zones;
+};
+
+/* The alarm that is followed: of the daemon's list of standing alarms the highest of a rule that
+ * the site knows. ERR_NOT_FOUND: none stands. ERR_SYNTAX. */
+int release_live_alarm(struct release_live *live, const json_t *alarms, struct err *ret_err);
+
+/* Fills the rest. Not enough data is no error: `why` says it. ERR_NOT_FOUND: no wind, temperature
+ * or pressure of the last half hour. release_live_finish() always. */
+int release_live_run(struct release_live *live, const struct longform *series,
+                     const char *levels_path, struct trace_places *points, struct err *ret_err);
+void release_live_finish(struct release_live *live);
+
+#endif

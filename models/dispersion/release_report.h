@@ -1,0 +1,32 @@
+/* A followed gas alarm as the daemon's results, for the page and for the public message.
+ *
+ * Thread rule: pure functions on the caller's memory. */
+#ifndef CANHBAO_MODELS_DISPERSION_RELEASE_REPORT_H
+#define CANHBAO_MODELS_DISPERSION_RELEASE_REPORT_H
+
+#include <jansson.h>
+
+#include "models/dispersion/release_live.h"
+
+/* plume_level ("1"; 0: below all) and plume_conc (mg m-3) of each place of the site; unknown with
+ * the cause without zones. */
+json_t *release_results(const struct release_live *live);
+
+/* Member "release": status (traced, assumed, not enough data), why, substance, rule, wind, source
+ * (longitude, latitude, Q_g_s with bounds, start), zones (level, name, reach_km, area_km2), places
+ * (level, conc, arrival_s from now by distance and wind), text {vi, en}, and the report of the
+ * trace when there is one (trace_report.h). NULL: no memory. */
+json_t *release_member(const struct release_live *live, const struct trace_places *catalogue,
+                       const struct trace_places *points);
+
+/* Member "cap": for each standing alarm of the rule its polygon ([[latitude, longitude], ...],
+ * closed; convex hull of the lowest level) and what to do, {vi, en}. Empty without zones. */
+json_t *release_cap(const struct release_live *live, const json_t *alarms);
+
+/* GeoJSON for maps: zones, source, regions of the source, sensors, points to measure next. */
+json_t *release_map(const struct release_live *live);
+
+/* "Wind from the north-east, 5 m/s: ..." in both languages: {vi, en}. */
+json_t *release_text(const struct release_live *live);
+
+#endif
