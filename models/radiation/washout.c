@@ -38,7 +38,7 @@ struct washout {
     struct progeny progeny;
     struct past past[HISTORY_MAX]; /* ring */
     size_t count, next;
-    int64_t rain_us, wet_us; /* newest known rain, newest rain above 0; 0: none */
+    int64_t rain_us, wet_us; /* newest known rain, newest above WASHOUT_WET; 0: none */
     double rain_held;
     bool alarmed, by_step;
     double step_level; /* the residual at which an alarm by a step is over */
@@ -124,7 +124,7 @@ static struct past advance(struct washout *w, const struct washout_input *in) {
     if (!isnan(in->rain_mm_h)) {
         w->rain_us = in->utc_us;
         w->rain_held = in->rain_mm_h;
-        w->wet_us = in->rain_mm_h > 0 ? in->utc_us : w->wet_us;
+        w->wet_us = in->rain_mm_h >= WASHOUT_WET ? in->utc_us : w->wet_us;
     }
     now.rain_known =
         w->rain_us != 0 && seconds(w->rain_us, in->utc_us) <= w->options.rain_max_age_s;

@@ -27,10 +27,11 @@
 
 #define WASHOUT_LAG_S    600.0
 #define WASHOUT_RECENT_S 10800.0 /* rain so long ago still counts */
-#define WASHOUT_LOWEST   15.0    /* nSv/h: no outdoor background is below; another unit is meant */
-#define WASHOUT_CEILING  400.0   /* nSv/h, absolute alarm of Finland (radiation_levels al-fi-1) */
-#define WASHOUT_RAIN_AGE 900.0   /* s */
-#define WASHOUT_NEEDED_S 7200.0  /* dry readings that make a baseline */
+#define WASHOUT_WET      0.5 /* mm/h: drizzle below brings no more than the scatter of a background */
+#define WASHOUT_LOWEST   15.0   /* nSv/h: no outdoor background is below; another unit is meant */
+#define WASHOUT_CEILING  400.0  /* nSv/h, absolute alarm of Finland (radiation_levels al-fi-1) */
+#define WASHOUT_RAIN_AGE 900.0  /* s */
+#define WASHOUT_NEEDED_S 7200.0 /* dry readings that make a baseline */
 
 struct washout_options {
     double ceiling_nsv_h;
