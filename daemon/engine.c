@@ -192,17 +192,19 @@ int engine_check(const struct engine *engine, const struct engine_input *input) 
     }
     if (input->kind == ENGINE_COMMAND) {
         const struct command *command = &input->as.command;
-        bool valid = (unsigned)command->kind < COMMAND_KIND_COUNT && is_time(command->until.us) &&
-                     is_time(command->expires.us) &&
-                     is_terminated(command->id, sizeof command->id) &&
-                     is_terminated(command->incident, sizeof command->incident) &&
-                     is_terminated(command->into, sizeof command->into) &&
-                     is_terminated(command->attachment, sizeof command->attachment) &&
-                     is_terminated(command->reference, sizeof command->reference) &&
-                     is_terminated(command->rule, sizeof command->rule) &&
-                     is_terminated(command->place, sizeof command->place) &&
-                     is_terminated(command->actor, sizeof command->actor) &&
-                     is_terminated(command->comment, sizeof command->comment);
+        bool valid =
+            (unsigned)command->kind < COMMAND_KIND_COUNT && is_time(command->until.us) &&
+            is_time(command->expires.us) && is_terminated(command->id, sizeof command->id) &&
+            is_terminated(command->incident, sizeof command->incident) &&
+            is_terminated(command->into, sizeof command->into) &&
+            is_terminated(command->attachment, sizeof command->attachment) &&
+            is_terminated(command->reference, sizeof command->reference) &&
+            is_terminated(command->field.point, sizeof command->field.point) &&
+            is_terminated(command->field.instrument, sizeof command->field.instrument) &&
+            is_time(command->field.at.us) && is_terminated(command->rule, sizeof command->rule) &&
+            is_terminated(command->place, sizeof command->place) &&
+            is_terminated(command->actor, sizeof command->actor) &&
+            is_terminated(command->comment, sizeof command->comment);
         return valid ? 0 : ERR_INVALID;
     }
     if (input->kind == ENGINE_MODEL_RESULT) {

@@ -75,6 +75,16 @@ struct engine_reply {
 
 /* Where outputs go, in this order within a step. Pointers are valid during the call only. Any
  * callback may be NULL. */
+/* What a technician did, as it is kept; see field_record.h. A revocation tells only id, station,
+ * point and command. */
+struct field_entry {
+    uint64_t id; /* of the input that brought it */
+    uint32_t station, point;
+    const struct command *command;
+    double gain, offset;         /* COMMAND_CALIBRATE */
+    struct bucket_result bucket; /* COMMAND_END_BUCKET_TEST */
+};
+
 struct engine_sink {
     void *context;
     /* The quality-controlled copy of every reading, also the failed ones. */
@@ -85,6 +95,8 @@ struct engine_sink {
     void (*on_event)(void *context, const struct event *event);
     /* The record of an alarm changed without an event (alarm_change.unannounced). */
     void (*on_record)(void *context, const struct alarm_view *view);
+    /* An accepted command of a technician but COMMAND_BUCKET_TEST; before its reply. */
+    void (*on_field_entry)(void *context, const struct field_entry *entry);
     /* Exactly one for every command. With an accepted COMMAND_RESEND_STATE the caller publishes
      * what engine_visit_alarms() gives. */
     void (*on_reply)(void *context, const struct engine_reply *reply);
@@ -98,6 +110,15 @@ struct engine;
 int engine_create(const struct engine_site *site, struct moment now, struct engine **ret_engine,
                   struct err *ret_err);
 struct engine *engine_destroy(struct engine *engine); /* NULL is fine; returns NULL */
+
+/* The bucket test that runs at a station: since when (or 0), and what its bucket counted so far in
+ * mm as the registers say (NaN: nothing was read yet). */
+struct engine_bucket {
+    struct moment since, until; /* since 0: none runs */
+    char point[STATION_ID_SIZE];
+    double counted_mm;
+};
+struct engine_bucket engine_bucket_test(const struct engine *engine, uint32_t station);
 
 /* What engine_step() would answer to this input; changes nothing. */
 int engine_check(const struct engine *engine, const struct engine_input *input);

@@ -169,6 +169,7 @@ static int build_points(struct build *build) {
             point->counter_epoch_point >= site->point_count) {
             return err_set(build->err, ERR_NOT_FOUND, "point %s: its counter_epoch", point->id);
         }
+        engine->points[i].newest_gain = 1;
         engine->points[i].newest_epoch = (double)NAN;
         engine->points[i].before_epoch = (double)NAN;
         engine->point_keys[i] = (struct engine_key){
@@ -600,6 +601,7 @@ static int build_memory(struct build *build) {
     engine->alarms = calloc(alarms + 1, sizeof *engine->alarms);
     engine->sources = calloc(sources + 1, sizeof *engine->sources);
     engine->indicators = calloc(sources + 1, sizeof *engine->indicators);
+    engine->calibrations = calloc(ENGINE_CALIBRATIONS_MAX, sizeof *engine->calibrations);
     engine->crosses = calloc(crosses + 1, sizeof *engine->crosses);
     engine->place_sequences = calloc(places + 1, sizeof *engine->place_sequences);
     engine->point_keys = calloc(site->point_count + 1, sizeof *engine->point_keys);
@@ -609,12 +611,13 @@ static int build_memory(struct build *build) {
     engine->stations = calloc(site->station_count + 1, sizeof *engine->stations);
     engine->incidents = calloc(1, sizeof *engine->incidents);
     build->windows = calloc(windows + 1, sizeof *build->windows);
-    bool complete =
-        engine->points != NULL && engine->windows != NULL && engine->slots != NULL &&
-        engine->alarms != NULL && engine->sources != NULL && engine->indicators != NULL &&
-        engine->crosses != NULL && engine->place_sequences != NULL && engine->point_keys != NULL &&
-        engine->slot_keys != NULL && engine->alarm_keys != NULL && engine->place_keys != NULL &&
-        engine->stations != NULL && engine->incidents != NULL && build->windows != NULL;
+    bool complete = engine->points != NULL && engine->windows != NULL && engine->slots != NULL &&
+                    engine->alarms != NULL && engine->sources != NULL &&
+                    engine->indicators != NULL && engine->crosses != NULL &&
+                    engine->calibrations != NULL && engine->place_sequences != NULL &&
+                    engine->point_keys != NULL && engine->slot_keys != NULL &&
+                    engine->alarm_keys != NULL && engine->place_keys != NULL &&
+                    engine->stations != NULL && engine->incidents != NULL && build->windows != NULL;
     return complete ? 0 : err_set(build->err, ERR_MEMORY, "no memory");
 }
 
@@ -699,6 +702,7 @@ struct engine *engine_destroy(struct engine *engine) {
     free(engine->sources);
     free(engine->indicators);
     free(engine->crosses);
+    free(engine->calibrations);
     free(engine->point_alarms);
     free(engine->slot_alarms);
     free(engine->place_sequences);

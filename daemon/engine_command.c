@@ -5,6 +5,7 @@
 
 /* One command while it is taken. */
 struct taking {
+    const struct engine_input *input;
     struct engine *engine;
     const struct command *command;
     const struct engine_sink *sink;
@@ -244,6 +245,12 @@ static int carry_out(struct taking *taking) {
     case COMMAND_MAINTENANCE:
     case COMMAND_END_MAINTENANCE:
         return set_maintenance(taking);
+    case COMMAND_CALIBRATE:
+    case COMMAND_SPOT:
+    case COMMAND_BUCKET_TEST:
+    case COMMAND_END_BUCKET_TEST:
+    case COMMAND_REVOKE:
+        return engine_take_field(taking->engine, taking->input, taking->sink, &taking->err);
     case COMMAND_MERGE:
         return merge(taking);
     case COMMAND_SPLIT:
@@ -262,7 +269,7 @@ static int carry_out(struct taking *taking) {
 void engine_take_command(struct engine *engine, const struct engine_input *input,
                          const struct engine_sink *sink) {
     const struct command *command = &input->as.command;
-    struct taking taking = {.engine = engine, .command = command, .sink = sink};
+    struct taking taking = {.input = input, .engine = engine, .command = command, .sink = sink};
     struct engine_reply reply = {.input_number = input->number, .command = command, .text = ""};
     if (command->expires.us != 0 && command->expires.us <= engine->now.utc.us) {
         reply.code = err_set(&taking.err, ERR_TIMEOUT, "the command has expired");

@@ -30,6 +30,7 @@ struct engine_point {
     bool set_aside; /* readings came during maintenance: what comes next follows on nothing */
     struct mono_us received;           /* of the newest reading */
     struct sample_ref newest, before;  /* newest usable readings; seq 0: none */
+    double newest_gain;                /* counters: of their calibration */
     double newest_epoch, before_epoch; /* counters: of the epoch point at that very reply, or NaN */
     uint32_t first_window, window_count;
     uint32_t first_alarm, alarm_count; /* in point_alarms */
@@ -46,7 +47,18 @@ struct engine_slot { /* one output of a model that rules look at */
     uint32_t first_alarm, alarm_count; /* in slot_alarms */
 };
 
+enum { ENGINE_CALIBRATIONS_MAX = 1024 };
+
+struct engine_calibration {
+    uint64_t id;
+    uint32_t point;
+    struct utc_us from;
+    double gain, offset;
+};
+
 struct engine_station {
+    struct engine_bucket bucket;
+    double bucket_first; /* total when the test began; NaN: not read yet */
     struct alarm_override maintenance;
     bool answered;
     struct mono_us last_value; /* when any of its points gave one */
@@ -94,6 +106,8 @@ struct engine {
     struct engine_source *sources;
     struct indicator *indicators; /* parallel to sources */
     uint32_t source_count;
+    struct engine_calibration *calibrations; /* those in force, of all points; by id */
+    uint32_t calibration_count;
     struct engine_cross *crosses;
     uint32_t cross_count;
     uint32_t *point_alarms, *slot_alarms;
@@ -169,6 +183,15 @@ bool engine_quality_context(const struct engine *engine, const struct reading *r
 /* engine_command.c */
 void engine_take_command(struct engine *engine, const struct engine_input *input,
                          const struct engine_sink *sink);
+
+/* engine_field.c */
+/* What a technician asks for; the reply's sentence in `ret_err`. */
+int engine_take_field(struct engine *engine, const struct engine_input *input,
+                      const struct engine_sink *sink, struct err *ret_err);
+/* Puts the calibration of its time on a reading. */
+void engine_calibrate(const struct engine *engine, struct reading *reading);
+/* True while a bucket test makes the point's amounts no rain; counts them. */
+bool engine_test_bucket(struct engine *engine, const struct reading *reading);
 
 /* engine_evidence.c */
 /* Quality control and windows. ret_worse as quality_test(). */

@@ -30,7 +30,7 @@ static bool amount_of(const struct point *point, const struct engine_point *stat
         }
         struct counter_sample from = {before->value, before->at.mono.us, state->before_epoch};
         struct counter_sample to = {newest->value, newest->at.mono.us, state->newest_epoch};
-        amount = counter_amount(point, &from, &to);
+        amount = counter_amount(point, &from, &to) * state->newest_gain;
         start_us = before->at.mono.us;
     } else {
         amount = newest->value >= 0 ? newest->value : (double)NAN;
@@ -108,17 +108,29 @@ static double epoch_of(const struct engine *engine, const struct point *point,
 
 /* What comes while somebody works on the station is kept and tagged, but is evidence for nothing:
  * the tips of a test are no rain. */
-static void set_aside(struct reading *reading) {
-    reading->suspect_tests |= (uint16_t)(1U << TEST_MAINTENANCE);
+static void set_aside(struct reading *reading, enum quality_test tag) {
+    reading->suspect_tests |= (uint16_t)(1U << tag);
     if (reading->flag == QUALITY_GOOD || reading->flag == QUALITY_NOT_EVALUATED) {
         reading->flag = QUALITY_SUSPECT;
     }
+}
+
+/* Of a counter the amounts are calibrated, not the total: a total would jump. */
+static double gain_of(const struct engine *engine, const struct point *point,
+                      const struct reading *reading) {
+    for (uint32_t i = 0; point->kind == POINT_COUNTER && i < engine->calibration_count; i++) {
+        if (engine->calibrations[i].id == reading->calibration) {
+            return engine->calibrations[i].gain;
+        }
+    }
+    return 1;
 }
 
 bool engine_take_reading(struct engine *engine, struct reading *reading, bool simulated,
                          struct reading *ret_worse) {
     struct engine_point *state = &engine->points[reading->point];
     const struct point *point = &engine->site.points[reading->point];
+    engine_calibrate(engine, reading);
     if (state->received_any && reading->received.mono.us <= state->received.us) {
         /* Out of order: published, but its neighbours are gone. */
         reading->flag = reading->status == READING_OK && isfinite(reading->value)
@@ -142,10 +154,11 @@ bool engine_take_reading(struct engine *engine, struct reading *reading, bool si
         station->answered = true;
         station->last_value = reading->received.mono;
     }
-    if (station->maintenance.active) {
+    bool tested = engine_test_bucket(engine, reading);
+    if (station->maintenance.active || tested) {
         state->set_aside = true;
         if (is_usable(reading)) {
-            set_aside(reading);
+            set_aside(reading, tested ? TEST_BUCKET_TEST : TEST_MAINTENANCE);
         }
         return worse;
     }
@@ -155,6 +168,7 @@ bool engine_take_reading(struct engine *engine, struct reading *reading, bool si
     state->before = state->newest;
     state->before_epoch = state->newest_epoch;
     state->newest_epoch = epoch_of(engine, point, reading);
+    state->newest_gain = gain_of(engine, point, reading);
     if (state->set_aside) {
         state->before = (struct sample_ref){0}; /* a total across the work is not known */
         state->before_epoch = (double)NAN;

@@ -3,7 +3,7 @@
 #include <math.h>
 #include <string.h>
 
-enum { JOURNAL_VERSION = 2 };
+enum { JOURNAL_VERSION = 3 };
 
 static void put_moment(struct bytes *bytes, struct moment moment) {
     bytes_put_i64(bytes, moment.mono.us);
@@ -33,6 +33,7 @@ static int put_reading(const struct engine *engine, const struct reading *readin
     bytes_put_double(bytes, reading->value);
     put_moment(bytes, reading->received);
     bytes_put_i64(bytes, reading->round_trip_us);
+    bytes_put_i64(bytes, reading->requested.us);
     return 0;
 }
 
@@ -50,6 +51,7 @@ static int get_reading(const struct engine *engine, struct bytes_reader *reader,
     ret_reading->value = bytes_get_double(reader);
     ret_reading->received = get_moment(reader);
     ret_reading->round_trip_us = bytes_get_i64(reader);
+    ret_reading->requested.us = bytes_get_i64(reader);
     ret_reading->flag = QUALITY_NOT_EVALUATED;
     if (reader->failed) {
         return ERR_CORRUPT;
@@ -92,6 +94,36 @@ static void get_result(struct bytes_reader *reader, struct model_result *ret_res
     bytes_get_text(reader, ret_result->cause, sizeof ret_result->cause);
 }
 
+static void put_field(const struct field_record *field, struct bytes *bytes) {
+    bytes_put_text(bytes, field->point);
+    bytes_put_text(bytes, field->instrument);
+    bytes_put_i64(bytes, field->at.us);
+    for (int i = 0; i < 2; i++) {
+        bytes_put_double(bytes, field->reference[i]);
+        bytes_put_double(bytes, field->shown[i]);
+    }
+    bytes_put_double(bytes, field->tolerance);
+    bytes_put_double(bytes, field->volume_ml);
+    bytes_put_double(bytes, field->area_cm2);
+    bytes_put_double(bytes, field->tip_mm);
+    bytes_put_u64(bytes, field->revokes);
+}
+
+static void get_field(struct bytes_reader *reader, struct field_record *ret_field) {
+    bytes_get_text(reader, ret_field->point, sizeof ret_field->point);
+    bytes_get_text(reader, ret_field->instrument, sizeof ret_field->instrument);
+    ret_field->at.us = bytes_get_i64(reader);
+    for (int i = 0; i < 2; i++) {
+        ret_field->reference[i] = bytes_get_double(reader);
+        ret_field->shown[i] = bytes_get_double(reader);
+    }
+    ret_field->tolerance = bytes_get_double(reader);
+    ret_field->volume_ml = bytes_get_double(reader);
+    ret_field->area_cm2 = bytes_get_double(reader);
+    ret_field->tip_mm = bytes_get_double(reader);
+    ret_field->revokes = bytes_get_u64(reader);
+}
+
 static void put_command(const struct command *command, struct bytes *bytes) {
     bytes_put_u8(bytes, (uint8_t)command->kind);
     bytes_put_text(bytes, command->id);
@@ -107,6 +139,7 @@ static void put_command(const struct command *command, struct bytes *bytes) {
     bytes_put_i64(bytes, command->expires.us);
     bytes_put_u8(bytes, command->has_expected_revision);
     bytes_put_u64(bytes, command->expected_revision);
+    put_field(&command->field, bytes);
 }
 
 static void get_command(struct bytes_reader *reader, struct command *ret_command) {
@@ -124,6 +157,7 @@ static void get_command(struct bytes_reader *reader, struct command *ret_command
     ret_command->expires.us = bytes_get_i64(reader);
     ret_command->has_expected_revision = bytes_get_bool(reader);
     ret_command->expected_revision = bytes_get_u64(reader);
+    get_field(reader, &ret_command->field);
 }
 
 int engine_input_encode(const struct engine *engine, const struct engine_input *input,

@@ -1,10 +1,11 @@
 #include "daemon/engine_core.h"
 
+#include <math.h>
 #include <string.h>
 
 #include "daemon/base/ids.h"
 
-enum { SAVE_VERSION = 4 };
+enum { SAVE_VERSION = 5 };
 
 #define TIME_MAX_US (INT64_MAX / 4)
 
@@ -133,6 +134,9 @@ static void io_reading(const struct io *io, struct reading *reading) {
         io_u8(io, &reading->raw[i]);
     }
     io_double(io, &reading->value);
+    io_double(io, &reading->uncalibrated);
+    io_u64(io, &reading->calibration);
+    io_i64(io, &reading->requested.us);
     io_moment(io, &reading->received);
     io_i64(io, &reading->round_trip_us);
     io_flag(io, &reading->flag);
@@ -196,6 +200,7 @@ static void io_point(const struct io *io, struct engine_point *point) {
     io_i64(io, &point->received.us);
     io_sample(io, &point->newest);
     io_sample(io, &point->before);
+    io_double(io, &point->newest_gain);
     io_double(io, &point->newest_epoch);
     io_double(io, &point->before_epoch);
     io_bool(io, &point->set_aside);
@@ -428,6 +433,29 @@ static void io_station(const struct io *io, struct engine_station *station) {
     io_text(io, maintenance->reason, sizeof maintenance->reason);
     io_moment(io, &maintenance->since);
     io_moment(io, &maintenance->until);
+    io_moment(io, &station->bucket.since);
+    io_moment(io, &station->bucket.until);
+    io_text(io, station->bucket.point, sizeof station->bucket.point);
+    io_double(io, &station->bucket.counted_mm);
+    io_double(io, &station->bucket_first);
+}
+
+static void io_calibration(const struct io *io, struct engine_calibration *calibration) {
+    io_u64(io, &calibration->id);
+    io_i64(io, &calibration->from.us);
+    io_double(io, &calibration->gain);
+    io_double(io, &calibration->offset);
+}
+
+static void save_calibrations(const struct engine *engine, const struct io *io) {
+    bytes_put_u32(io->out, engine->calibration_count);
+    for (uint32_t i = 0; i < engine->calibration_count; i++) {
+        struct engine_calibration calibration = engine->calibrations[i];
+        const struct point *point = &engine->site.points[calibration.point];
+        bytes_put_text(io->out, engine->site.stations[point->station].id);
+        bytes_put_text(io->out, point->id);
+        io_calibration(io, &calibration);
+    }
 }
 
 static void save_stations(const struct engine *engine, const struct io *io) {
@@ -451,6 +479,7 @@ int engine_save(const struct engine *engine, struct bytes *ret_bytes) {
     save_slots(engine, &io);
     save_alarms(engine, &io);
     save_stations(engine, &io);
+    save_calibrations(engine, &io);
     struct engine shallow = *engine; /* what io_people() writes it does not change */
     io_people(&io, &shallow);
     if (ret_bytes->error == 0) {
@@ -657,6 +686,25 @@ static void load_station(const struct load *load) {
     }
 }
 
+/* Of a point that the site no longer has: the record stays in the store. */
+static void load_calibration(const struct load *load) {
+    const struct io io = {.in = load->reader};
+    struct engine *engine = load->engine;
+    char station[STATION_ID_SIZE];
+    char point[STATION_ID_SIZE];
+    struct engine_calibration saved = {.id = 0};
+    bytes_get_text(load->reader, station, sizeof station);
+    bytes_get_text(load->reader, point, sizeof point);
+    io_calibration(&io, &saved);
+    saved.point = engine_find_point(engine, station, point);
+    if (!isfinite(saved.gain) || !isfinite(saved.offset) ||
+        engine->calibration_count == ENGINE_CALIBRATIONS_MAX) {
+        load->reader->failed = true;
+    } else if (saved.point != UINT32_MAX) {
+        engine->calibrations[engine->calibration_count++] = saved;
+    }
+}
+
 static void load_section(const struct load *load, void (*take)(const struct load *)) {
     uint32_t count = bytes_get_u32(load->reader);
     for (uint32_t i = 0; i < count && !load->reader->failed; i++) {
@@ -691,6 +739,7 @@ int engine_load(struct engine *engine, const void *data, size_t length,
     load_section(&load, load_alarm);
     load_section(&load, load_place);
     load_section(&load, load_station);
+    load_section(&load, load_calibration);
     const struct io io = {.in = &reader};
     io_people(&io, engine);
     if (reader.failed || bytes_left(&reader) != 0) {

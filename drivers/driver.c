@@ -52,6 +52,7 @@ struct endpoint {
     struct unit *units;
     struct block *blocks; /* behind the units, in the same memory */
     uint32_t open_block;  /* no_block: none */
+    struct utc_us asked;  /* when the open request was handed to the driver */
     struct line_policy policy;
     struct endpoint_stats stats;
     struct loop_timer slot_timer;
@@ -104,7 +105,8 @@ int64_t endpoint_connect_wait_us(struct endpoint *endpoint) {
 }
 
 /* Makes the readings of a block. With READING_OK each point says its own status. */
-static void emit(struct endpoint *endpoint, uint32_t index, const struct line_answer *answer) {
+static void emit(struct endpoint *endpoint, uint32_t index, const struct line_answer *answer,
+                 struct utc_us requested) {
     struct acquisition *acquisition = endpoint->acquisition;
     uint32_t count = endpoint->blocks[index].about.point_count;
     struct moment now = clock_now(loop_clock(acquisition->loop));
@@ -117,6 +119,7 @@ static void emit(struct endpoint *endpoint, uint32_t index, const struct line_an
                                     .exception = answer->exception,
                                     .value = NAN,
                                     .received = now,
+                                    .requested = requested,
                                     .round_trip_us = answer->round_trip_us,
                                     .flag = QUALITY_MISSING};
         if (answer->status == READING_OK) {
@@ -132,7 +135,7 @@ static void emit(struct endpoint *endpoint, uint32_t index, const struct line_an
 static void emit_without_request(struct endpoint *endpoint, uint32_t index,
                                  enum reading_status status) {
     struct line_answer answer = {.status = status, .round_trip_us = -1};
-    emit(endpoint, index, &answer);
+    emit(endpoint, index, &answer, (struct utc_us){0});
 }
 
 static void skip(struct endpoint *endpoint, uint32_t index) {
@@ -263,7 +266,7 @@ void endpoint_answer(struct endpoint *endpoint, const struct line_answer *answer
         again = retry_block(endpoint, index);
     }
     if (!again) {
-        emit(endpoint, index, answer);
+        emit(endpoint, index, answer, endpoint->asked);
     }
     rejoin_blocks(endpoint);
 }
@@ -305,6 +308,7 @@ void endpoint_ready(struct endpoint *endpoint) {
             continue;
         }
         endpoint->open_block = index;
+        endpoint->asked = clock_now(loop_clock(endpoint->acquisition->loop)).utc;
         if (endpoint->driver->request(endpoint->line, index) < 0) {
             endpoint->open_block = no_block;
             emit_without_request(endpoint, index, READING_NO_CONNECTION);

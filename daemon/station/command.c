@@ -23,6 +23,11 @@ static const struct {
     [COMMAND_MERGE] = {"merge", TARGET_INCIDENT},
     [COMMAND_SPLIT] = {"split", TARGET_ALARM},
     [COMMAND_ATTACH] = {"attach", TARGET_ALARM | TARGET_INCIDENT},
+    [COMMAND_CALIBRATE] = {"calibrate", TARGET_STATION},
+    [COMMAND_SPOT] = {"spot", TARGET_STATION},
+    [COMMAND_BUCKET_TEST] = {"bucket-test", TARGET_STATION},
+    [COMMAND_END_BUCKET_TEST] = {"end-bucket-test", TARGET_STATION},
+    [COMMAND_REVOKE] = {"revoke", TARGET_STATION},
 };
 
 const char *command_kind_name(enum command_kind kind) {

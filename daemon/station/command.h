@@ -13,6 +13,7 @@
 #include "daemon/base/clock.h"
 #include "daemon/base/err.h"
 #include "daemon/base/ids.h"
+#include "daemon/station/field_record.h"
 #include "daemon/station/station.h"
 
 /* Written to the journal: never renumber. */
@@ -32,6 +33,11 @@ enum command_kind {
     COMMAND_MERGE,           /* incident into another one; needs reason */
     COMMAND_SPLIT,           /* alarm; needs reason: out of its incident into one of its own */
     COMMAND_ATTACH,          /* incident, or alarm: its incident; needs attachment */
+    COMMAND_CALIBRATE,       /* station; field: see field_record.h */
+    COMMAND_SPOT,            /* station; field */
+    COMMAND_BUCKET_TEST,     /* station; field.point and until: tips are no rain from now on */
+    COMMAND_END_BUCKET_TEST, /* station; field: judges */
+    COMMAND_REVOKE,          /* station; field.point, field.revokes; needs reason */
     COMMAND_KIND_COUNT
 };
 
@@ -53,6 +59,7 @@ struct command {
     struct utc_us expires; /* the command itself is refused from then on; 0: never */
     bool has_expected_revision;
     uint64_t expected_revision; /* of the alarm or incident; another one is refused as stale */
+    struct field_record field;  /* commands of a technician */
 };
 
 /* "acknowledge", ... Never NULL. */

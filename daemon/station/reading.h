@@ -42,6 +42,7 @@ enum quality_test {
     TEST_ATTENUATED,
     TEST_NEIGHBOUR,
     TEST_CROSS_VARIABLE,
+    TEST_BUCKET_TEST, /* no test: water was poured into the bucket. Kept, but no rain */
     TEST_COUNT
 };
 
@@ -55,7 +56,10 @@ struct reading {
     uint8_t raw_len;              /* bytes of `raw` that the device sent for this point */
     uint8_t raw[READING_RAW_MAX]; /* in the order of the wire */
     double value;                 /* in the point's unit; NaN unless status is READING_OK */
-    struct moment received;       /* when the last byte came, or when it was given up */
+    double uncalibrated;          /* as the device said it, before the calibration; else as value */
+    uint64_t calibration;         /* number of the record that made value of it; 0: none */
+    struct utc_us requested; /* when the request was handed to the connection; 0: there was none */
+    struct moment received;  /* when the last byte came, or when it was given up */
     int64_t round_trip_us; /* real time from send to last byte; -1 when nothing was sent or came */
 
     /* quality part */
