@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "daemon/base/text.h"
+#include "daemon/desk_field.h"
 #include "daemon/explain.h"
 #include "daemon/metrics.h"
 #include "daemon/web/console.h"
@@ -42,10 +43,21 @@ static json_t *answer_command(struct desk *desk, const struct control_request *r
     if (request->for_us > 0) {
         command.until.us = clock_now(desk->view.clock).utc.us + request->for_us;
     }
-    int result = pipeline_command(desk->view.pipeline, &command, &reply);
+    int result = desk_field_prepare(&desk->view, &command, ret_err);
+    if (result != 0) {
+        return NULL;
+    }
+    result = pipeline_command(desk->view.pipeline, &command, &reply);
     if (result != 0) {
         (void)err_set(ret_err, result, "%s", reply.text);
         return NULL;
+    }
+    json_t *record =
+        field_record(desk->view.store, command.kind == COMMAND_REVOKE
+                                           ? command.field.revokes
+                                           : engine_number(pipeline_engine(desk->view.pipeline)));
+    if (record != NULL) {
+        return json_pack("{s:s,s:o}", "text", command_kind_name(command.kind), "record", record);
     }
     return json_pack("{s:s,s:I}", "text", command_kind_name(command.kind), "revision",
                      (json_int_t)reply.revision);
@@ -72,7 +84,9 @@ static json_t *answer(void *ctx, const struct control_request *request, const ch
         return view_stations(view, request->station, ret_err);
     case CONTROL_READINGS:
         return view_readings(view, request->station, request->point, (size_t)request->limit,
-                             ret_err);
+                             request->as_of, ret_err);
+    case CONTROL_RECORDS:
+        return view_records(view, request->station, ret_err);
     case CONTROL_ALARMS:
         return view_alarms(view);
     case CONTROL_EVENTS:

@@ -8,6 +8,7 @@
 #include "daemon/base/bytes.h"
 #include "daemon/base/ids.h"
 #include "daemon/base/text.h"
+#include "daemon/field.h"
 #include "daemon/pipeline_restore.h"
 #include "daemon/station_seqs.h"
 
@@ -312,10 +313,13 @@ static void sink_reading(void *ctx, const struct reading *reading) {
     }
     pipeline->last_seqs[station] = reading->seq;
     int64_t handle = pipeline->handles[reading->point];
-    int result = store_append_reading(pipeline->options.store, handle, reading);
+    /* Raw values are what is kept: calibrations are layers, see field.h. */
+    struct reading kept = *reading;
+    kept.value = reading->uncalibrated;
+    int result = store_append_reading(pipeline->options.store, handle, &kept);
     if (made_room(pipeline, result)) {
         (void)store_append_reading(pipeline->options.store, handle,
-                                   reading); /* shed ones are counted */
+                                   &kept); /* shed ones are counted */
     }
     bool other_station =
         pipeline->batch_count > 0 && site->points[pipeline->batch[0].point].station != station;
@@ -333,6 +337,16 @@ static void sink_requalified(void *ctx, const struct reading *reading) {
     }
 }
 
+static void sink_field_entry(void *ctx, const struct field_entry *entry) {
+    struct pipeline *pipeline = ctx;
+    struct utc_us now = engine_now(pipeline->engine).utc;
+    int result = field_keep(pipeline->options.store, pipeline->options.site, entry, now);
+    if (made_room(pipeline, result)) {
+        result = field_keep(pipeline->options.store, pipeline->options.site, entry, now);
+    }
+    pipeline->counters.field_records_lost += result != 0;
+}
+
 static void sink_reply(void *ctx, const struct engine_reply *reply) {
     struct pipeline *pipeline = ctx;
     pipeline->reply_code = reply->code;
@@ -347,6 +361,7 @@ static const struct engine_sink live_sink = {
     .on_requalified = sink_requalified,
     .on_event = sink_event,
     .on_record = sink_record,
+    .on_field_entry = sink_field_entry,
     .on_reply = sink_reply,
 };
 

@@ -97,6 +97,7 @@ struct pipeline_counters {
     uint64_t events;
     uint64_t bulletins;                    /* CAP messages */
     uint64_t bulletins_failed;             /* that could not be written or appended */
+    uint64_t field_records_lost;           /* of technicians, that the store did not take */
     uint64_t values;                       /* readings with a value */
     uint64_t failures;                     /* readings without one */
     uint64_t replayed;                     /* journal entries stepped again at the start */

@@ -179,6 +179,12 @@ static json_t *point_value(const struct view_source *source, uint32_t index) {
     }
     /* The value is the newest one that came; `status` is how the newest request went. */
     json_object_set_new(object, "value", number_value(value != NULL ? value->value : NAN));
+    json_object_set_new(object, "uncalibrated",
+                        number_value(value != NULL ? value->uncalibrated : NAN));
+    json_object_set_new(object, "calibration",
+                        value != NULL && value->calibration != 0
+                            ? json_integer((json_int_t)value->calibration)
+                            : json_null());
     json_object_set_new(object, "time",
                         value != NULL ? time_value(value->received.utc) : json_null());
     json_object_set_new(object, "quality_flag",
@@ -390,18 +396,23 @@ json_t *view_events(const struct view_source *source, int64_t after, size_t limi
 
 struct reading_list {
     const struct point *point;
+    struct field_layer layer;
     json_t *list;
 };
 
 static int add_reading(void *ctx, const struct reading *reading) {
     struct reading_list *readings = ctx;
-    json_array_append_new(readings->list,
-                          json_pack("{s:s,s:s,s:I,s:o,s:o,s:s,s:I}", "point", readings->point->id,
-                                    "unit", readings->point->unit, "seq", (json_int_t)reading->seq,
-                                    "time", time_value(reading->received.utc), "value",
-                                    number_value(reading->value), "status",
-                                    reading_status_name(reading->status), "quality_flag",
-                                    (json_int_t)reading->flag));
+    uint64_t calibration;
+    double value = field_layer_apply(&readings->layer, readings->point->kind, reading->received.utc,
+                                     reading->value, &calibration);
+    json_array_append_new(
+        readings->list,
+        json_pack("{s:s,s:s,s:I,s:o,s:o,s:o,s:o,s:s,s:I}", "point", readings->point->id, "unit",
+                  readings->point->unit, "seq", (json_int_t)reading->seq, "time",
+                  time_value(reading->received.utc), "value", number_value(value), "uncalibrated",
+                  number_value(reading->value), "calibration",
+                  calibration != 0 ? json_integer((json_int_t)calibration) : json_null(), "status",
+                  reading_status_name(reading->status), "quality_flag", (json_int_t)reading->flag));
     return 0;
 }
 
@@ -434,45 +445,62 @@ static json_t *sorted(json_t *list, size_t limit) {
     return result;
 }
 
-json_t *view_readings(const struct view_source *source, const char *station, const char *point,
-                      size_t limit, struct err *ret_err) {
-    const struct site *site = source->site;
-    size_t index = find_station(site, station);
-    if (index == site->station_count) {
+/* The stored readings of one point, calibrated, at the end of the list. */
+static int add_point(const struct view_source *source, const struct station *station,
+                     struct reading_list *readings, size_t limit, struct err *ret_err) {
+    int64_t handle;
+    struct utc_us to = {clock_now(source->clock).utc.us + 1};
+    /* What was committed last is up to a group old, so the window is a little longer than asked. */
+    size_t rows = 2 * limit + 32;
+    struct utc_us from = {to.us - (int64_t)(limit + 2) * readings->point->period_us - 2000000};
+    int result = store_point_handle(source->store, station->id, readings->point->id,
+                                    readings->point->unit, &handle, ret_err);
+    if (result == 0) {
+        result = store_read_readings(source->store, handle, from, to, rows, add_reading, readings);
+    }
+    return result == 0 ? 0
+                       : err_set(ret_err, result, "the store cannot give the readings: %s",
+                                 err_name(result));
+}
+
+json_t *view_records(const struct view_source *source, const char *station, struct err *ret_err) {
+    if (find_station(source->site, station) == source->site->station_count) {
         (void)err_set(ret_err, ERR_NOT_FOUND, "there is no station '%s'", station);
         return NULL;
     }
-    const struct station *entry = &site->stations[index];
+    json_t *records = field_records(source->store, station);
+    if (records == NULL) {
+        (void)err_set(ret_err, ERR_IO, "the store cannot give the records");
+    }
+    return records;
+}
+
+json_t *view_readings(const struct view_source *source, const char *station, const char *point,
+                      size_t limit, struct utc_us as_of, struct err *ret_err) {
+    const struct site *site = source->site;
+    json_t *records = view_records(source, station, ret_err);
+    if (records == NULL) {
+        return NULL;
+    }
+    const struct station *entry = &site->stations[find_station(site, station)];
     struct reading_list readings = {.list = json_array()};
-    struct utc_us to = {clock_now(source->clock).utc.us + 1};
     bool found = false;
-    for (uint32_t i = entry->first_point; i < entry->first_point + entry->point_count; i++) {
-        int64_t handle;
-        readings.point = &site->points[i];
+    int result = 0;
+    for (uint32_t i = 0; i < entry->point_count && result == 0; i++) {
+        readings.point = &site->points[entry->first_point + i];
         if (point != NULL && point[0] != '\0' && strcmp(readings.point->id, point) != 0) {
             continue;
         }
         found = true;
-        /* What was committed last is up to a group old, so the window is a little longer than
-         * asked. */
-        size_t rows = 2 * limit + 32;
-        struct utc_us from = {to.us - (int64_t)(limit + 2) * readings.point->period_us - 2000000};
-        int result = store_point_handle(source->store, station, readings.point->id,
-                                        readings.point->unit, &handle, ret_err);
-        if (result == 0) {
-            result =
-                store_read_readings(source->store, handle, from, to, rows, add_reading, &readings);
-        }
-        if (result != 0) {
-            json_decref(readings.list);
-            (void)err_set(ret_err, result, "the store cannot give the readings: %s",
-                          err_name(result));
-            return NULL;
-        }
+        field_layer_make(records, readings.point->id, as_of, &readings.layer);
+        result = add_point(source, entry, &readings, limit, ret_err);
     }
     if (!found) {
+        result = err_set(ret_err, ERR_NOT_FOUND, "station '%s' has no point '%s'", station, point);
+    }
+    json_decref(records);
+    if (result != 0) {
         json_decref(readings.list);
-        (void)err_set(ret_err, ERR_NOT_FOUND, "station '%s' has no point '%s'", station, point);
         return NULL;
     }
     return sorted(readings.list, limit);

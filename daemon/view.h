@@ -12,6 +12,7 @@
 #include "alerts/kpi.h"
 #include "alerts/outbox.h"
 #include "daemon/config/site.h"
+#include "daemon/field.h"
 #include "daemon/health.h"
 #include "daemon/pipeline.h"
 #include "drivers/driver.h"
@@ -45,9 +46,12 @@ json_t *view_alarms(const struct view_source *source);
 json_t *view_incidents(const struct view_source *source);
 /* after -1: the newest `limit`. */
 json_t *view_events(const struct view_source *source, int64_t after, size_t limit);
-/* Newest first; `point` NULL or empty: every point of the station. ERR_NOT_FOUND. */
+/* Newest first; `point` NULL or empty: every point of the station. Values are calibrated as was
+ * known at `as_of` (0: now). ERR_NOT_FOUND. */
 json_t *view_readings(const struct view_source *source, const char *station, const char *point,
-                      size_t limit, struct err *ret_err);
+                      size_t limit, struct utc_us as_of, struct err *ret_err);
+/* What technicians did at a station, oldest first. ERR_NOT_FOUND. */
+json_t *view_records(const struct view_source *source, const char *station, struct err *ret_err);
 
 /* True when a reading of this process (pipeline_newest) is older than its point may be silent. */
 bool view_is_stale(const struct view_source *source, uint32_t point, const struct reading *reading);

@@ -20,8 +20,19 @@ static void put_reading(struct json_writer *json, const struct point *point,
     json_text(json, "unit", point->unit);
     json_int(json, "seq", (int64_t)reading->seq);
     json_time(json, "time", reading->received.utc);
+    if (reading->requested.us != 0) {
+        json_time(json, "requested", reading->requested);
+    } else {
+        json_null_value(json, "requested");
+    }
     json_text(json, "status", reading_status_name(reading->status));
     json_number(json, "value", reading->value);
+    json_number(json, "uncalibrated", reading->uncalibrated);
+    if (reading->calibration != 0) {
+        json_int(json, "calibration", (int64_t)reading->calibration);
+    } else {
+        json_null_value(json, "calibration");
+    }
     if (reading->exception != 0) {
         json_int(json, "exception", reading->exception);
     } else {

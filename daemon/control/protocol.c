@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "daemon/base/text.h"
+#include "daemon/control/field_request.h"
 
 /* Keys that requests may carry. */
 enum key {
@@ -25,17 +26,21 @@ enum key {
     KEY_EXPIRES = 1 << 15,
     KEY_ID = 1 << 16,
     KEY_EVENT = 1 << 17,
+    KEY_FIELD = 1 << 18,
+    KEY_AS_OF = 1 << 19,
 };
 
 static const char *const key_names[] = {
-    "rule",    "place",      "reason",    "for_s",   "until",  "expected_revision",
-    "station", "point",      "limit",     "after",   "follow", "incident",
-    "into",    "attachment", "reference", "expires", "id",     "event"};
+    "rule",  "place", "reason", "for_s",    "until", "expected_revision", "station",   "point",
+    "limit", "after", "follow", "incident", "into",  "attachment",        "reference", "expires",
+    "id",    "event", "field",  "as_of"};
 
 enum {
     COMMAND_KEYS = KEY_REVISION | KEY_REASON | KEY_EXPIRES | KEY_ID,
     ALARM_KEYS = KEY_RULE | KEY_PLACE | COMMAND_KEYS,
     END_KEYS = KEY_FOR | KEY_UNTIL,
+    FIELD_KEYS = KEY_PLACE | KEY_POINT | KEY_FIELD | COMMAND_KEYS,
+    FIELD_NEEDED = KEY_PLACE | KEY_POINT,
     ALARM = KEY_RULE | KEY_PLACE
 };
 
@@ -52,7 +57,7 @@ static const struct verb {
 } verbs[] = {
     {"status", CONTROL_STATUS, 0, ROLE_VIEWER, 0, 0},
     {"stations", CONTROL_STATIONS, 0, ROLE_VIEWER, KEY_STATION, 0},
-    {"readings", CONTROL_READINGS, 0, ROLE_VIEWER, KEY_STATION | KEY_POINT | KEY_LIMIT,
+    {"readings", CONTROL_READINGS, 0, ROLE_VIEWER, KEY_STATION | KEY_POINT | KEY_LIMIT | KEY_AS_OF,
      KEY_STATION},
     {"alarms", CONTROL_ALARMS, 0, ROLE_VIEWER, 0, 0},
     {"events", CONTROL_EVENTS, 0, ROLE_VIEWER, KEY_LIMIT | KEY_AFTER | KEY_FOLLOW, 0},
@@ -81,6 +86,16 @@ static const struct verb {
     {"split", CONTROL_COMMAND, COMMAND_SPLIT, ROLE_OPERATOR, ALARM_KEYS, ALARM | KEY_REASON},
     {"attach", CONTROL_COMMAND, COMMAND_ATTACH, ROLE_OPERATOR,
      ALARM_KEYS | KEY_INCIDENT | KEY_ATTACHMENT | KEY_REFERENCE, KEY_ATTACHMENT},
+    {"calibrate", CONTROL_COMMAND, COMMAND_CALIBRATE, ROLE_OPERATOR, FIELD_KEYS,
+     FIELD_NEEDED | KEY_FIELD | KEY_REASON},
+    {"spot", CONTROL_COMMAND, COMMAND_SPOT, ROLE_OPERATOR, FIELD_KEYS, FIELD_NEEDED | KEY_FIELD},
+    {"bucket-test", CONTROL_COMMAND, COMMAND_BUCKET_TEST, ROLE_OPERATOR, FIELD_KEYS | END_KEYS,
+     FIELD_NEEDED},
+    {"end-bucket-test", CONTROL_COMMAND, COMMAND_END_BUCKET_TEST, ROLE_OPERATOR, FIELD_KEYS,
+     FIELD_NEEDED},
+    {"revoke", CONTROL_COMMAND, COMMAND_REVOKE, ROLE_OPERATOR, FIELD_KEYS,
+     FIELD_NEEDED | KEY_FIELD | KEY_REASON},
+    {"records", CONTROL_RECORDS, 0, ROLE_VIEWER, KEY_STATION, KEY_STATION},
     {"resend-state", CONTROL_COMMAND, COMMAND_RESEND_STATE, ROLE_OPERATOR, 0, 0},
 };
 
@@ -200,7 +215,13 @@ static int take(unsigned bit, const json_t *value, struct control_request *reque
     case KEY_STATION:
         return take_id(value, "station", request->station, ret_err);
     case KEY_POINT:
-        return take_id(value, "point", request->point, ret_err);
+        result = take_id(value, "point", request->point, ret_err);
+        memcpy(request->command.field.point, request->point, sizeof request->point);
+        return result;
+    case KEY_AS_OF:
+        return take_time(value, "as_of", &request->as_of, ret_err);
+    case KEY_FIELD:
+        return field_request_read(value, &request->command.field, ret_err);
     case KEY_LIMIT:
         return take_int(value, "limit", 1,
                         request->verb == CONTROL_EVENTS ? CONTROL_EVENTS_MAX : CONTROL_READINGS_MAX,

@@ -30,6 +30,7 @@ enum control_verb {
     CONTROL_STATUS,
     CONTROL_STATIONS,
     CONTROL_READINGS,
+    CONTROL_RECORDS, /* what technicians did at a station */
     CONTROL_ALARMS,
     CONTROL_EVENTS,
     CONTROL_INCIDENTS,
@@ -46,6 +47,7 @@ struct control_request {
     int64_t for_us; /* CONTROL_COMMAND: how long, 0 when not given */
     char station[STATION_ID_SIZE]; /* CONTROL_READINGS, CONTROL_STATIONS: empty for all */
     char point[STATION_ID_SIZE];   /* CONTROL_READINGS: empty for all points of the station */
+    struct utc_us as_of;           /* CONTROL_READINGS: calibrations as known then; 0: now */
     int64_t limit;                 /* rows wanted */
     int64_t after; /* CONTROL_EVENTS: only events with a larger number; -1 for the newest */
     bool follow;

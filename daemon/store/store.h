@@ -160,6 +160,12 @@ int store_read_alarm_states(struct store *store,
 int store_get_meta(struct store *store, const char *key, void *ret_bytes, size_t size,
                    size_t *ret_length);
 
+/* Every committed named value whose key begins with `prefix`, ascending in key; stops early when
+ * visit returns non-zero and returns that. */
+int store_read_meta(struct store *store, const char *prefix,
+                    int (*visit)(void *user, const char *key, const void *bytes, size_t length),
+                    void *user);
+
 /* ---- views ---- */
 
 struct store_event {

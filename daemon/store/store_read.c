@@ -256,6 +256,26 @@ int store_get_meta(struct store *store, const char *key, void *ret_bytes, size_t
     return result;
 }
 
+int store_read_meta(struct store *store, const char *prefix,
+                    int (*visit)(void *user, const char *key, const void *bytes, size_t length),
+                    void *user) {
+    sqlite3_stmt *s = NULL;
+    int result = prepare(store, "SELECT key,value FROM meta WHERE substr(key,1,?2)=?1 ORDER BY key",
+                         &s, NULL);
+    if (result != 0)
+        return result;
+    (void)sqlite3_bind_text(s, 1, prefix, -1, SQLITE_STATIC);
+    (void)sqlite3_bind_int(s, 2, (int)strlen(prefix));
+    int code = SQLITE_DONE;
+    while (result == 0 && (code = sqlite3_step(s)) == SQLITE_ROW) {
+        result = visit(user, column_text(s, 0), sqlite3_column_blob(s, 1),
+                       (size_t)sqlite3_column_bytes(s, 1));
+    }
+    result = end_reading(store, s, code, result, "meta");
+    (void)sqlite3_finalize(s); /* repeats the error of the step */
+    return result;
+}
+
 static int sql_limit(size_t limit) {
     return limit > INT_MAX ? INT_MAX : (int)limit;
 }

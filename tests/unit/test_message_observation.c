@@ -27,6 +27,9 @@ static void writes_values_and_failures(void **state) {
          .raw_len = 4,
          .raw = {0x40, 0xc4, 0xcc, 0xcd},
          .value = 6.15,
+         .uncalibrated = 6.1,
+         .calibration = 17,
+         .requested = {INT64_C(1763532000000000)},
          .received = {{5}, {INT64_C(1763532000250000)}},
          .round_trip_us = 1500,
          .flag = QUALITY_SUSPECT,
@@ -37,6 +40,7 @@ static void writes_values_and_failures(void **state) {
          .status = READING_EXCEPTION,
          .exception = 2,
          .value = NAN,
+         .uncalibrated = NAN,
          .received = {{5}, {INT64_C(1763532000000000)}},
          .round_trip_us = -1,
          .flag = QUALITY_MISSING},
@@ -52,12 +56,14 @@ static void writes_values_and_failures(void **state) {
         "{\"station\":\"thanh-hoa\",\"status\":\"Exercise\",\"reconstructed\":true,\"requalified\":"
         "false,"
         "\"readings\":[{\"point\":\"stage\",\"quantity\":\"stage\",\"unit\":\"m\",\"seq\":41,"
-        "\"time\":\"2025-11-19T06:00:00.250Z\",\"status\":\"ok\",\"value\":6.15,\"exception\":null,"
+        "\"time\":\"2025-11-19T06:00:00.250Z\",\"requested\":\"2025-11-19T06:00:00Z\",\"status\":"
+        "\"ok\",\"value\":6.15,\"uncalibrated\":6.1,\"calibration\":17,\"exception\":null,"
         "\"round_trip_ms\":1.5,\"raw\":\"40c4cccd\",\"quality\":{\"flag\":3,\"suspect\":[\"gross_"
         "range\","
         "\"spike\"],\"fail\":[],\"revision\":3},\"provisional\":true},"
         "{\"point\":\"rain\",\"quantity\":\"rain\",\"unit\":\"mm\",\"seq\":42,"
-        "\"time\":\"2025-11-19T06:00:00Z\",\"status\":\"exception\",\"value\":null,\"exception\":2,"
+        "\"time\":\"2025-11-19T06:00:00Z\",\"requested\":null,\"status\":\"exception\",\"value\":"
+        "null,\"uncalibrated\":null,\"calibration\":null,\"exception\":2,"
         "\"round_trip_ms\":null,\"raw\":\"\",\"quality\":{\"flag\":9,\"suspect\":[],\"fail\":[],"
         "\"revision\":0},\"provisional\":false}]}");
 }
