@@ -225,6 +225,27 @@ static json_t *link_value(const struct view_source *source, size_t station) {
         number_value(endpoint_round_trip_us(&stats, 0.95) / 1000.0));
 }
 
+static json_t *maintenance_value(const struct view_source *source, size_t station) {
+    const struct alarm_override *maintenance =
+        engine_maintenance(pipeline_engine(source->pipeline), (uint32_t)station);
+    return maintenance == NULL
+               ? json_null()
+               : json_pack("{s:s,s:s,s:o,s:o}", "actor", maintenance->actor, "reason",
+                           maintenance->reason, "since", time_value(maintenance->since.utc),
+                           "until", time_value(maintenance->until.utc));
+}
+
+static json_t *bucket_value(const struct view_source *source, size_t station) {
+    struct engine_bucket bucket =
+        engine_bucket_test(pipeline_engine(source->pipeline), (uint32_t)station);
+    bool runs =
+        bucket.since.utc.us != 0 && pipeline_now(source->pipeline).mono.us < bucket.until.mono.us;
+    return runs ? json_pack("{s:s,s:o,s:o,s:o}", "point", bucket.point, "since",
+                            time_value(bucket.since.utc), "until", time_value(bucket.until.utc),
+                            "counted_mm", number_value(bucket.counted_mm))
+                : json_null();
+}
+
 static json_t *station_value(const struct view_source *source, size_t index) {
     const struct station *station = &source->site->stations[index];
     json_t *points = json_array();
@@ -232,12 +253,13 @@ static json_t *station_value(const struct view_source *source, size_t index) {
         json_array_append_new(points, point_value(source, station->first_point + i));
     }
     return json_pack(
-        "{s:s,s:s,s:s,s:s,s:s,s:o,s:o,s:b,s:s,s:s,s:o,s:o}", "id", station->id, "name_vi",
+        "{s:s,s:s,s:s,s:s,s:s,s:o,s:o,s:b,s:s,s:s,s:o,s:o,s:o,s:o}", "id", station->id, "name_vi",
         station->name_vi, "name_en", station->name_en, "kind", station->kind, "basin",
         station->basin, "latitude_deg", number_value(station->latitude_deg), "longitude_deg",
         number_value(station->longitude_deg), "provisional", station->provisional, "note",
         station->note, "state", station_answers(source, index) ? "answering" : "silent", "link",
-        link_value(source, index), "points", points);
+        link_value(source, index), "maintenance", maintenance_value(source, index), "bucket_test",
+        bucket_value(source, index), "points", points);
 }
 
 static size_t find_station(const struct site *site, const char *id) {

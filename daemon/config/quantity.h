@@ -12,6 +12,10 @@ struct quantity {
     bool instant;     /* POINT_INSTANT */
     bool total;       /* POINT_COUNTER and POINT_AMOUNT */
     const char *help;
+    /* A hand reading may differ from the logged value by so much, in `unit`; 0: the technician must
+     * say. Our assumption: some times the achievable uncertainty of WMO-No. 8, Annex 1.A, as the
+     * two are apart in place and time. */
+    double spot_tolerance;
 };
 
 extern const struct quantity quantities[];

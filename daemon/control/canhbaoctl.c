@@ -15,7 +15,9 @@
 
 #include "daemon/base/text.h"
 #include "daemon/control/ctl_explain.h"
+#include "daemon/control/ctl_field.h"
 #include "daemon/control/ctl_kpi.h"
+#include "daemon/control/ctl_lang.h"
 #include "daemon/control/ctl_print.h"
 #include "daemon/control/ctl_tools.h"
 #include "daemon/control/protocol.h"
@@ -28,12 +30,14 @@ enum { OPTION_BAUD = 1000, OPTION_PARITY, OPTION_STOP_BITS };
 
 struct options {
     const char *socket;
+    struct field_options field;
     const char *reason;
     const char *duration;
     const char *until;
     const char *revision;
     const char *limit;
     const char *after;
+    const char *as_of;
     bool json;
     bool follow;
     struct tool_options tool;
@@ -96,6 +100,10 @@ static void usage(FILE *out) {
     }
     fprintf(out, "  %-15s %-16s %s\n", "kpi", "",
             "figures of the alarm system over --for (default 7 d), with targets (EEMUA 191)");
+    fputs("\nat a station:\n", out);
+    for (const struct ctl_field_tool *tool = ctl_field_tools; tool->name != NULL; tool++) {
+        fprintf(out, "  %-15s %-16s %s\n", tool->name, tool->arguments, tool->help);
+    }
     fputs("\ntools, without a daemon:\n", out);
     for (size_t i = 0; i < sizeof tools / sizeof tools[0]; i++) {
         fprintf(out, "  %-15s %-16s %s\n", tools[i].name, tools[i].arguments, tools[i].help);
@@ -120,11 +128,44 @@ static void usage(FILE *out) {
         "      --table NAME        probe: holding (default), input, coil, discrete\n"
         "      --from N --count N  probe: which registers (default 0 and 16)\n"
         "      --units A-B         scan: which units (default 1-247)\n"
+        "      --at TIME           spot: when it was read; calibrate: applies from (default now)\n"
+        "      --as-of TIME        readings: with the calibrations known then\n"
+        "      --instrument TEXT   what was compared with\n"
+        "      --tolerance N       spot: in the point's unit; bucket-test: share (default 0.05)\n"
+        "      --volume ML --area CM2 --tip MM\n"
+        "                          bucket-test: water, area of the funnel, nominal depth of a tip\n"
+        "      --lang vi|en        of what is said (default from the locale)\n"
         "  -h, --help              this text\n"
         "      --version\n"
         "exit codes: 0 done, 1 failed, 2 wrong usage, 3 no daemon answers, 4 refused by the "
         "daemon\n",
         out);
+}
+
+/* The options of work at a station; false: none of them. */
+static bool take_field_option(int option, struct field_options *ret_options) {
+    switch (option) {
+    case 'a':
+        ret_options->at = optarg;
+        return true;
+    case 'I':
+        ret_options->instrument = optarg;
+        return true;
+    case 'O':
+        ret_options->tolerance = optarg;
+        return true;
+    case 'v':
+        ret_options->volume = optarg;
+        return true;
+    case 'E':
+        ret_options->area = optarg;
+        return true;
+    case 'P':
+        ret_options->tip = optarg;
+        return true;
+    default:
+        return false;
+    }
 }
 
 /* The options of the tools; false: none of them. */
@@ -193,6 +234,14 @@ static int parse_options(int argc, char **argv, struct options *ret_options) {
         {"parity", required_argument, NULL, OPTION_PARITY},
         {"stop-bits", required_argument, NULL, OPTION_STOP_BITS},
 
+        {"at", required_argument, NULL, 'a'},
+        {"as-of", required_argument, NULL, 'S'},
+        {"instrument", required_argument, NULL, 'I'},
+        {"tolerance", required_argument, NULL, 'O'},
+        {"volume", required_argument, NULL, 'v'},
+        {"area", required_argument, NULL, 'E'},
+        {"tip", required_argument, NULL, 'P'},
+        {"lang", required_argument, NULL, 'L'},
         {NULL, 0, NULL, 0},
     };
     int option;
@@ -226,6 +275,16 @@ static int parse_options(int argc, char **argv, struct options *ret_options) {
         case 'R':
             ret_options->revision = optarg;
             break;
+        case 'S':
+            ret_options->as_of = optarg;
+            break;
+        case 'L':
+            if (strcmp(optarg, "vi") != 0 && strcmp(optarg, "en") != 0) {
+                fprintf(stderr, "canhbaoctl: --lang: expected vi or en, got '%s'\n", optarg);
+                return EXIT_USAGE;
+            }
+            (void)setenv(CTL_LANG_VARIABLE, optarg, 1); /* without memory: the locale's */
+            break;
         case 'h':
             usage(stdout);
             exit(EXIT_DONE);
@@ -233,7 +292,8 @@ static int parse_options(int argc, char **argv, struct options *ret_options) {
             puts("canhbaoctl " CANHBAO_VERSION);
             exit(EXIT_DONE);
         default:
-            if (take_tool_option(option, &ret_options->tool)) {
+            if (take_tool_option(option, &ret_options->tool) ||
+                take_field_option(option, &ret_options->field)) {
                 break;
             }
             fputs("canhbaoctl: see --help\n", stderr);
@@ -308,6 +368,11 @@ static int build_request(const struct ctl_command *command, char **arguments, in
     if (options->until != NULL &&
         json_object_set_new(request, "until", json_string(options->until)) != 0) {
         fputs("canhbaoctl: --until is not valid UTF-8\n", stderr);
+        return EXIT_USAGE;
+    }
+    if (options->as_of != NULL &&
+        json_object_set_new(request, "as_of", json_string(options->as_of)) != 0) {
+        fputs("canhbaoctl: --as-of is not valid UTF-8\n", stderr);
         return EXIT_USAGE;
     }
     if (options->follow) {
@@ -455,6 +520,30 @@ static int ask(void *ctx, json_t *request, json_t **ret_data) {
     return result;
 }
 
+/* NULL: the command is none of them. */
+static const struct ctl_field_tool *find_field_tool(const char *name) {
+    const struct ctl_field_tool *tool = ctl_field_tools;
+    while (tool->name != NULL && strcmp(tool->name, name) != 0) {
+        tool++;
+    }
+    return tool->name != NULL ? tool : NULL;
+}
+
+static int run_field_tool(const struct ctl_field_tool *tool, char **arguments, int count,
+                          const struct options *options) {
+    char path[sizeof((struct sockaddr_un *)0)->sun_path];
+    struct field_options field = options->field;
+    if (text_copy(path, sizeof path, options->socket) != 0) {
+        fprintf(stderr, "canhbaoctl: the socket path '%s' is too long\n", options->socket);
+        return EXIT_USAGE;
+    }
+    field.json = options->json;
+    field.reason = options->reason;
+    field.duration = options->duration;
+    field.until = options->until;
+    return tool->run(ask, path, arguments, count, &field);
+}
+
 static int run_kpi(int count, struct options *options) {
     int64_t for_us = INT64_C(7) * 86400 * 1000000;
     if (count != 0) {
@@ -491,6 +580,11 @@ int main(int argc, char **argv) {
             result = tools[i].run(argv + optind + 1, argc - optind - 1, &options.tool);
             return fflush(stdout) == 0 ? result : EXIT_FAILED;
         }
+    }
+    const struct ctl_field_tool *at_station = find_field_tool(argv[optind]);
+    if (at_station != NULL) {
+        result = run_field_tool(at_station, argv + optind + 1, argc - optind - 1, &options);
+        return fflush(stdout) == 0 ? result : EXIT_FAILED;
     }
     if (strcmp(argv[optind], "kpi") == 0) {
         result = run_kpi(argc - optind - 1, &options);
