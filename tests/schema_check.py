@@ -107,7 +107,8 @@ def read_all(broker, topics, idle_s):
 def sample():
     quality = {"flag": 1, "suspect": [], "fail": [], "revision": 1}
     reading = {"point": "stage", "quantity": "stage", "unit": "m", "seq": 1, "time": "2025-11-19T06:00:00Z",
-               "status": "ok", "value": 8.2, "exception": None, "round_trip_ms": 1.5, "raw": "0334",
+               "requested": "2025-11-19T05:59:59.9Z", "status": "ok", "value": 8.2, "uncalibrated": 8.2,
+               "calibration": None, "exception": None, "round_trip_ms": 1.5, "raw": "0334",
                "quality": quality, "provisional": True}
     body = {"station": "thanh-hoa", "status": "Exercise", "reconstructed": True, "requalified": False,
             "readings": [reading]}
