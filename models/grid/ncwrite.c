@@ -19,6 +19,7 @@ enum {
     MEMORY_START = 1 << 20,
     SHORT_MISSING = -32768,
     BYTE_MISSING = 127,
+    INTERVALS_MAX = 4, /* lengths of accumulations in one file */
 };
 
 static const char epoch_units[] = "seconds since 1970-01-01T00:00:00Z";
@@ -110,6 +111,11 @@ struct layout {
     int member_dim, lead_dim, y_dim, x_dim, bounds_dim;
     int x, y, lon, lat;
     int lead, time, time_bounds, reference, member;
+    size_t interval_count;
+    struct {
+        int64_t length_s;
+        int time, bounds;
+    } intervals[INTERVALS_MAX];
     bool has_mapping;
 };
 
@@ -183,12 +189,36 @@ static void define_time(struct calls *calls, int id, const struct ncwrite_header
     put_text(calls, id, layout->reference, "standard_name", "forecast_reference_time");
     put_text(calls, id, layout->reference, "units", epoch_units);
     put_text(calls, id, layout->reference, "calendar", "standard");
-    if (header->accumulation_s > 0) {
+    if (header->accumulation_s > 0 || layout->interval_count > 0) {
         call(calls, nc_def_dim(id, "bounds", 2, &layout->bounds_dim), "dimension bounds");
+    }
+    if (header->accumulation_s > 0) {
         int dims[] = {layout->lead_dim, layout->bounds_dim};
         call(calls, nc_def_var(id, "time_bounds", NC_DOUBLE, 2, dims, &layout->time_bounds),
              "time_bounds");
         put_text(calls, id, layout->time, "bounds", "time_bounds");
+    }
+}
+
+/* "time_3600s", "time_3600s_bounds". */
+static void name_interval(int64_t length_s, const char *suffix, char *ret_name, size_t size) {
+    (void)snprintf(ret_name, size, "time_%llds%s", (long long)length_s, suffix);
+}
+
+/* The times of accumulations of each length, as auxiliary coordinates with bounds. */
+static void define_intervals(struct calls *calls, int id, struct layout *layout) {
+    for (size_t i = 0; i < layout->interval_count; i++) {
+        char name[48];
+        int dims[] = {layout->lead_dim, layout->bounds_dim};
+        name_interval(layout->intervals[i].length_s, "_bounds", name, sizeof name);
+        call(calls, nc_def_var(id, name, NC_DOUBLE, 2, dims, &layout->intervals[i].bounds), name);
+        char bounds[48];
+        (void)snprintf(bounds, sizeof bounds, "%s", name);
+        name_interval(layout->intervals[i].length_s, "", name, sizeof name);
+        layout->intervals[i].time =
+            define_axis(calls, id, name, layout->lead_dim, NULL, "time", epoch_units);
+        put_text(calls, id, layout->intervals[i].time, "calendar", "standard");
+        put_text(calls, id, layout->intervals[i].time, "bounds", bounds);
     }
 }
 
@@ -262,9 +292,14 @@ static int define_variable(struct calls *calls, int id, const struct ncwrite_hea
         define_flags(calls, id, variable, spec->flag_meanings);
     }
     put_text(calls, id, variable, "grid_mapping", layout->has_mapping ? "crs" : NULL);
-    char coordinates[80];
-    (void)snprintf(coordinates, sizeof coordinates, "%sforecast_reference_time%s",
-                   spec->has_leads ? "time " : "", grid->curvilinear ? " lat lon" : "");
+    char coordinates[128];
+    char time[48] = "time";
+    if (spec->accumulation_s > 0) {
+        name_interval(spec->accumulation_s, "", time, sizeof time);
+    }
+    (void)snprintf(coordinates, sizeof coordinates, "%s%sforecast_reference_time%s",
+                   spec->has_leads ? time : "", spec->has_leads ? " " : "",
+                   grid->curvilinear ? " lat lon" : "");
     put_text(calls, id, variable, "coordinates", coordinates);
     return variable;
 }
@@ -300,13 +335,52 @@ static void write_coordinates(struct calls *calls, int id, const struct ncwrite_
     }
 }
 
+static void write_intervals(struct calls *calls, int id, const struct ncwrite_header *header,
+                            const struct layout *layout) {
+    for (size_t k = 0; k < layout->interval_count; k++) {
+        for (size_t i = 0; i < header->lead_count; i++) {
+            size_t start[] = {i, 0};
+            size_t count[] = {1, 2};
+            double end_s = (double)header->reference_utc_us / 1e6 + (double)header->lead_s[i];
+            double bounds[] = {end_s - (double)layout->intervals[k].length_s, end_s};
+            call(calls, nc_put_var1_double(id, layout->intervals[k].time, &i, &end_s), "time");
+            call(calls, nc_put_vara_double(id, layout->intervals[k].bounds, start, count, bounds),
+                 "time bounds");
+        }
+    }
+}
+
+/* The different lengths among the variables. */
+static int collect_intervals(const struct ncwrite_variable *variables, size_t count,
+                             struct layout *layout) {
+    for (size_t v = 0; v < count; v++) {
+        size_t i = 0;
+        while (i < layout->interval_count &&
+               layout->intervals[i].length_s != variables[v].accumulation_s) {
+            i++;
+        }
+        if (variables[v].accumulation_s > 0 && i == INTERVALS_MAX) {
+            return ERR_LIMIT;
+        }
+        if (variables[v].accumulation_s > 0 && i == layout->interval_count) {
+            layout->intervals[layout->interval_count++].length_s = variables[v].accumulation_s;
+        }
+    }
+    return 0;
+}
+
 static int define_all(struct ncwriter *writer, const struct ncwrite_header *header,
                       const struct ncwrite_variable *variables, size_t count, struct err *ret_err) {
     struct calls calls = {.status = NC_NOERR};
     struct layout layout = {0};
     int id = writer->id;
+    if (collect_intervals(variables, count, &layout) != 0) {
+        return err_set(ret_err, ERR_LIMIT, "%.300s: more than %d lengths of accumulations",
+                       writer->path, INTERVALS_MAX);
+    }
     write_globals(&calls, id, header);
     define_time(&calls, id, header, &layout);
+    define_intervals(&calls, id, &layout);
     define_space(&calls, id, header->grid, &layout);
     for (size_t i = 0; i < count; i++) {
         writer->variables[i] = variables[i];
@@ -314,6 +388,7 @@ static int define_all(struct ncwriter *writer, const struct ncwrite_header *head
     }
     call(&calls, nc_enddef(id), "definitions");
     write_coordinates(&calls, id, header, &layout);
+    write_intervals(&calls, id, header, &layout);
     if (calls.status != NC_NOERR) {
         return err_set(ret_err, ERR_IO, "%.300s: %.60s: %s", writer->path, calls.what,
                        nc_strerror(calls.status));

@@ -43,9 +43,11 @@ struct ncwrite_variable {
     const char *ancillary_variables;
     const char *flag_meanings; /* FLAG_BYTE: blank separated, codes 0, 1, 2 ... */
     enum ncwrite_type type;
-    double scale;     /* SHORT: value of one step */
-    bool has_members; /* over realization too (member_count > 0) */
-    bool has_leads;   /* else one field for the whole file */
+    double scale;           /* SHORT: value of one step */
+    bool has_members;       /* over realization too (member_count > 0) */
+    bool has_leads;         /* else one field for the whole file */
+    int64_t accumulation_s; /* > 0: each lead ends an interval of this length; its time, with
+                               bounds, is the variable time_<seconds>s. At most 4 lengths. */
 };
 
 struct ncwriter;

@@ -8,7 +8,23 @@ enum { COUNT_MISSING = UINT16_MAX };
 
 static const float threshold_mm_h[MEMBERS_PROBABILITIES] = {0.1F, 1.0F, 5.0F};
 
-void members_variables(float max_mm_h, struct ncwrite_variable ret_variables[MEMBERS_VARIABLES]) {
+static const char *const amount_names[AMOUNTS_WINDOWS][AMOUNTS_THRESHOLDS] = {
+    {"probability_amount_1h_10", "probability_amount_1h_20", "probability_amount_1h_50"},
+    {"probability_amount_2h_10", "probability_amount_2h_20", "probability_amount_2h_50"},
+    {"probability_amount_3h_10", "probability_amount_3h_20", "probability_amount_3h_50"}};
+static const char *const amount_long_names[AMOUNTS_WINDOWS][AMOUNTS_THRESHOLDS] = {
+    {"share of members with at least 10 mm in 1 h, observed and forecast",
+     "share of members with at least 20 mm in 1 h, observed and forecast",
+     "share of members with at least 50 mm in 1 h, observed and forecast"},
+    {"share of members with at least 10 mm in 2 h, observed and forecast",
+     "share of members with at least 20 mm in 2 h, observed and forecast",
+     "share of members with at least 50 mm in 2 h, observed and forecast"},
+    {"share of members with at least 10 mm in 3 h, observed and forecast",
+     "share of members with at least 20 mm in 3 h, observed and forecast",
+     "share of members with at least 50 mm in 3 h, observed and forecast"}};
+
+size_t members_variables(float max_mm_h, const struct amounts *amounts,
+                         struct ncwrite_variable ret_variables[MEMBERS_VARIABLES]) {
     static const char *const names[] = {"probability_rate_0p1", "probability_rate_1",
                                         "probability_rate_5"};
     static const char *const long_names[] = {
@@ -31,11 +47,22 @@ void members_variables(float max_mm_h, struct ncwrite_variable ret_variables[MEM
                                                          .scale = 0.001,
                                                          .has_leads = true};
     }
+    size_t count = 1 + MEMBERS_PROBABILITIES;
+    for (size_t w = 0; w < AMOUNTS_WINDOWS; w++) {
+        for (size_t t = 0; t < AMOUNTS_THRESHOLDS && amounts_has(amounts, w); t++) {
+            ret_variables[count] = ret_variables[1];
+            ret_variables[count].name = amount_names[w][t];
+            ret_variables[count].long_name = amount_long_names[w][t];
+            ret_variables[count++].accumulation_s = amounts_window_s[w];
+        }
+    }
+    return count;
 }
 
-int members_init(struct ncwriter *writer, size_t pixels, size_t leads,
+int members_init(struct ncwriter *writer, size_t pixels, size_t leads, struct amounts *amounts,
                  struct members *ret_members) {
-    struct members members = {.writer = writer, .pixels = pixels, .leads = leads};
+    struct members members = {
+        .writer = writer, .pixels = pixels, .leads = leads, .amounts = amounts};
     members.above = calloc(MEMBERS_PROBABILITIES * leads * pixels, sizeof *members.above);
     members.field = malloc(pixels * sizeof *members.field);
     if (members.above == NULL || members.field == NULL) {
@@ -74,9 +101,25 @@ int members_take(void *context, int member, int lead, const float *rate) {
             }
         }
     }
+    amounts_take(members->amounts, member, lead, rate);
     members->count += (size_t)lead + 1 == members->leads;
     return ncwriter_put(members->writer, 0, (size_t)member, (size_t)lead, members->field,
                         &members->err);
+}
+
+static int write_amounts(struct members *members, struct err *ret_err) {
+    size_t variable = 1 + MEMBERS_PROBABILITIES;
+    int result = ERR_OK;
+    for (size_t w = 0; w < AMOUNTS_WINDOWS; w++) {
+        for (size_t t = 0; t < AMOUNTS_THRESHOLDS && amounts_has(members->amounts, w); t++) {
+            for (size_t lead = 0; lead < members->leads && result == ERR_OK; lead++) {
+                amounts_probability(members->amounts, w, t, lead, members->count, members->field);
+                result = ncwriter_put(members->writer, variable, 0, lead, members->field, ret_err);
+            }
+            variable++;
+        }
+    }
+    return result;
 }
 
 int members_write_probabilities(struct members *members, struct err *ret_err) {
@@ -91,5 +134,5 @@ int members_write_probabilities(struct members *members, struct err *ret_err) {
             result = ncwriter_put(members->writer, 1 + t, 0, lead, members->field, ret_err);
         }
     }
-    return result;
+    return result == ERR_OK ? write_amounts(members, ret_err) : result;
 }

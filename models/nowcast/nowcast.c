@@ -8,6 +8,7 @@
 #include "daemon/base/text.h"
 #include "models/grid/ncwrite.h"
 #include "models/nowcast/advect.h"
+#include "models/nowcast/amounts.h"
 #include "models/nowcast/ensemble.h"
 #include "models/nowcast/frames.h"
 #include "models/nowcast/members.h"
@@ -25,8 +26,10 @@ static const char about[] =
     "converts to mm h-1 over ([time,] y, x). Output: CF NetCDF, rainfall_rate (mm h-1) over\n"
     "(lead_time, y, x), one lead per time step of the input. Missing stays missing.\n"
     "With --members: a STEPS ensemble, rainfall_rate over (realization, lead_time, y, x), and the\n"
-    "probabilities probability_rate_0p1, _1 and _5 of at least 0.1, 1 and 5 mm h-1. The same seed\n"
-    "gives the same ensemble.\n";
+    "probabilities probability_rate_0p1, _1 and _5 of at least 0.1, 1 and 5 mm h-1, and\n"
+    "probability_amount_1h_10 ... _3h_50 of at least 10, 20 and 50 mm in the 1, 2 and 3 h up to "
+    "the\n"
+    "lead: what was observed and what is forecast. The same seed gives the same ensemble.\n";
 
 struct request {
     struct args_list in;
@@ -46,7 +49,8 @@ struct nowcast {
     struct request request;
     struct frames frames;
     struct frames_pick pick;
-    struct refresh refresh; /* which blocks the mosaic will repeat */
+    struct amounts *amounts; /* what was observed, for an ensemble */
+    struct refresh refresh;  /* which blocks the mosaic will repeat */
     struct motion motion;
     int64_t reference_us;
     bool nothing;     /* not a single valid pixel in the newest frames */
@@ -227,7 +231,7 @@ static int write_members(struct nowcast *run, struct ncwriter *writer, struct er
     int result = run->nothing ? ERR_OK : ensemble_create(&about_rain, &ensemble);
     if (result == ERR_OK) {
         frames_pick_finish(&run->pick); /* the ensemble has what it needs */
-        result = members_init(writer, pixels, leads, &members);
+        result = members_init(writer, pixels, leads, run->amounts, &members);
     }
     struct progress progress = {&members, (int)run->request.members * (int)leads, 0};
     if (result == ERR_OK && run->nothing) {
@@ -264,6 +268,47 @@ static float largest_rate(const struct nowcast *run) {
     return max;
 }
 
+/* The frame of a slot before the reference time, to half a step; count when there is none. */
+static size_t frame_of_slot(const struct nowcast *run, size_t slot) {
+    const struct frames *frames = &run->frames;
+    int64_t utc_us = run->reference_us - (int64_t)slot * frames->step_us;
+    size_t i = 0;
+    while (i < frames->count && !(2 * (frames->utc_us[i] - utc_us) > -frames->step_us &&
+                                  2 * (frames->utc_us[i] - utc_us) <= frames->step_us &&
+                                  frames->utc_us[i] <= run->reference_us)) {
+        i++;
+    }
+    return i;
+}
+
+/* What fell in the longest window before the reference time. */
+static int observe_amounts(struct nowcast *run, struct err *ret_err) {
+    struct frames *frames = &run->frames;
+    size_t pixels = (size_t)frames->nx * (size_t)frames->ny;
+    size_t together = (size_t)(run->request.threads < run->request.members ? run->request.threads
+                                                                           : run->request.members);
+    float *rate = malloc(pixels * sizeof *rate);
+    int result = rate == NULL ? ERR_MEMORY
+                              : amounts_create(pixels, frames->step_us / US_PER_S,
+                                               (size_t)run->request.leads, together, &run->amounts);
+    if (result != ERR_OK) {
+        free(rate);
+        return err_set(ret_err, result, "no memory for the accumulations");
+    }
+    for (size_t slot = 0; slot < amounts_slots(run->amounts) && result == ERR_OK; slot++) {
+        size_t valid;
+        size_t index = frame_of_slot(run, slot);
+        if (index < frames->count) {
+            result = frames_read(frames, index, rate, &valid, ret_err);
+        }
+        if (result == ERR_OK) {
+            amounts_observe(run->amounts, index < frames->count ? rate : NULL);
+        }
+    }
+    free(rate);
+    return result;
+}
+
 static int write_forecast(struct nowcast *run, struct err *ret_err) {
     size_t leads = (size_t)run->request.leads;
     size_t members = (size_t)run->request.members;
@@ -289,12 +334,18 @@ static int write_forecast(struct nowcast *run, struct err *ret_err) {
          .units = "mm h-1",
          .type = NCWRITE_FLOAT,
          .has_leads = true}};
+    size_t variable_count = 1;
+    int result = ERR_OK;
     if (members > 0) {
-        members_variables(largest_rate(run), variables);
+        result = observe_amounts(run, ret_err);
+        variable_count =
+            result == ERR_OK ? members_variables(largest_rate(run), run->amounts, variables) : 0;
     }
     struct ncwriter *writer = NULL;
-    int result = ncwriter_create(run->request.out, &header, variables,
-                                 members > 0 ? MEMBERS_VARIABLES : 1, &writer, ret_err);
+    if (result == ERR_OK) {
+        result =
+            ncwriter_create(run->request.out, &header, variables, variable_count, &writer, ret_err);
+    }
     free(lead_s);
     if (result == ERR_OK) {
         result =
@@ -449,6 +500,7 @@ static int run_nowcast(int argc, char **argv) {
     }
     motion_finish(&run.motion);
     refresh_finish(&run.refresh);
+    amounts_destroy(run.amounts);
     frames_pick_finish(&run.pick);
     frames_finish(&run.frames);
     return code;

@@ -326,6 +326,41 @@ class Inputs(unittest.TestCase):
         self.assertTrue((probability.filled(-1.0)[seen] >= least - 0.006).all())
         data.close()
 
+    def test_probabilities_of_amounts(self):
+        """Recomputed from the members and the frames; one frame of the observed part is not there."""
+        minutes = [m for m in range(0, 185, 10) if m != 110]
+        sequence = Sequence(rows=60, columns=64, step_min=10.0, minutes=minutes)
+        data = self.nowcast([sequence.write(self.path("in.nc"))], 8, "--members", "5", "--seed", "2")
+        rates = data["rainfall_rate"][:].filled(numpy.nan)
+        frames = {m: numpy.round(sequence.truth(m) / 0.01) * 0.01 for m in minutes}
+        for hours in (1, 2, 3):
+            for threshold in (10, 20, 50):
+                variable = data[f"probability_amount_{hours}h_{threshold}"]
+                got = variable[:].filled(numpy.nan)
+                time = data[variable.coordinates.split()[0]]
+                bounds = data[time.bounds][:]
+                numpy.testing.assert_allclose(bounds[:, 1] - bounds[:, 0], 3600.0 * hours)
+                for lead in range(8):
+                    self.assertEqual(bounds[lead, 1], START + 60.0 * (180 + 10 * (lead + 1)))
+                    slots = [180 + 10 * (lead + 1) - 10 * i for i in range(6 * hours)]
+                    past = [frames.get(m) for m in slots if m <= 180]
+                    there = [f for f in past if f is not None]
+                    fell = numpy.mean(there, axis=0) * len(past) / 6.0 if there else 0.0
+                    ahead = [m // 10 - 19 for m in slots if m > 180]
+                    comes = sum(rates[:, k] for k in ahead) / 6.0
+                    rounding = 0.006 * len(ahead) / 6.0 + 1e-4  # the members are written in steps of 0.01 mm/h
+                    amount = fell + comes
+                    known = numpy.isfinite(amount).all(axis=0)
+                    if len(there) < 0.8 * len(past):
+                        known[:] = False
+                    self.assertTrue((numpy.isfinite(got[lead]) == known).all(), (hours, lead))
+                    least = (amount >= threshold + rounding).mean(axis=0)[known] - 6e-4
+                    most = (amount >= threshold - rounding).mean(axis=0)[known] + 6e-4
+                    self.assertTrue(((got[lead][known] >= least) & (got[lead][known] <= most)).all(), (hours, lead))
+        sure = data["probability_amount_3h_10"][0].filled(0.0)
+        self.assertGreater((sure > 0.0).mean(), 0.01)  # the case is not an empty one
+        data.close()
+
 
 if __name__ == "__main__":
     if not os.path.exists(MODEL):
