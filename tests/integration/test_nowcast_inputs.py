@@ -329,7 +329,8 @@ class Inputs(unittest.TestCase):
     def test_probabilities_of_amounts(self):
         """Recomputed from the members and the frames; one frame of the observed part is not there."""
         minutes = [m for m in range(0, 185, 10) if m != 110]
-        sequence = Sequence(rows=60, columns=64, step_min=10.0, minutes=minutes)
+        sequence = Sequence(rows=60, columns=64, step_min=10.0, minutes=minutes,
+                            field=lambda x, y, m: 4.0 * rain(x, y, m))
         data = self.nowcast([sequence.write(self.path("in.nc"))], 8, "--members", "5", "--seed", "2")
         rates = data["rainfall_rate"][:].filled(numpy.nan)
         frames = {m: numpy.round(sequence.truth(m) / 0.01) * 0.01 for m in minutes}
