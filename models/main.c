@@ -13,6 +13,7 @@
 #include "models/merge/command.h"
 #include "models/model.h"
 #include "models/nowcast/nowcast.h"
+#include "models/render/render.h"
 #include "models/nowcast/verify.h"
 #include "models/radiation/model_washout.h"
 
@@ -38,6 +39,7 @@ static const struct model *const table[] = {
     &model_hindcast,
     &model_verify,
     &model_merge,
+    &model_render,
     &model_areal,
     &model_plume,
     &model_trace,

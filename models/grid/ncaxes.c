@@ -582,3 +582,22 @@ int ncvar_times(struct ncvar *var, int64_t newest_utc_us, int64_t *ret_utc_us,
     free(time_us);
     return result;
 }
+
+int ncfile_reference_us(struct ncfile *file, int64_t *ret_utc_us) {
+    int id;
+    int dims;
+    char units[128];
+    double ms;
+    if (nc_inq_varid(file->id, "forecast_reference_time", &id) != NC_NOERR) {
+        return ERR_NOT_FOUND;
+    }
+    if (nc_inq_varndims(file->id, id, &dims) != NC_NOERR || dims != 0 ||
+        nc_get_var_double(file->id, id, &ms) != NC_NOERR ||
+        ncpriv_text(file, id, "units", units, sizeof units) != 0 ||
+        grid_env_times_ms(file->env, units, 1, &ms, NULL) != 0 ||
+        !(ms >= 0.0 && ms < last_time_ms)) {
+        return ERR_INVALID;
+    }
+    *ret_utc_us = llround(ms) * 1000;
+    return 0;
+}

@@ -43,6 +43,10 @@ void ncfile_close(struct ncfile *file);
 
 const char *ncfile_name(const struct ncfile *file);
 
+/* The scalar coordinate forecast_reference_time as UTC microseconds. ERR_NOT_FOUND: the file has
+ * none; ERR_INVALID: it is no time. */
+int ncfile_reference_us(struct ncfile *file, int64_t *ret_utc_us);
+
 /* A variable by name or, when `name` is NULL, the only variable with the given CF standard_name.
  * ERR_NOT_FOUND lists what the file has. */
 struct ncvar;
