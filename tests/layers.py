@@ -26,7 +26,8 @@ MAY = {
 }
 # A library that only some layers may know.
 ONLY = {"uv.h": {"base", "sim"}, "netcdf.h": {"models", "sim"}, "modbus.h": {"drivers"}, "sqlite3.h": {"daemon"},
-        "librdkafka/rdkafka.h": {"alerts", "sim"}, "microhttpd.h": {"daemon"}, "hdf5.h": set()}
+        "librdkafka/rdkafka.h": {"alerts", "sim"}, "microhttpd.h": {"daemon"}, "hdf5.h": set(),
+        "eccodes.h": {"models"}, "cairo.h": {"models"}}
 LINES_MAX = 1000
 
 

@@ -17,6 +17,7 @@
 #include "daemon/base/text.h"
 #include "models/areal/ahead.h"
 #include "models/areal/areal.h"
+#include "models/grid/formats.h"
 #include "models/grid/ncfile.h"
 #include "models/grid/sandbox.h"
 #include "models/nowcast/ensemble.h"
@@ -700,6 +701,20 @@ static int open_inputs(struct command *command, struct err *ret_err) {
     return 0;
 }
 
+/* Some formats need the tables of their library while they are decoded. */
+static bool needs_files(const struct command *command) {
+    for (size_t i = 0; i < command->input_count; i++) {
+        unsigned char head[16];
+        ssize_t size =
+            command->inputs[i].fd >= 0 ? pread(command->inputs[i].fd, head, sizeof head, 0) : 0;
+        const struct format *format = size > 0 ? format_of(head, (size_t)size) : NULL;
+        if (format != NULL && format->needs_files) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static int prepare(struct command *command, struct err *ret_err) {
     int result = grid_env_create(&command->grid_limits, &command->env, ret_err);
     for (size_t i = 0; i < command->areas_count && result == 0; i++) {
@@ -709,7 +724,9 @@ static int prepare(struct command *command, struct err *ret_err) {
         result = open_inputs(command, ret_err);
     }
     if (result == 0 && command->worker) {
-        result = sandbox_enter(&command->limits, ret_err);
+        result = needs_files(command)
+                     ? sandbox_enter_folder(&command->limits, NULL, NULL, 0, ret_err)
+                     : sandbox_enter(&command->limits, ret_err);
     }
     return result;
 }

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "daemon/base/text.h"
+#include "models/grid/formats.h"
 #include "models/grid/ncpriv.h"
 
 enum { VARIABLES_MAX = 1024 };
@@ -124,6 +125,15 @@ int ncfile_open_memory(struct grid_env *env, const char *name, const void *bytes
     }
     file->env = env;
     (void)snprintf(file->name, sizeof file->name, "%s", base_name(name)); /* cut is fine */
+    const struct format *format = format_of(bytes, size);
+    if (format != NULL && format->translate != NULL) {
+        int result = format->translate(env, file->name, bytes, size, &file->image, &size, ret_err);
+        if (result != 0) {
+            free(file);
+            return result;
+        }
+        bytes = file->image;
+    }
     /* NC_NOWRITE: the library only reads the image, in spite of its prototype. */
     int status = nc_open_mem(file->name, NC_NOWRITE, size, (void *)(uintptr_t)bytes, &file->id);
     int variables = 0;
@@ -131,12 +141,14 @@ int ncfile_open_memory(struct grid_env *env, const char *name, const void *bytes
         status = nc_inq_nvars(file->id, &variables);
         if (status == NC_NOERR && variables > VARIABLES_MAX) {
             (void)nc_close(file->id);
+            free(file->image);
             free(file);
             return err_set(ret_err, ERR_LIMIT, "%.200s: %d variables; at most %d expected",
                            base_name(name), variables, VARIABLES_MAX);
         }
     }
     if (status != NC_NOERR) {
+        free(file->image);
         free(file);
         return err_set(ret_err, ERR_CORRUPT, "%.200s: not readable as NetCDF: %s", base_name(name),
                        nc_strerror(status));
@@ -172,6 +184,7 @@ void ncfile_close(struct ncfile *file) {
     }
     (void)nc_close(file->id); /* nothing was written */
     free(file->owned);
+    free(file->image);
     free(file);
 }
 

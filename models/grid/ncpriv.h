@@ -17,6 +17,7 @@ struct ncfile {
     char name[256]; /* the last part of the path, for messages */
     int id;
     void *owned; /* bytes to free; NULL when the caller keeps them */
+    void *image; /* translated from another format, to free; NULL: the bytes are NetCDF */
 };
 
 struct ncvar {

@@ -556,6 +556,23 @@ int ncwriter_finish(struct ncwriter *writer, struct err *ret_err) {
     return result;
 }
 
+int ncwriter_finish_memory(struct ncwriter *writer, void **ret_image, size_t *ret_size,
+                           struct err *ret_err) {
+    NC_memio image = {0};
+    int status = writer->in_memory ? nc_close_memio(writer->id, &image) : NC_EINVAL;
+    int result = 0;
+    writer->is_open = !writer->in_memory;
+    if (status != NC_NOERR) {
+        result = err_set(ret_err, ERR_IO, "%.300s: cannot finish: %s", writer->path,
+                         nc_strerror(status));
+    } else {
+        *ret_image = image.memory;
+        *ret_size = image.size;
+    }
+    ncwriter_destroy(writer);
+    return result;
+}
+
 int ncwriter_finish_fd(struct ncwriter *writer, int fd, struct err *ret_err) {
     NC_memio image = {0};
     int status = writer->in_memory ? nc_close_memio(writer->id, &image) : NC_EINVAL;

@@ -70,6 +70,9 @@ int ncwriter_put(struct ncwriter *writer, size_t variable, size_t member, size_t
 /* Completes the file and destroys the writer, also on failure (then nothing appears). */
 int ncwriter_finish(struct ncwriter *writer, struct err *ret_err);
 int ncwriter_finish_fd(struct ncwriter *writer, int fd, struct err *ret_err);
+/* The bytes of a file held in memory; the caller frees them. */
+int ncwriter_finish_memory(struct ncwriter *writer, void **ret_image, size_t *ret_size,
+                           struct err *ret_err);
 
 /* Gives up: removes the temporary file. NULL is fine. */
 void ncwriter_destroy(struct ncwriter *writer);

@@ -216,7 +216,7 @@ static int restrict_files(const char *folder, const char *const *reads, size_t r
         return err_set(ret_err, ERR_UNSUPPORTED, "this kernel has no Landlock: %s",
                        strerror(errno));
     }
-    int result = allow_path(ruleset, folder, write, ret_err);
+    int result = folder != NULL ? allow_path(ruleset, folder, write, ret_err) : 0;
     result = result == 0 ? allow_path(ruleset, "/usr/share", read_folder, ret_err) : result;
     for (size_t i = 0; i < read_count && result == 0; i++) {
         result = allow_path(ruleset, reads[i], read_file, ret_err);

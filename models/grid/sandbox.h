@@ -24,8 +24,9 @@ int sandbox_enter(const struct sandbox_limits *limits, struct err *ret_err);
 
 /* A wider cage for a model that opens its files itself: as above, but files may be opened that
  * Landlock lets it: `reads` and what is below /usr/share (databases of units and projections) to
- * read, files in `folder` (no folders, links or devices) to make, read, write, rename and remove.
- * Needs a kernel with Landlock (Linux 5.13, enabled in Debian 12); ERR_UNSUPPORTED without. */
+ * read, files in `folder` (no folders, links or devices; NULL: nowhere) to make, read, write,
+ * rename and remove. Needs a kernel with Landlock (Linux 5.13, enabled in Debian 12);
+ * ERR_UNSUPPORTED without. */
 int sandbox_enter_folder(const struct sandbox_limits *limits, const char *folder,
                          const char *const *reads, size_t read_count, struct err *ret_err);
 
