@@ -29,7 +29,7 @@ static const char help[] =
     "usage: canhbao-model areal --in FILE [--in FILE...] --areas FILE.geojson [OPTION...]\n"
     "\n"
     "Mean, maximum and covered share of rain over areas, now, over windows, and as persistence.\n"
-    "Reads CF NetCDF rain-rate grids; writes one JSON object.\n"
+    "Reads rain-rate grids, CF NetCDF or GRIB2; writes one JSON object.\n"
     "\n"
     "  --in FILE             frames; a refused file ends the run with status 3\n"
     "  --history FILE        more frames for the windows; one that cannot be used is left out and\n"

@@ -133,7 +133,7 @@ static void messages_in_any_order_are_frames(void **state) {
 }
 
 /* Every point of a projected grid lies where ecCodes says, through our mapping and PROJ. */
-static void check_projected(const char *sample, const char *mapping) {
+static void check_projected(const char *type, const char *mapping) {
     static struct bytes bytes;
     struct ncfile *file = NULL;
     struct ncvar *var = NULL;
@@ -143,8 +143,30 @@ static void check_projected(const char *sample, const char *mapping) {
     double lon[CELLS];
     size_t count = CELLS;
     bytes.size = 0;
-    codes_handle *handle = begin(sample, 0);
+    codes_handle *handle = begin("regular_ll_sfc_grib2", 0);
+    size_t length = strlen(type);
     double values[CELLS] = {0.0};
+    assert_int_equal(codes_set_string(handle, "gridType", type, &length), 0);
+    const struct {
+        const char *key;
+        long value;
+    } settings[] = {{"Nx", COLUMNS},
+                    {"Ny", ROWS},
+                    {"Dx", 3000000},
+                    {"Dy", 3000000}, /* mm */
+                    {"LaD", 60000000},
+                    {"Latin1", 55000000},
+                    {"Latin2", 65000000},
+                    {"LoV", 20000000},
+                    {"orientationOfTheGrid", 20000000},
+                    {"latitudeOfFirstGridPoint", 61000000},
+                    {"longitudeOfFirstGridPoint", 21000000},
+                    {"shapeOfTheEarth", 6},
+                    {"scanningMode", 64}};
+    for (size_t i = 0; i < sizeof settings / sizeof *settings; i++) {
+        int status = codes_set_long(handle, settings[i].key, settings[i].value);
+        assert_true(status == 0 || status == CODES_NOT_FOUND); /* not all are of both types */
+    }
     assert_int_equal(codes_set_double_array(handle, "values", values, CELLS), 0);
     assert_int_equal(codes_get_double_array(handle, "latitudes", lat, &count), 0);
     assert_int_equal(codes_get_double_array(handle, "longitudes", lon, &count), 0);
@@ -168,8 +190,8 @@ static void check_projected(const char *sample, const char *mapping) {
 
 static void projected_points_lie_where_eccodes_says(void **state) {
     (void)state;
-    check_projected("polar_stereographic_sfc_grib2", "polar_stereographic");
-    check_projected("lambert_grib2", "lambert_conformal_conic");
+    check_projected("polar_stereographic", "polar_stereographic");
+    check_projected("lambert", "lambert_conformal_conic");
 }
 
 static void refuse(const struct bytes *bytes, int code, const char *reason) {
