@@ -4,10 +4,13 @@
 #include <string.h>
 
 #include "alerts/alarm_change.h"
+#include "alerts/flood_bulletin.h"
 #include "daemon/base/text.h"
 
-#define TREND_STEP_US (INT64_C(600) * 1000000)
-#define TREND_SPAN_US (INT64_C(4200) * 1000000) /* 1 h and one step */
+/* Less than this before an hour of issue, what was just published counts for it. */
+#define BULLETIN_APART_US (INT64_C(1800) * 1000000)
+#define TREND_STEP_US     (INT64_C(600) * 1000000)
+#define TREND_SPAN_US     (INT64_C(4200) * 1000000) /* 1 h and one step */
 
 int alarm_init(const struct rule *rule, const struct alarm_levels *alarm_levels, struct moment now,
                struct alarm *ret_alarm) {
@@ -437,9 +440,15 @@ static void update_trend(struct alarm *alarm, const struct rule *rule,
     }
 }
 
-static void extend(struct alarm *alarm, const struct rule *rule, struct moment now) {
-    alarm->expires.mono.us = now.mono.us + rule->expires_after_us;
-    alarm->expires.utc.us = now.utc.us + rule->expires_after_us;
+void alarm_extend(struct alarm *alarm, const struct rule *rule, struct moment now) {
+    int64_t valid_us = rule->expires_after_us;
+    int64_t renewal_us = valid_us - valid_us / 4;
+    int64_t hour_us = flood_bulletin_next_us(rule, alarm->level, now.utc, BULLETIN_APART_US);
+    if (hour_us != INT64_MAX && hour_us - now.utc.us < renewal_us) {
+        valid_us = hour_us - now.utc.us + valid_us / 4;
+    }
+    alarm->expires.mono.us = now.mono.us + valid_us;
+    alarm->expires.utc.us = now.utc.us + valid_us;
 }
 
 /* Publishes the level, or proposes to. A rejected proposal stays rejected until the level rises. */
@@ -448,7 +457,7 @@ static void issue(struct alarm *alarm, const struct rule *rule, const struct ala
     struct alarm_approval *approval = &alarm->approval;
     bool wanted = around->approval_from > 0 && alarm->level >= around->approval_from;
     bool given = approval->state == APPROVAL_APPROVED && approval->level >= alarm->level;
-    extend(alarm, rule, now);
+    alarm_extend(alarm, rule, now);
     if (!wanted || given) {
         alarm->publication = PUBLICATION_ISSUED;
         if (!given) {
@@ -476,7 +485,7 @@ static void update_publication(struct alarm *alarm, const struct rule *rule,
     if (alarm->level == 0) {
         /* What says that a level was left is valid as long as what said that it was taken. */
         if (level_moved) {
-            extend(alarm, rule, now);
+            alarm_extend(alarm, rule, now);
             memset(&alarm->approval, 0, sizeof alarm->approval);
         }
         alarm->publication = PUBLICATION_NONE;

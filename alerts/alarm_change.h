@@ -12,4 +12,8 @@ struct alarm_change alarm_change_begin(const struct alarm *alarm);
 void alarm_change_finish(struct alarm *alarm, struct moment now, uint32_t quiet,
                          struct alarm_change *change);
 
+/* Begins the validity of what is published now. It is renewed when a quarter of rule's validity is
+ * left: for flood bulletins at the latest at their next hour of issue. */
+void alarm_extend(struct alarm *alarm, const struct rule *rule, struct moment now);
+
 #endif

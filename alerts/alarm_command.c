@@ -150,8 +150,7 @@ static int approve(struct alarm *alarm, const struct rule *rule, const struct co
     approval->since = now;
     (void)text_copy(approval->decided_by, sizeof approval->decided_by, command->actor);
     alarm->publication = PUBLICATION_ISSUED;
-    alarm->expires.mono.us = now.mono.us + rule->expires_after_us;
-    alarm->expires.utc.us = now.utc.us + rule->expires_after_us;
+    alarm_extend(alarm, rule, now);
     return 0;
 }
 

@@ -19,6 +19,7 @@ struct place {
     const char *name_vi, *name_en;
     double latitude_deg, longitude_deg; /* WGS 84; NaN: not a point or not known */
     bool provisional;
+    const char *communes, *commune_codes; /* "a;b;c", codes where known; NULL or "": not told */
 };
 
 struct alarm_view {

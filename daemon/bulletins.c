@@ -8,6 +8,10 @@
 #include "daemon/base/ids.h"
 #include "daemon/config/area_file.h"
 
+/* Incidents join places, so the places' own sequences do not ascend per key: messages are counted.
+ */
+static const char count_key[] = "cap-messages";
+
 /* As it is stored. */
 struct record {
     struct cap_chain newest;
@@ -27,6 +31,8 @@ struct bulletins {
     size_t *first_chain;            /* by rule */
     struct cap_polygon *polygons;   /* by area */
     struct cap_position *positions; /* owner of what the polygons point to */
+
+    uint64_t messages; /* appended so far, of all alarms together */
 
     /* the message that was written last */
     struct chain *written;
@@ -115,6 +121,11 @@ static int read_chains(struct bulletins *bulletins, struct err *err) {
         return err_set(err, ERR_MEMORY, "no memory for the chains of messages");
     }
     size_t next = 0;
+    size_t length = 0;
+    if (store_get_meta(bulletins->options.store, count_key, &bulletins->messages,
+                       sizeof bulletins->messages, &length) != 0) {
+        bulletins->messages = 0; /* none yet */
+    }
     for (size_t i = 0; i < site->rule_count; i++) {
         const struct rule *rule = &site->rules[i];
         bulletins->first_chain[i] = next;
@@ -194,6 +205,11 @@ int bulletins_write(struct bulletins *bulletins, const struct event *event, bool
     if (replay && event->sequence <= chain->record.sequence) {
         return ERR_INVALID; /* it was committed */
     }
+    enum bulletin bulletin = bulletin_of_event(event);
+    bool ends = bulletin == BULLETIN_CLEARED || bulletin == BULLETIN_CANCELLED;
+    if (ends && chain->record.newest.identifier[0] == '\0') {
+        return ERR_INVALID; /* nothing was published that could end: a draft, or what was a test */
+    }
     const struct cap_polygon *polygon =
         place->kind == PLACE_AREA ? &bulletins->polygons[rule->places[p].index] : NULL;
     int result =
@@ -205,7 +221,11 @@ int bulletins_write(struct bulletins *bulletins, const struct event *event, bool
     }
     bulletins->written = chain;
     cap_identifier(event, bulletins->id);
-    (void)snprintf(bulletins->key, sizeof bulletins->key, "%s/%s", place->id, rule->id);
+    if (event->view.incident != NULL) {
+        (void)snprintf(bulletins->key, sizeof bulletins->key, "%s", event->view.incident->id);
+    } else {
+        (void)snprintf(bulletins->key, sizeof bulletins->key, "%s/%s", place->id, rule->id);
+    }
     *ret_message = (struct kafka_message){
         .topic = KAFKA_TOPIC_CAP,
         .key = bulletins->key,
@@ -213,7 +233,7 @@ int bulletins_write(struct bulletins *bulletins, const struct event *event, bool
         .type = "canhbao.cap.v1",
         .source = bulletins->options.source,
         .time = event->at.utc,
-        .sequence = event->sequence,
+        .sequence = bulletins->messages + 1,
         .exercise = bulletins->options.messages.status == MESSAGE_EXERCISE,
         .body = bulletins->text,
         .body_len = length,
@@ -224,6 +244,10 @@ int bulletins_write(struct bulletins *bulletins, const struct event *event, bool
 int bulletins_appended(struct bulletins *bulletins) {
     struct chain *chain = bulletins->written;
     chain->record = bulletins->after;
-    return store_put_meta(bulletins->options.store, chain->meta_key, &chain->record,
-                          sizeof chain->record);
+    bulletins->messages++;
+    int result = store_put_meta(bulletins->options.store, chain->meta_key, &chain->record,
+                                sizeof chain->record);
+    return result != 0 ? result
+                       : store_put_meta(bulletins->options.store, count_key, &bulletins->messages,
+                                        sizeof bulletins->messages);
 }

@@ -1,10 +1,12 @@
 /* CAP messages of committed events: which event gets one, what it refers to, where it applies.
  *
- * One chain per alarm (rule, place). The newest message of each chain is kept in the store's meta
- * records ("cap/" and a hash of place and rule), written in the same group as the message itself,
- * so that after a crash the chain stands where the last commit left it. Areas take the outer ring
- * of their polygon; one of more than CAP_POLYGON_MAX positions, or of several polygons, goes
- * without (description and geocode remain). Thread rule: loop thread. */
+ * The key is the incident; without one, place and rule. ce_sequence counts the messages of this
+ * node. What was never published (a draft that was not approved) has no end to tell. One chain per
+ * alarm (rule, place). The newest message of each chain is kept in the store's meta records ("cap/"
+ * and a hash of place and rule), written in the same group as the message itself, so that after a
+ * crash the chain stands where the last commit left it. Areas take the outer ring of their polygon;
+ * one of more than CAP_POLYGON_MAX positions, or of several polygons, goes without (description and
+ * geocode remain). Thread rule: loop thread. */
 #ifndef CANHBAO_DAEMON_BULLETINS_H
 #define CANHBAO_DAEMON_BULLETINS_H
 

@@ -92,7 +92,9 @@ struct place engine_place(const struct engine *engine, struct rule_place place) 
                               .name_en = station->name_en,
                               .latitude_deg = station->latitude_deg,
                               .longitude_deg = station->longitude_deg,
-                              .provisional = station->provisional};
+                              .provisional = station->provisional,
+                              .communes = station->communes,
+                              .commune_codes = station->commune_codes};
     }
     const struct area *area = &engine->site.areas[place.index];
     return (struct place){.kind = PLACE_AREA,
@@ -101,7 +103,9 @@ struct place engine_place(const struct engine *engine, struct rule_place place) 
                           .name_en = area->name_en,
                           .latitude_deg = (double)NAN,
                           .longitude_deg = (double)NAN,
-                          .provisional = area->provisional};
+                          .provisional = area->provisional,
+                          .communes = area->communes,
+                          .commune_codes = area->commune_codes};
 }
 
 /* While building: windows wanted by rules, not yet grouped by point. */

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "alerts/flood_bulletin.h"
 #include "daemon/base/err.h"
 #include "daemon/base/text.h"
 
@@ -107,7 +108,15 @@ static const char *msg_type(const struct cap *cap, const struct cap_chain *chain
     if (chain->identifier[0] == '\0') {
         return "Alert";
     }
-    return cap->bulletin == BULLETIN_CLEARED ? "Cancel" : "Update";
+    bool ends = cap->bulletin == BULLETIN_CLEARED || cap->bulletin == BULLETIN_CANCELLED;
+    return ends ? "Cancel" : "Update";
+}
+
+/* Two persons have approved the level that the message tells. */
+static bool is_approved(const struct cap *cap) {
+    const struct alarm *alarm = cap->event->view.alarm;
+    return alarm->level > 0 && alarm->approval.state == APPROVAL_APPROVED &&
+           alarm->approval.level >= alarm->level;
 }
 
 static void put_header(struct xml *xml, const struct cap *cap, const struct cap_chain *chain,
@@ -120,10 +129,12 @@ static void put_header(struct xml *xml, const struct cap *cap, const struct cap_
     put_element(xml, "status", message_status_name(status));
     put_element(xml, "msgType", msg_type(cap, chain));
     put_element(xml, "source", cap->event->view.rule->id);
-    put_element(xml, "scope", "Restricted");
-    put_element(xml, "restriction",
-                "Phòng trực và cổng nhắn tin; chưa có người duyệt. / Control room and message "
-                "gateways; not approved by a person.");
+    put_element(xml, "scope", is_approved(cap) ? "Public" : "Restricted");
+    if (!is_approved(cap)) {
+        put_element(xml, "restriction",
+                    "Phòng trực và cổng nhắn tin; chưa có người duyệt. / Control room and message "
+                    "gateways; not approved by a person.");
+    }
     if (status == MESSAGE_EXERCISE) {
         put_element(xml, "note",
                     "Diễn tập, không phải tình huống thật. / Exercise, not a real event.");
@@ -138,6 +149,9 @@ static void put_header(struct xml *xml, const struct cap *cap, const struct cap_
         (void)snprintf(reference, sizeof reference, "%s,%s,%s", cap->context->sender,
                        chain->identifier, sent);
         put_element(xml, "references", reference);
+    }
+    if (cap->event->view.incident != NULL) {
+        put_element(xml, "incidents", cap->event->view.incident->id);
     }
 }
 
@@ -164,7 +178,8 @@ static const char *response_type(const struct cap *cap) {
     if (cap->bulletin == BULLETIN_CLEARED) {
         return "AllClear";
     }
-    if (cap->bulletin == BULLETIN_EXPIRED || severity == SEVERITY_MINOR) {
+    if (cap->bulletin == BULLETIN_EXPIRED || cap->bulletin == BULLETIN_CANCELLED ||
+        severity == SEVERITY_MINOR) {
         return "Monitor";
     }
     bool deadly = strcmp(rule->hazard, "chemical") == 0 || strcmp(rule->hazard, "radiation") == 0;
@@ -220,6 +235,17 @@ static void put_rows(struct xml *xml, const struct alarm_view *view) {
     }
 }
 
+/* Which bulletin of the law, and when the next one is due. */
+static void put_bulletin(struct xml *xml, const struct cap *cap, const struct message_text *text) {
+    char next[TIME_SIZE];
+    if (text->flood_bulletin == FLOOD_BULLETIN_NONE) {
+        return;
+    }
+    format_time(text->next_issue_us, cap->context->utc_offset_min, next);
+    put_named(xml, "parameter", "bulletin", flood_bulletin_name(text->flood_bulletin));
+    put_named(xml, "parameter", "nextIssue", next);
+}
+
 static void put_parameters(struct xml *xml, const struct cap *cap,
                            const struct message_text *text) {
     const struct alarm_view *view = &cap->event->view;
@@ -230,6 +256,7 @@ static void put_parameters(struct xml *xml, const struct cap *cap,
     const char *unit = spec->kind == INDICATOR_MODEL ? spec->unit : indicator->point->unit;
     char lead[24];
     put_level(xml, view);
+    put_bulletin(xml, cap, text);
     put_quantity(xml, "value", indicator->value, unit);
     put_quantity(xml, "threshold", event_threshold(cap->event, view->alarm->level, index), unit);
     (void)snprintf(lead, sizeof lead, "%" PRId64, spec->lead_us / 60000000);
@@ -258,6 +285,21 @@ static void put_position(struct xml *xml, double latitude_deg, double longitude_
     put(xml, number);
 }
 
+/* One geocode for each part of "a;b;c" that is not empty. */
+static void put_communes(struct xml *xml, const char *name, const char *list) {
+    char part[STATION_NAME_SIZE];
+    while (list != NULL && *list != '\0') {
+        size_t length = strcspn(list, ";");
+        if (length > 0 && length < sizeof part) {
+            memcpy(part, list, length);
+            part[length] = '\0';
+            put_named(xml, "geocode", name, part);
+        }
+        list += length;
+        list += *list == ';';
+    }
+}
+
 static void put_area(struct xml *xml, const struct cap *cap, bool vietnamese) {
     const struct place *place = &cap->event->view.place;
     put(xml, "<area>\n");
@@ -277,6 +319,8 @@ static void put_area(struct xml *xml, const struct cap *cap, bool vietnamese) {
         put(xml, " 0</circle>\n");
     }
     put_named(xml, "geocode", "canhbao:place", place->id);
+    put_communes(xml, "canhbao:commune", place->communes);
+    put_communes(xml, "VN:commune-code", place->commune_codes);
     put(xml, "</area>\n");
 }
 
@@ -301,6 +345,9 @@ static int put_info(struct xml *xml, const struct cap *cap, enum language langua
                 severity_name(severity_of_level(rule, cap->event->view.alarm->level)));
     put_element(xml, "certainty", certainty_name(cap->event));
     put_named(xml, "eventCode", "canhbao:hazard", rule->hazard);
+    if (text.flood_bulletin != FLOOD_BULLETIN_NONE) {
+        put_named(xml, "eventCode", "canhbao:bulletin", flood_bulletin_name(text.flood_bulletin));
+    }
     put_element(xml, "effective", cap->sent);
     put_element(xml, "onset", cap->onset);
     put_element(xml, "expires", cap->expires);
@@ -322,10 +369,12 @@ static int64_t set_times(struct cap *cap) {
     int32_t offset_min = cap->context->utc_offset_min;
     int64_t sent_us = cap->event->at.utc.us / second_us * second_us;
     const struct indicator_spec *spec = &view->rule->indicators[event_indicator(cap->event)];
-    bool forecast = spec->kind == INDICATOR_MODEL && cap->bulletin != BULLETIN_CLEARED;
+    bool forecast = spec->kind == INDICATOR_MODEL && cap->bulletin != BULLETIN_CLEARED &&
+                    cap->bulletin != BULLETIN_CANCELLED;
     int64_t onset_us = sent_us + (forecast ? spec->lead_us / second_us * second_us : 0);
     int64_t expires_us = view->alarm->expires.utc.us / second_us * second_us;
-    bool ended = cap->bulletin == BULLETIN_CLEARED || cap->bulletin == BULLETIN_EXPIRED;
+    bool ended = cap->bulletin == BULLETIN_CLEARED || cap->bulletin == BULLETIN_EXPIRED ||
+                 cap->bulletin == BULLETIN_CANCELLED;
     if (ended || expires_us <= onset_us) {
         int64_t validity_us = view->rule->expires_after_us / second_us * second_us;
         expires_us = onset_us + (validity_us > second_us ? validity_us : second_us);
@@ -374,7 +423,7 @@ int message_cap(const struct event *event, const struct cap_context *context,
     }
     if (status_of(&cap) != context->messages.status) {
         next = *chain;
-    } else if (cap.bulletin == BULLETIN_CLEARED) {
+    } else if (cap.bulletin == BULLETIN_CLEARED || cap.bulletin == BULLETIN_CANCELLED) {
         next = (struct cap_chain){.identifier = ""};
     }
     *ret_length = xml.length;

@@ -12,7 +12,9 @@
  *
  * Status: that of the context; but Test when the evidence is simulated or the alarm is out of
  * service while the daemon runs in earnest, so that it can never reach the public. Such a message
- * refers to the chain but does not join it. Scope is Restricted: nobody has approved the message.
+ * refers to the chain but does not join it. Scope is Restricted, unless two persons have approved
+ * the level: then Public. A draft has no message; a message withdrawn by a person is a Cancel that
+ * is no all-clear.
  *
  * The same event, chain and context give the same bytes. Thread rule: pure. */
 #ifndef CANHBAO_ALERTS_MESSAGE_CAP_H

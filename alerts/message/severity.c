@@ -7,15 +7,21 @@
 
 enum bulletin bulletin_of_event(const struct event *event) {
     const struct alarm *alarm = event->view.alarm;
+    bool draft = alarm->publication == PUBLICATION_DRAFT;
+    bool stands = alarm->level > 0 && !draft;
     switch (event->kind) {
     case EVENT_RAISED:
-        return BULLETIN_RAISED;
+        return draft ? BULLETIN_NONE : BULLETIN_RAISED;
+    case EVENT_APPROVED:
+        return stands && alarm->publication == PUBLICATION_ISSUED ? BULLETIN_RAISED : BULLETIN_NONE;
     case EVENT_LOWERED:
-        return alarm->level > 0 ? BULLETIN_LOWERED : BULLETIN_CLEARED;
+        return alarm->level == 0 ? BULLETIN_CLEARED : draft ? BULLETIN_NONE : BULLETIN_LOWERED;
     case EVENT_RENEWED:
-        return alarm->level > 0 ? BULLETIN_RENEWED : BULLETIN_NONE;
+        return stands ? BULLETIN_RENEWED : BULLETIN_NONE;
     case EVENT_EXPIRED:
-        return alarm->level > 0 ? BULLETIN_EXPIRED : BULLETIN_NONE;
+        return stands ? BULLETIN_EXPIRED : BULLETIN_NONE;
+    case EVENT_CANCELLED:
+        return alarm->level > 0 ? BULLETIN_CANCELLED : BULLETIN_NONE;
     default:
         return BULLETIN_NONE;
     }
@@ -58,7 +64,7 @@ const char *urgency_name(const struct event *event) {
     const struct rule *rule = event->view.rule;
     uint32_t level = event->view.alarm->level;
     int64_t lead_us = INT64_MAX;
-    if (event->kind == EVENT_EXPIRED) {
+    if (event->kind == EVENT_EXPIRED || event->kind == EVENT_CANCELLED) {
         return "Unknown";
     }
     if (level == 0) {

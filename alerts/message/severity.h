@@ -21,7 +21,8 @@
 
 enum severity { SEVERITY_MINOR, SEVERITY_MODERATE, SEVERITY_SEVERE, SEVERITY_EXTREME };
 
-/* What an event says to the public. */
+/* What an event says to the public. A draft, which waits for approval, says nothing; its approval
+ * says what was raised. */
 enum bulletin {
     BULLETIN_NONE, /* nothing: acknowledgements, comments, knowledge */
     BULLETIN_RAISED,
@@ -29,6 +30,7 @@ enum bulletin {
     BULLETIN_RENEWED,
     BULLETIN_CLEARED, /* to level 0 */
     BULLETIN_EXPIRED,
+    BULLETIN_CANCELLED, /* withdrawn by a person; no all-clear */
     BULLETIN_COUNT
 };
 

@@ -454,12 +454,26 @@ static int put_description(const struct telling *telling, const char *const *end
     return result;
 }
 
+static int add_next_issue(const struct telling *telling, struct message_text *ret_text) {
+    char time[96];
+    struct words words = {.time = time};
+    if (ret_text->flood_bulletin == FLOOD_BULLETIN_NONE) {
+        return 0;
+    }
+    put_time(telling, "time.long", (struct utc_us){ret_text->next_issue_us}, time, sizeof time);
+    return add(ret_text->description, sizeof ret_text->description,
+               phrase(telling->phrases, "describe.next"), &words);
+}
+
 static const char *advice(const struct telling *telling, const char *group) {
     const struct alarm_view *view = &telling->event->view;
     char key[32];
-    if (telling->bulletin == BULLETIN_CLEARED || telling->bulletin == BULLETIN_EXPIRED) {
+    if (telling->bulletin == BULLETIN_CLEARED || telling->bulletin == BULLETIN_EXPIRED ||
+        telling->bulletin == BULLETIN_CANCELLED) {
         (void)snprintf(key, sizeof key, "%s.%s", group,
-                       telling->bulletin == BULLETIN_CLEARED ? "clear" : "expired");
+                       telling->bulletin == BULLETIN_CLEARED     ? "clear"
+                       : telling->bulletin == BULLETIN_CANCELLED ? "cancelled"
+                                                                 : "expired");
         return phrase(telling->phrases, key);
     }
     bool act = severity_of_level(view->rule, view->alarm->level) >= SEVERITY_SEVERE;
@@ -510,13 +524,29 @@ static int put_sms(const struct telling *telling, const char *event_name, bool p
     return ERR_LIMIT;
 }
 
+/* Nothing is due after what ends or what nobody knows. It is renewed when a quarter of the validity
+ * is left, see alarm.c. */
+static void set_flood_bulletin(struct telling *telling, struct message_text *ret_text) {
+    const struct rule *rule = telling->event->view.rule;
+    const struct alarm *alarm = telling->event->view.alarm;
+    bool goes_on = telling->bulletin == BULLETIN_RAISED || telling->bulletin == BULLETIN_LOWERED ||
+                   telling->bulletin == BULLETIN_RENEWED;
+    ret_text->flood_bulletin =
+        goes_on ? flood_bulletin_of(rule, alarm, telling->bulletin == BULLETIN_RAISED)
+                : FLOOD_BULLETIN_NONE;
+    ret_text->next_issue_us = alarm->expires.utc.us - rule->expires_after_us / 4;
+    if (ret_text->next_issue_us <= telling->event->at.utc.us) { /* cannot be for one that stands */
+        ret_text->flood_bulletin = FLOOD_BULLETIN_NONE;
+    }
+}
+
 int message_text(const struct phrases *phrases, const struct event *event,
                  const struct message_context *context, int32_t utc_offset_min,
                  struct message_text *ret_text) {
     static const char *const endings[BULLETIN_COUNT] = {
         [BULLETIN_RAISED] = "raised",   [BULLETIN_LOWERED] = "lowered",
         [BULLETIN_RENEWED] = "renewed", [BULLETIN_CLEARED] = "cleared",
-        [BULLETIN_EXPIRED] = "expired",
+        [BULLETIN_EXPIRED] = "expired", [BULLETIN_CANCELLED] = "cancelled",
     };
     struct telling telling = {.phrases = phrases,
                               .event = event,
@@ -527,7 +557,11 @@ int message_text(const struct phrases *phrases, const struct event *event,
         return ERR_INVALID;
     }
     prepare(&telling);
-    const char *name = phrase_of(phrases, "hazard", event->view.rule->hazard, "");
+    set_flood_bulletin(&telling, ret_text);
+    const char *name =
+        ret_text->flood_bulletin != FLOOD_BULLETIN_NONE
+            ? phrase_of(phrases, "bulletin", flood_bulletin_name(ret_text->flood_bulletin), "")
+            : phrase_of(phrases, "hazard", event->view.rule->hazard, "");
     int result = text_copy(ret_text->event, sizeof ret_text->event, name);
     if (result == 0) {
         result = put_headline(&telling, endings, ret_text);
@@ -535,6 +569,9 @@ int message_text(const struct phrases *phrases, const struct event *event,
     if (result == 0) {
         result =
             put_description(&telling, endings, ret_text->description, sizeof ret_text->description);
+    }
+    if (result == 0) {
+        result = add_next_issue(&telling, ret_text);
     }
     if (result == 0) {
         result = text_copy(ret_text->instruction, sizeof ret_text->instruction,

@@ -13,6 +13,7 @@
 #define CANHBAO_ALERTS_MESSAGE_TEXT_H
 
 #include "alerts/event.h"
+#include "alerts/flood_bulletin.h"
 #include "alerts/message/json.h"
 #include "alerts/message/phrases.h"
 #include "alerts/message/severity.h"
@@ -26,12 +27,14 @@ enum {
 };
 
 struct message_text {
-    char event[TEXT_EVENT_SIZE]; /* of the hazard: "Lũ trên sông" */
+    char event[TEXT_EVENT_SIZE]; /* of the hazard: "Lũ trên sông"; or "Tin lũ khẩn cấp" */
     char headline[TEXT_HEADLINE_SIZE];
     char description[TEXT_DESCRIPTION_SIZE];
     char instruction[TEXT_INSTRUCTION_SIZE];
     char sms[TEXT_SMS_SIZE];
     char sms_plain[TEXT_SMS_SIZE]; /* without diacritics: GSM 7-bit */
+    enum flood_bulletin flood_bulletin;
+    int64_t next_issue_us; /* UTC of the next bulletin at the latest; with a flood_bulletin */
 };
 
 /* The texts of an event that has a bulletin. ERR_INVALID: it has none. ERR_LIMIT: does not fit,

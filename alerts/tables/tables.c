@@ -17,7 +17,8 @@ enum file {
     FILE_AEGL,
     FILE_RADIATION,
     FILE_RAINFALL,
-    FILE_WATER
+    FILE_WATER,
+    FILE_COMMUNES
 };
 
 static const struct {
@@ -51,6 +52,10 @@ static const struct {
                        "total_72h_mm,use,note,source,source_kind,confidence"},
     [FILE_WATER] = {"water_limits.csv",
                     "parameter,unit,quality_class,min,max,note,source,source_kind,confidence"},
+    [FILE_COMMUNES] = {"communes.csv",
+                       "name,name_ascii,kind,old_district,old_district_code,old_province_code,"
+                       "new_unit_code,predecessors,basin_guess,named_in_nov2025_flood_bulletin,"
+                       "note,source,source_kind,confidence"},
 };
 
 static const char *const metric_names[RISK_METRIC_COUNT] = {
@@ -422,12 +427,24 @@ static void read_water(struct sheet *sheet, struct tables *tables) {
     tables->waters[tables->water_count++] = row;
 }
 
+static void read_commune(struct sheet *sheet, struct tables *tables) {
+    struct commune row = {.name = field(sheet, 0),
+                          .code = field(sheet, 6),
+                          .source = source_of(sheet, field(sheet, 0))};
+    if (strchr(row.name, ';') != NULL ||
+        (row.code[0] != '\0' && (strlen(row.code) != 5 || strspn(row.code, "0123456789") != 5))) {
+        fault(sheet, "a name with ';' or a code that is not five digits:", row.name);
+    }
+    tables->communes[tables->commune_count++] = row;
+}
+
 static int read_file(struct tables *tables, enum file file, const char *dir, struct err *err) {
     static void (*const readers[TABLE_FILES])(struct sheet *, struct tables *) = {
         [FILE_RISK] = read_risk,         [FILE_FLOOD] = read_flood,
         [FILE_AIR] = read_air,           [FILE_AQI] = read_aqi,
         [FILE_AEGL] = read_aegl,         [FILE_RADIATION] = read_radiation,
         [FILE_RAINFALL] = read_rainfall, [FILE_WATER] = read_water,
+        [FILE_COMMUNES] = read_commune,
     };
     char path[4096];
     if (snprintf(path, sizeof path, "%s/%s", dir, files[file].name) >= (int)sizeof path) {
@@ -455,11 +472,12 @@ int tables_load(const char *dir, struct tables **ret_tables, struct err *ret_err
     tables->radiations = calloc(CSV_ROWS_MAX, sizeof *tables->radiations);
     tables->rainfalls = calloc(CSV_ROWS_MAX, sizeof *tables->rainfalls);
     tables->waters = calloc(CSV_ROWS_MAX, sizeof *tables->waters);
+    tables->communes = calloc(CSV_ROWS_MAX, sizeof *tables->communes);
     tables->ids = calloc((size_t)TABLE_FILES * CSV_ROWS_MAX, ID_MAX);
     int result = 0;
     if (!tables->risks || !tables->floods || !tables->air_limits || !tables->aqi_segments ||
         !tables->aegls || !tables->radiations || !tables->rainfalls || !tables->waters ||
-        !tables->ids) {
+        !tables->communes || !tables->ids) {
         result = err_set(ret_err, ERR_MEMORY, "no memory for the tables");
     }
     for (int i = 0; result == 0 && i < TABLE_FILES; i++) {
@@ -490,6 +508,7 @@ struct tables *tables_destroy(struct tables *tables) {
     free(tables->radiations);
     free(tables->rainfalls);
     free(tables->waters);
+    free(tables->communes);
     free(tables->ids);
     for (int i = 0; i < TABLE_FILES; i++) {
         csv_finish(&tables->files[i]);

@@ -130,7 +130,13 @@ struct water_row {
     struct table_source source;
 };
 
-enum { TABLE_FILES = 8, RISK_LEVELS = 5 };
+/* A commune or ward as of 1 July 2025. */
+struct commune {
+    const char *name, *code; /* code "": not known */
+    struct table_source source;
+};
+
+enum { TABLE_FILES = 9, RISK_LEVELS = 5 };
 
 struct tables {
     struct risk_row *risks;
@@ -150,6 +156,8 @@ struct tables {
     size_t rainfall_count;
     struct water_row *waters;
     size_t water_count;
+    struct commune *communes;
+    size_t commune_count;
 
     struct csv files[TABLE_FILES]; /* owners of the strings */
     char *ids;                     /* owner of the ids that are made of several columns */

@@ -208,6 +208,10 @@ static const struct option area_rows[] = {
      MEMBER(struct area, group)},
     {"provisional", OPTION_BOOL, "false", .help = "The outline is an assumption.",
      MEMBER(struct area, provisional)},
+    {"communes", OPTION_TEXT, "",
+     .help = "Names from the table communes with ';' between: whom an alert here is for (CAP "
+             "geocodes).",
+     MEMBER(struct area, communes)},
 };
 const struct option_group group_area = {.path = "canhbao.yaml areas[]",
                                         .help = "A polygon that models and rules speak of.",
@@ -324,6 +328,10 @@ static const struct option station_rows[] = {
      .help = "Position, register map or levels are an assumption; needs a note.",
      MEMBER(struct station, provisional)},
     {"note", OPTION_TEXT, "", .help = "Why provisional, in words.", MEMBER(struct station, note)},
+    {"communes", OPTION_TEXT, "",
+     .help = "Names from the table communes with ';' between: whom an alert here is for (CAP "
+             "geocodes).",
+     MEMBER(struct station, communes)},
     SECTION("alarm_levels", "", "Legal alarm levels of the place; without it, it is ungraded."),
     SECTION("connection", NULL, "How the station is reached."),
     SECTION("points", NULL, "What it measures."),

@@ -52,6 +52,37 @@ const struct tables *loader_tables(struct loader *loader, const struct yaml_node
     return loader->tables;
 }
 
+static const struct commune *find_commune(const struct tables *tables, const char *name,
+                                          size_t length) {
+    for (size_t i = 0; i < tables->commune_count; i++) {
+        const char *known = tables->communes[i].name;
+        if (strlen(known) == length && strncmp(known, name, length) == 0) {
+            return &tables->communes[i];
+        }
+    }
+    return NULL;
+}
+
+void loader_communes(struct loader *loader, const struct yaml_node *node, const char *communes,
+                     char ret_codes[STATION_COMMUNES_SIZE]) {
+    const struct tables *tables = communes[0] != '\0' ? loader_tables(loader, node) : NULL;
+    size_t length = 0;
+    while (tables != NULL && *communes != '\0') {
+        size_t count = strcspn(communes, ";");
+        const struct commune *commune = find_commune(tables, communes, count);
+        if (commune == NULL) {
+            yaml_error(loader->reader.errors, node, "the table of communes has no '%.*s'",
+                       (int)(count < 80 ? count : 80), communes);
+            return;
+        }
+        /* A code is shorter than any name, so the list fits where that of the names did. */
+        length += (size_t)snprintf(ret_codes + length, STATION_COMMUNES_SIZE - length, "%s%s",
+                                   length > 0 ? ";" : "", commune->code);
+        communes += count;
+        communes += *communes == ';';
+    }
+}
+
 /* The row as one of the rule's; its number from 1, or 0 with an error. */
 static uint8_t add_row(struct rule_reader *reader, const struct yaml_node *node,
                        const struct rule_row *row) {

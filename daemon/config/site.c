@@ -259,6 +259,7 @@ static void read_area(struct loader *loader, const struct yaml_node *map) {
         }
         memcpy(area->file, path, (size_t)length + 1);
     }
+    loader_communes(loader, yaml_member(map, "communes"), area->communes, area->commune_codes);
     if (config_errors_total(loader->reader.errors) == before) {
         loader_check_area(loader, yaml_member(map, "file"), area);
     }

@@ -450,6 +450,7 @@ void loader_station(struct loader *loader, const struct yaml_node *map, const ch
     (void)loader_section(loader, &group_position, map, "position", &station);
     loader_check_name(loader, map, station.id, expected);
     read_alarm_levels(loader, map, &station);
+    loader_communes(loader, yaml_member(map, "communes"), station.communes, station.commune_codes);
     if (station.provisional && station.note[0] == '\0') {
         yaml_error(errors, yaml_member(map, "provisional"), "needs a note that says why");
     }

@@ -14,7 +14,8 @@ enum {
     STATION_NAME_SIZE = 128, /* UTF-8 bytes with the end */
     STATION_UNIT_SIZE = 32,  /* UDUNITS-2 syntax */
     STATION_SOURCE_SIZE = 512,
-    ALARM_LEVELS_MAX = 5
+    ALARM_LEVELS_MAX = 5,
+    STATION_COMMUNES_SIZE = 1536
 };
 
 /* What the number of a point is. */
@@ -141,6 +142,9 @@ struct station {
     uint32_t first_point, point_count; /* its points stand together in site.points */
     bool provisional;                  /* position, register map or levels are our assumption */
     char note[STATION_SOURCE_SIZE];    /* why provisional, in words */
+    /* Communes that an alert here is for, "a;b;c", and their codes in the same order, empty where
+     * not known; "": not told. */
+    char communes[STATION_COMMUNES_SIZE], commune_codes[STATION_COMMUNES_SIZE];
 };
 
 /* A polygon that models and rules speak of: a catchment, a commune. */
@@ -151,6 +155,7 @@ struct area {
     char file[256];              /* GeoJSON, path as it can be opened */
     char group[STATION_ID_SIZE]; /* of incidents, see struct station; empty: the area alone */
     bool provisional;
+    char communes[STATION_COMMUNES_SIZE], commune_codes[STATION_COMMUNES_SIZE]; /* as a station's */
 };
 
 #endif

@@ -56,7 +56,8 @@ class Cap(unittest.TestCase):
         previous, cancels = None, 0
         for _, identity, key, body in rows:
             alert = xml.fromstring(body)
-            self.assertEqual(key, "st-0/flood")
+            self.assertRegex(key, "^[0-9a-f]{32}$")
+            self.assertEqual(text(alert, "incidents"), key)
             self.assertEqual(text(alert, "identifier"), identity)
             self.assertEqual(text(alert, "status"), "Test")
             self.assertEqual(text(alert, "scope"), "Restricted")

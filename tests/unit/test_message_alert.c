@@ -333,7 +333,9 @@ static void test_numbers_and_times_of_a_raise(void **state) {
                      3);
     assert_string_equal(json_string_value(json_object_get(body, "level_since")),
                         "2025-11-18T01:01:30.250Z");
-    assert_string_equal(text_at(body, "publication", "expires"), "2025-11-18T07:01:30.250Z");
+    /* Level III at 08:01:30 in Vietnam: renewed at 09:30, an hour of issue, and valid for a quarter
+     * of the six hours beyond. */
+    assert_string_equal(text_at(body, "publication", "expires"), "2025-11-18T04:00:00Z");
     assert_string_equal(text_at(body, "annunciation", "state"), "unacknowledged");
     const json_t *evidence = json_array_get(json_object_get(body, "evidence"), 0);
     assert_true(json_real_value(json_object_get(evidence, "value")) == 6.05);

@@ -74,9 +74,11 @@ static void check_header(const struct cap_messages *messages, const xmlNode *ale
     assert_true(one_of(type, "Alert Update Cancel"));
     assert_null(strpbrk(identifier, " ,<&"));
     assert_null(strpbrk(child(alert, "sender", 0), " ,<&"));
-    if (strcmp(child(alert, "scope", 0), "Restricted") == 0) {
-        assert_true(strlen(child(alert, "restriction", 0)) > 0);
-    }
+    const struct alarm *alarm = messages->random.event.view.alarm;
+    bool approved = alarm->level > 0 && alarm->approval.state == APPROVAL_APPROVED;
+    assert_string_equal(child(alert, "scope", 0), approved ? "Public" : "Restricted");
+    assert_int_equal(child(alert, "restriction", 0) == NULL, approved);
+    assert_int_equal(alarm->publication == PUBLICATION_DRAFT, 0);
     if (strcmp(status, "Actual") != 0) {
         assert_true(strlen(child(alert, "note", 0)) > 0);
     }
@@ -120,6 +122,12 @@ static void check_info(const xmlNode *alert, const xmlNode *info, const xmlNode 
     assert_non_null(element(area, "geocode", 0));
     assert_non_null(parameter(info, "provisional"));
     assert_non_null(parameter(info, "sms"));
+    const char *next = parameter(info, "nextIssue");
+    assert_int_equal(next != NULL, parameter(info, "bulletin") != NULL);
+    if (next != NULL) {
+        assert_true(time_of(next) > sent && time_of(next) <= expires);
+        assert_non_null(parameter(info, "floodAlarmLevel"));
+    }
     /* Exactly one level, with its scale in the name. */
     int levels =
         (parameter(info, "riskLevel") != NULL) + (parameter(info, "floodAlarmLevel") != NULL);
@@ -220,6 +228,33 @@ static void test_chains(void **state) {
     assert_non_null(strstr(messages.text, "<status>Test</status>"));
     assert_non_null(strstr(messages.text, "THỬ NGHIỆM: "));
     assert_string_equal(messages.after.identifier, chain.identifier);
+    /* Withdrawn by a person: a Cancel, but no all-clear. */
+    next_of(&messages, EVENT_RAISED, false);
+    messages.random.event.kind = EVENT_CANCELLED;
+    assert_int_equal(write_to(&messages, &chain, CAP_SIZE_MAX), 0);
+    assert_non_null(strstr(messages.text, "<msgType>Cancel</msgType>"));
+    assert_null(strstr(messages.text, "AllClear"));
+    assert_string_equal(messages.after.identifier, "");
+    /* A draft waits for two persons; what they approved is public. */
+    next_of(&messages, EVENT_RAISED, false);
+    messages.random.alarm.publication = PUBLICATION_DRAFT;
+    assert_int_equal(write_to(&messages, &chain, CAP_SIZE_MAX), ERR_INVALID);
+    messages.random.alarm.publication = PUBLICATION_ISSUED;
+    messages.random.event.kind = EVENT_APPROVED;
+    messages.random.alarm.approval =
+        (struct alarm_approval){.state = APPROVAL_APPROVED, .level = 5};
+    const struct incident incident = {.id = "0123456789abcdef0123456789abcdef"};
+    messages.random.event.view.incident = &incident;
+    messages.random.event.view.place.communes = "Quy Nhơn;Bình Định";
+    messages.random.event.view.place.commune_codes = "21583;";
+    assert_int_equal(write_to(&messages, &chain, CAP_SIZE_MAX), 0);
+    assert_non_null(strstr(messages.text, "<scope>Public</scope>\n"));
+    assert_null(strstr(messages.text, "<restriction>"));
+    assert_non_null(
+        strstr(messages.text, "<incidents>0123456789abcdef0123456789abcdef</incidents>"));
+    assert_non_null(strstr(messages.text, "<value>Bình Định</value>"));
+    assert_non_null(strstr(messages.text, "<valueName>VN:commune-code</valueName>\n<value>21583<"));
+    messages.random.event.view.incident = NULL;
     next_of(&messages, EVENT_LOWERED, true);
     assert_int_equal(write_to(&messages, &chain, CAP_SIZE_MAX), 0);
     assert_non_null(strstr(messages.text, "<msgType>Cancel</msgType>"));

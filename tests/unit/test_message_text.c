@@ -130,6 +130,8 @@ static void by_hand(struct random_event *random) {
     random->alarm.defined_mask = 7;
     random->alarm.trend = TREND_RISING;
     random->alarm.knowledge = KNOWLEDGE_FRESH;
+    random->alarm.publication = PUBLICATION_ISSUED;
+    random->alarm.expires.utc.us = random->event.at.utc.us + INT64_C(6) * 3600 * 1000000;
     random->indicators[0].value = 7.32;
     random->indicators[0].lower_bound = false;
     random->indicators[0].newest.simulated = false;
@@ -145,20 +147,22 @@ static void test_a_flood_in_words(void **state) {
     assert_int_equal(random_event_init(&random, 1), 0);
     by_hand(&random);
     assert_int_equal(message_text(vi, &random.event, &random.context, 420, &text), 0);
-    assert_string_equal(text.headline, "Lũ trên sông: báo động II tại Thủy văn Thạnh Hòa");
+    assert_string_equal(text.headline, "Tin lũ: báo động II tại Thủy văn Thạnh Hòa");
     assert_string_equal(
         text.description,
         "Thủy văn Thạnh Hòa - Mực nước sông đạt mức báo động lũ. Mức hiện tại: báo động II; trước "
         "đó: báo động I. Mực nước 7,32 m, ngưỡng 7,00 m, lúc 13:00 giờ VN ngày 19/11/2025. Xu thế: "
-        "đang lên. Ngưỡng hoặc vị trí trạm là tạm thời, chưa đối chiếu với văn bản chính thức.");
-    assert_string_equal(text.sms, "Lũ trên sông: báo động II tại Thủy văn Thạnh Hòa, mực nước 7,32 "
-                                  "m, đang lên, 13:00 giờ VN 19/11. Rời vùng trũng, ven sông.");
+        "đang lên. Ngưỡng hoặc vị trí trạm là tạm thời, chưa đối chiếu với văn bản chính thức. "
+        "Bản tin tiếp theo phát chậm nhất lúc 17:30 giờ VN ngày 19/11/2025.");
+    assert_string_equal(text.sms,
+                        "Tin lũ: báo động II tại Thủy văn Thạnh Hòa, mực nước 7,32 m, đang "
+                        "lên, 13:00 giờ VN 19/11. Rời vùng trũng, ven sông.");
     assert_string_equal(text.sms_plain,
-                        "Lu tren song: bao dong II tai Thuy van Thanh Hoa, muc nuoc 7,32 m, dang "
-                        "len, 13:00 gio VN 19/11. Roi vung trung, ven song.");
+                        "Tin lu: bao dong II tai Thuy van Thanh Hoa, muc nuoc 7,32 m, dang len, "
+                        "13:00 gio VN 19/11. Roi vung trung, ven song.");
     assert_int_equal(message_text(en, &random.event, &random.context, 420, &text), 0);
     assert_string_equal(text.headline,
-                        "River flood: flood alarm level II at Thanh Hoa stage gauge");
+                        "Flood bulletin: flood alarm level II at Thanh Hoa stage gauge");
     assert_non_null(strstr(text.description,
                            "River stage 7.32 m, threshold 7.00 m, at 13:00 ICT on "
                            "19 Nov 2025."));
@@ -173,7 +177,7 @@ static void test_a_flood_in_words(void **state) {
     random.event.change.previous_level = 2;
     assert_int_equal(message_text(vi, &random.event, &random.context, 420, &text), 0);
     assert_string_equal(text.headline,
-                        "Tin cuối. Lũ trên sông tại Thủy văn Thạnh Hòa: dưới mức báo động II");
+                        "Tin cuối cùng. Lũ trên sông tại Thủy văn Thạnh Hòa: dưới mức báo động II");
 
     /* Expiry is not an all-clear, and no number is invented. */
     random.event.kind = EVENT_EXPIRED;
@@ -183,6 +187,28 @@ static void test_a_flood_in_words(void **state) {
     assert_non_null(strstr(text.description, "Đây không phải tin kết thúc."));
     assert_non_null(strstr(text.description, "Chưa có số liệu: mực nước."));
     assert_non_null(strstr(text.sms, "chưa có số liệu"));
+
+    /* Withdrawn by a person: neither an all-clear nor a bulletin. */
+    random.event.kind = EVENT_CANCELLED;
+    assert_int_equal(message_text(vi, &random.event, &random.context, 420, &text), 0);
+    assert_string_equal(text.headline, "Hủy tin. Lũ trên sông tại Thủy văn Thạnh Hòa");
+    assert_non_null(strstr(text.description, "đây không phải tin kết thúc thiên tai"));
+    assert_int_equal(text.flood_bulletin, FLOOD_BULLETIN_NONE);
+
+    /* What waits for approval is not told; the second person's approval tells it. */
+    random.event.kind = EVENT_RAISED;
+    random.alarm.publication = PUBLICATION_DRAFT;
+    assert_int_equal(message_text(vi, &random.event, &random.context, 420, &text), ERR_INVALID);
+    random.event.kind = EVENT_APPROVED;
+    assert_int_equal(message_text(vi, &random.event, &random.context, 420, &text), ERR_INVALID);
+    random.alarm.publication = PUBLICATION_ISSUED;
+    random.alarm.level = 3;
+    assert_int_equal(message_text(vi, &random.event, &random.context, 420, &text), 0);
+    assert_string_equal(text.headline, "Tin lũ khẩn cấp: báo động III tại Thủy văn Thạnh Hòa");
+    random.event.kind = EVENT_RAISED;
+    random.alarm.level = 1;
+    assert_int_equal(message_text(vi, &random.event, &random.context, 420, &text), 0);
+    assert_string_equal(text.headline, "Tin cảnh báo lũ: báo động I tại Thủy văn Thạnh Hòa");
 
     random.event.kind = EVENT_ACKNOWLEDGED;
     assert_int_equal(message_text(vi, &random.event, &random.context, 420, &text), ERR_INVALID);

@@ -1,0 +1,73 @@
+/* The triggers and hours of the flood bulletins, by hand. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "alerts/flood_bulletin.h"
+#include "daemon/base/text.h"
+
+#define HOUR_US (INT64_C(3600) * 1000000)
+
+static struct rule gauge_rule(void) {
+    return (struct rule){.scale.kind = SCALE_FLOOD_ALARM,
+                         .indicator_count = 1,
+                         .indicators = {{.kind = INDICATOR_LATEST}}};
+}
+
+static void test_triggers(void **state) {
+    struct rule rule = gauge_rule();
+    struct alarm alarm = {.level = 0, .trend = TREND_RISING};
+    (void)state;
+    assert_int_equal(flood_bulletin_of(&rule, &alarm, false), FLOOD_BULLETIN_NONE);
+    alarm.level = 1;
+    assert_int_equal(flood_bulletin_of(&rule, &alarm, false), FLOOD_BULLETIN_WARNING);
+    alarm.trend = TREND_FALLING;
+    assert_int_equal(flood_bulletin_of(&rule, &alarm, false), FLOOD_BULLETIN_NONE);
+    assert_int_equal(flood_bulletin_of(&rule, &alarm, true), FLOOD_BULLETIN_WARNING);
+    alarm.level = 2; /* rising or falling */
+    assert_int_equal(flood_bulletin_of(&rule, &alarm, false), FLOOD_BULLETIN_FLOOD);
+    alarm.level = 3;
+    assert_int_equal(flood_bulletin_of(&rule, &alarm, false), FLOOD_BULLETIN_EMERGENCY);
+    rule.indicators[0] = (struct indicator_spec){.kind = INDICATOR_MODEL, .lead_us = 6 * HOUR_US};
+    assert_int_equal(flood_bulletin_of(&rule, &alarm, false), FLOOD_BULLETIN_WARNING);
+    rule = gauge_rule();
+    rule.scale.kind = SCALE_RISK;
+    assert_int_equal(flood_bulletin_of(&rule, &alarm, true), FLOOD_BULLETIN_NONE);
+}
+
+static void expect(const char *after, uint32_t level, int64_t least_us, const char *expected) {
+    const struct rule rule = gauge_rule();
+    struct utc_us at = {0};
+    char text[32];
+    assert_int_equal(text_parse_time(after, &at.us), 0);
+    text_format_time(flood_bulletin_next_us(&rule, level, at, least_us), text, sizeof text);
+    assert_string_equal(text, expected);
+}
+
+static void test_hours(void **state) {
+    (void)state;
+    /* Vietnamese hours in UTC: 03:30 is 20:30 of the day before. */
+    expect("2025-11-19T01:00:00+07:00", 3, 0, "2025-11-18T20:30:00Z");
+    expect("2025-11-19T03:30:00+07:00", 3, 0, "2025-11-19T02:30:00Z");
+    expect("2025-11-19T09:29:59+07:00", 3, 0, "2025-11-19T02:30:00Z");
+    expect("2025-11-19T09:10:00+07:00", 3, HOUR_US / 2, "2025-11-19T08:30:00Z");
+    expect("2025-11-19T16:00:00+07:00", 3, 0, "2025-11-19T14:30:00Z");
+    expect("2025-11-19T22:00:00+07:00", 3, 0, "2025-11-19T20:30:00Z");
+    expect("2025-11-19T01:00:00+07:00", 2, 0, "2025-11-19T02:30:00Z");
+    expect("2025-11-19T10:00:00+07:00", 2, 0, "2025-11-19T14:30:00Z");
+    expect("2025-11-19T21:30:00+07:00", 2, 0, "2025-11-20T02:30:00Z");
+    const struct rule rule = gauge_rule();
+    assert_true(flood_bulletin_next_us(&rule, 1, (struct utc_us){HOUR_US}, 0) == INT64_MAX);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_triggers),
+        cmocka_unit_test(test_hours),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
