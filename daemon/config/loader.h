@@ -79,6 +79,7 @@ void loader_check_relations(struct loader *loader, const struct yaml_node *map,
                             const struct rule *rule);
 void site_print_operators(const struct site *site, FILE *file);
 void site_print_alerting(const struct site *site, FILE *file);
+
 /* rule_tables.c: the codes of the communes named in a list "a;b;c", in the same order; adds an
  * error at `node` for a name that the table has not. */
 void loader_communes(struct loader *loader, const struct yaml_node *node, const char *communes,

@@ -226,8 +226,8 @@ const struct option_group group_area_name = {
 #define P(member) MEMBER(struct site_product, member)
 static const struct option product_rows[] = {
     {"id", OPTION_ID, NULL, .help = "How rules name it.", P(id)},
-    {"model", OPTION_ID, NULL, .help = "Which model of canhbao-model runs. With an inbox: areal or nwp.",
-     P(model)},
+    {"model", OPTION_ID, NULL,
+     .help = "Which model of canhbao-model runs. With an inbox: areal or nwp.", P(model)},
     {"inbox", OPTION_PATH, "",
      .help = "Folder that is watched for complete files (renamed into it); absolute, or below the "
              "state folder. Without one the triggers say when the model runs.",

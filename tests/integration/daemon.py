@@ -69,6 +69,7 @@ source: made up
 scale: flood_alarm
 places: {station_kind: stage}
 expires_after: 6 h
+flap_moves: 0
 indicators:
   - {name: stage, kind: latest, point: stage}
 levels:
