@@ -9,6 +9,7 @@
 #include <uv.h>
 
 #include "broker.h"
+#include "consumer_test.h"
 #include "daemon/base/text.h"
 #include "dropper.h"
 #include "options.h"
@@ -233,6 +234,13 @@ int main(int argc, char **argv) {
         return EXIT_SUCCESS;
     }
     (void)signal(SIGPIPE, SIG_IGN); /* a peer that is gone shows as a failed write */
+    if (sim.options.consumer_test != NULL) {
+        int result = consumer_test_run(&sim.options, &err);
+        if (result != 0) {
+            (void)fprintf(stderr, "canhbao-sim: %s\n", err.text);
+        }
+        return result == 0 ? EXIT_SUCCESS : EXIT_FAILED;
+    }
     if (sim.options.tail != NULL) {
         int result = tail_run(&sim.options, &err);
         if (result != 0) {

@@ -9,6 +9,7 @@ const char options_help[] =
     "usage: canhbao-sim [OPTION...] SCENARIO.yaml      plays a scenario\n"
     "       canhbao-sim --broker PORT [OPTION...]      only a Kafka-protocol broker, for demos\n"
     "       canhbao-sim --tail BOOTSTRAP [OPTION...]   prints alerts as a consumer sees them\n"
+    "       canhbao-sim --consumer-test BOOTSTRAP --config SITE [OPTION...]   tests a consumer\n"
     "\n"
     "playing:\n"
     "  --check              read the scenario, say what is in it, and exit\n"
@@ -31,6 +32,15 @@ const char options_help[] =
     "  --tail-json          print the events themselves, one a line\n"
     "  --expect-hazards N   exit 0 only if graded alerts of N hazards came within --seconds\n"
     "\n"
+    "conformance of a consumer (deploy/schemas/README.md, deploy/examples/README.md):\n"
+    "  --consumer-test BOOTSTRAP  publish an invented log with legal doubles, exchanges of keys,\n"
+    "                       compaction, tombstones and gaps, and exit\n"
+    "  --config SITE        the site whose stations and rules it is about\n"
+    "  --disturbances N     how many (default 1000)\n"
+    "  --seed N             another log and another order (default 1)\n"
+    "  --topic-prefix TEXT  in front of the topics' names (default canhbao.)\n"
+    "  --expect FILE        write there what a consumer must have understood at the end (JSON)\n"
+    "\n"
     "  --help, --version\n"
     "\n"
     "exit: 0 done; 1 failed, or --expect-hazards not met; 2 wrong use or a bad scenario\n";
@@ -52,7 +62,13 @@ enum {
     OPTION_TAIL,
     OPTION_TOPIC,
     OPTION_TAIL_JSON,
-    OPTION_EXPECT_HAZARDS
+    OPTION_EXPECT_HAZARDS,
+    OPTION_CONSUMER_TEST,
+    OPTION_CONFIG,
+    OPTION_DISTURBANCES,
+    OPTION_SEED,
+    OPTION_TOPIC_PREFIX,
+    OPTION_EXPECT
 };
 
 static const struct option table[] = {
@@ -73,6 +89,12 @@ static const struct option table[] = {
     {"topic", required_argument, NULL, OPTION_TOPIC},
     {"tail-json", no_argument, NULL, OPTION_TAIL_JSON},
     {"expect-hazards", required_argument, NULL, OPTION_EXPECT_HAZARDS},
+    {"consumer-test", required_argument, NULL, OPTION_CONSUMER_TEST},
+    {"config", required_argument, NULL, OPTION_CONFIG},
+    {"disturbances", required_argument, NULL, OPTION_DISTURBANCES},
+    {"seed", required_argument, NULL, OPTION_SEED},
+    {"topic-prefix", required_argument, NULL, OPTION_TOPIC_PREFIX},
+    {"expect", required_argument, NULL, OPTION_EXPECT},
     {NULL, 0, NULL, 0}};
 
 static int bad_value(struct err *ret_err, const char *name, int code, const char *expected) {
@@ -100,6 +122,16 @@ static int take_number(int option, struct options *options, struct err *ret_err)
         options->broker = true;
         options->broker_port = (uint16_t)value;
         return result == 0 ? 0 : bad_value(ret_err, "broker", result, "a port");
+    case OPTION_DISTURBANCES:
+        result = text_parse_int(optarg, 0, 100000, &value);
+        options->disturbances = (uint64_t)value;
+        return result == 0
+                   ? 0
+                   : bad_value(ret_err, "disturbances", result, "a number from 0 to 100000");
+    case OPTION_SEED:
+        result = text_parse_int(optarg, 0, 1000000000, &value);
+        options->seed = (uint64_t)value;
+        return result == 0 ? 0 : bad_value(ret_err, "seed", result, "a whole number");
     default:
         result = text_parse_int(optarg, 0, 100, &options->expect_hazards);
         return result == 0 ? 0
@@ -142,6 +174,18 @@ static int take(int option, struct options *options, struct err *ret_err) {
     case OPTION_TAIL_JSON:
         options->tail_json = true;
         return 0;
+    case OPTION_CONSUMER_TEST:
+        options->consumer_test = optarg;
+        return 0;
+    case OPTION_CONFIG:
+        options->config = optarg;
+        return 0;
+    case OPTION_TOPIC_PREFIX:
+        options->topic_prefix = optarg;
+        return 0;
+    case OPTION_EXPECT:
+        options->expect_file = optarg;
+        return 0;
     default:
         return take_number(option, options, ret_err);
     }
@@ -150,6 +194,13 @@ static int take(int option, struct options *options, struct err *ret_err) {
 static int check_together(const struct options *options, struct err *ret_err) {
     if (options->help || options->version) {
         return 0;
+    }
+    if ((options->consumer_test != NULL) != (options->config != NULL)) {
+        return err_set(ret_err, ERR_INVALID, "--consumer-test and --config go together");
+    }
+    if (options->consumer_test != NULL) {
+        bool more = options->tail != NULL || options->scenario != NULL || options->broker;
+        return more ? err_set(ret_err, ERR_INVALID, "--consumer-test goes alone") : 0;
     }
     if (options->tail != NULL && (options->scenario != NULL || options->broker)) {
         return err_set(ret_err, ERR_INVALID, "--tail goes alone: run a second canhbao-sim");
@@ -173,8 +224,12 @@ static int check_together(const struct options *options, struct err *ret_err) {
 }
 
 int options_parse(int argc, char **argv, struct options *ret_options, struct err *ret_err) {
-    struct options options = {
-        .start_us = -1, .anchor_us = -1, .expect_hazards = -1, .tail_topic = "canhbao.alert.v1"};
+    struct options options = {.start_us = -1,
+                              .anchor_us = -1,
+                              .expect_hazards = -1,
+                              .tail_topic = "canhbao.alert.v1",
+                              .disturbances = 1000,
+                              .seed = 1};
     opterr = 0;
     int option;
     while ((option = getopt_long(argc, argv, ":", table, NULL)) != -1) {

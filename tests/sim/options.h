@@ -26,7 +26,12 @@ struct options {
     const char *tail; /* bootstrap servers; NULL: do not consume */
     const char *tail_topic;
     bool tail_json;
-    int64_t expect_hazards; /* -1: do not judge */
+    int64_t expect_hazards;    /* -1: do not judge */
+    const char *consumer_test; /* bootstrap servers; NULL: no conformance test */
+    const char *config;        /* folder of a site */
+    const char *topic_prefix;  /* NULL: "canhbao." */
+    const char *expect_file;   /* NULL: none */
+    uint64_t disturbances, seed;
 };
 
 int options_parse(int argc, char **argv, struct options *ret_options, struct err *ret_err);
