@@ -7,6 +7,7 @@
 #include "daemon/desk_field.h"
 #include "daemon/explain.h"
 #include "daemon/metrics.h"
+#include "daemon/proposals.h"
 #include "daemon/web/console.h"
 
 /* ---- figures of the alarm system ---- */
@@ -93,6 +94,8 @@ static json_t *answer(void *ctx, const struct control_request *request, const ch
         return view_events(view, request->after, (size_t)request->limit);
     case CONTROL_INCIDENTS:
         return view_incidents(view);
+    case CONTROL_PROPOSALS:
+        return proposals_value(pipeline_engine(view->pipeline));
     case CONTROL_EXPLAIN:
         return answer_explain(view, request->event, ret_err);
     case CONTROL_RELOAD:
@@ -172,6 +175,12 @@ static int get_events(struct desk *desk, const struct web_query *query,
     return give_json(view_events(&desk->view, after, (size_t)limit), ret_reply);
 }
 
+static int get_proposals(struct desk *desk, const struct web_query *query,
+                         struct web_reply *ret_reply) {
+    (void)query;
+    return give_json(proposals_value(pipeline_engine(desk->view.pipeline)), ret_reply);
+}
+
 static int get_explain(struct desk *desk, const struct web_query *query,
                        struct web_reply *ret_reply) {
     struct err err;
@@ -234,6 +243,7 @@ static int get(void *ctx, const char *path, const struct web_query *query,
         {"/api/v1/events", get_events},
         {"/api/v1/incidents", get_incidents},
         {"/api/v1/explain", get_explain},
+        {"/api/v1/proposals", get_proposals},
     };
     for (size_t i = 0; i < sizeof routes / sizeof routes[0]; i++) {
         if (strcmp(routes[i].path, path) == 0) {

@@ -74,6 +74,8 @@ static const struct ctl_command {
      ctl_print_readings},
     {"alarms", "alarms", "", "every alarm with all its axes", 0, 0, ctl_print_alarms},
     {"events", "events", "", "transitions; --follow waits for new ones", 0, 0, NULL},
+    {"proposals", "proposals", "", "raises of a risk level that the law leaves to people", 0, 0,
+     ctl_print_proposals},
     {"explain", "explain", "ID", "why an event came about, and the decision once more", 1, 1,
      ctl_print_explain},
     {"ack", "acknowledge", "RULE PLACE", "acknowledge up to the present level", 2, 2,

@@ -205,6 +205,20 @@ void ctl_print_explain(const json_t *report, FILE *out) {
             rule_text != NULL ? rule_text : "  not in the store\n");
 }
 
+void ctl_print_proposals(const json_t *proposals, FILE *out) {
+    size_t index;
+    json_t *proposal;
+    if (json_array_size(proposals) == 0) {
+        fputs("nothing is proposed\n", out);
+    }
+    json_array_foreach(proposals, index, proposal) {
+        fprintf(out, "%s at %s (group %s): ", text_of(proposal, "rule"), text_of(proposal, "place"),
+                text_of(proposal, "group"));
+        print_json(json_object_get(proposal, "with"), out);
+        fprintf(out, " stand too. %s\n", text_of(proposal, "text_en"));
+    }
+}
+
 int ctl_explain_verdict(const json_t *report) {
     return json_is_true(json_object_get(json_object_get(report, "recomputed"), "same"))
                ? EXIT_DONE

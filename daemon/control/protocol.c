@@ -61,6 +61,7 @@ static const struct verb {
      KEY_STATION},
     {"alarms", CONTROL_ALARMS, 0, ROLE_VIEWER, 0, 0},
     {"events", CONTROL_EVENTS, 0, ROLE_VIEWER, KEY_LIMIT | KEY_AFTER | KEY_FOLLOW, 0},
+    {"proposals", CONTROL_PROPOSALS, 0, ROLE_VIEWER, 0, 0},
     {"explain", CONTROL_EXPLAIN, 0, ROLE_VIEWER, KEY_EVENT, KEY_EVENT},
     {"incidents", CONTROL_INCIDENTS, 0, ROLE_VIEWER, 0, 0},
     {"reload", CONTROL_RELOAD, 0, ROLE_OPERATOR, 0, 0},

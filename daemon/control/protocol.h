@@ -35,6 +35,7 @@ enum control_verb {
     CONTROL_EVENTS,
     CONTROL_INCIDENTS,
     CONTROL_EXPLAIN,
+    CONTROL_PROPOSALS,
     CONTROL_RELOAD,
     CONTROL_COMMAND /* see request.command.kind */
 };
