@@ -212,6 +212,18 @@ int bulletins_write(struct bulletins *bulletins, const struct event *event, bool
     }
     const struct cap_polygon *polygon =
         place->kind == PLACE_AREA ? &bulletins->polygons[rule->places[p].index] : NULL;
+    const struct release_area *plume =
+        bulletins->options.areas == NULL
+            ? NULL
+            : release_areas_find(bulletins->options.areas, rule->id, place->id, event->at.utc);
+    if (plume != NULL) {
+        polygon = &plume->polygon;
+        bulletins->context.instruction[LANGUAGE_VI] = plume->instruction[0];
+        bulletins->context.instruction[LANGUAGE_EN] = plume->instruction[1];
+    } else {
+        bulletins->context.instruction[LANGUAGE_VI] = NULL;
+        bulletins->context.instruction[LANGUAGE_EN] = NULL;
+    }
     int result =
         message_cap(event, &bulletins->context, &chain->record.newest, polygon, bulletins->text,
                     sizeof bulletins->text, &length, &bulletins->after.newest);

@@ -13,6 +13,7 @@
 #include "alerts/kafka.h"
 #include "alerts/message/cap.h"
 #include "daemon/engine.h"
+#include "daemon/release_areas.h"
 #include "daemon/store/store.h"
 
 struct bulletins;
@@ -24,6 +25,7 @@ struct bulletins_options {
     const char *name_vi, *name_en;  /* senderName */
     struct message_context messages;
     int32_t utc_offset_min;
+    const struct release_areas *areas; /* of gas alarms; may be NULL */
 };
 
 /* ERR_MEMORY; ERR_IO, ERR_SYNTAX: an area's file changed since the configuration was checked. */

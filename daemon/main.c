@@ -50,6 +50,7 @@ struct parts {
     struct acquisition *acquisition;
     char model_program[4096];
     struct models *models;
+    struct release_areas areas;
     struct desk desk;
     struct monitor *monitor;
     struct control *control;
@@ -311,6 +312,7 @@ static int create_pipeline(struct parts *parts, struct loaded *loaded, struct er
         .name_en = site->settings.name_en,
         .messages = messages,
         .utc_offset_min = site->settings.utc_offset_min,
+        .areas = &parts->areas,
     };
     int result = bulletins_create(&bulletins, &loaded->bulletins, ret_err);
     if (result != 0) {
@@ -397,6 +399,7 @@ static int create_models(struct parts *parts, struct err *ret_err) {
         .site = parts->now->site,
         .store = parts->store,
         .pipeline = parts->now->pipeline,
+        .areas = &parts->areas,
         .on_condition = on_model_condition,
         .ctx = parts,
     };

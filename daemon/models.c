@@ -8,6 +8,7 @@
 
 #include "daemon/jobs.h"
 #include "daemon/products.h"
+#include "daemon/release_follow.h"
 #include "daemon/run_arguments.h"
 #include "daemon/run_folder.h"
 #include "daemon/runs.h"
@@ -20,6 +21,7 @@ struct models {
     struct jobs *jobs;
     struct runs *runs;
     struct verification *verification;
+    struct release_follow follow;
 };
 
 static struct utc_us now_of(const struct models *models) {
@@ -46,6 +48,12 @@ static void on_run(void *ctx, const struct jobs_run *run) {
     }
     pipeline_model_results(models->options.pipeline, parsed->results, parsed->count);
     runs_note_output(models->runs, run->product);
+    struct err err = {.code = 0};
+    if (models->options.areas != NULL &&
+        release_follow(&models->follow, run, models->options.areas, models->options.pipeline,
+                       now_of(models), &err) != 0) {
+        on_condition(models, CONDITION_WORKER_FAILED, run->product, true, err.text);
+    }
 }
 
 static uint32_t keep_of(const struct models *models, const char *id) {

@@ -7,6 +7,7 @@
 #include "daemon/config/site.h"
 #include "daemon/health.h"
 #include "daemon/pipeline.h"
+#include "daemon/release_areas.h"
 
 struct models_options {
     struct loop *loop;
@@ -14,6 +15,7 @@ struct models_options {
     const struct site *site;
     struct store *store;
     struct pipeline *pipeline;
+    struct release_areas *areas; /* filled by the runs of model `release`; NULL: not wanted */
     void (*on_condition)(void *ctx, enum condition_class class, const char *product, bool raised,
                          const char *text);
     void *ctx;

@@ -324,6 +324,21 @@ static void put_area(struct xml *xml, const struct cap *cap, bool vietnamese) {
     put(xml, "</area>\n");
 }
 
+/* What is known of the case itself (a plume: wind, distance) comes before what the level asks for.
+ */
+static void put_instruction(struct xml *xml, const struct cap *cap, enum language language,
+                            const char *of_level) {
+    const char *of_case = cap->context->instruction[language];
+    bool stands = cap->event->view.alarm->level > 0;
+    put(xml, "<instruction>");
+    if (of_case != NULL && stands) {
+        put_escaped(xml, of_case);
+        put(xml, " ");
+    }
+    put_escaped(xml, of_level);
+    put(xml, "</instruction>\n");
+}
+
 static int put_info(struct xml *xml, const struct cap *cap, enum language language) {
     const struct rule *rule = cap->event->view.rule;
     bool vietnamese = language == LANGUAGE_VI;
@@ -355,7 +370,7 @@ static int put_info(struct xml *xml, const struct cap *cap, enum language langua
                 vietnamese ? cap->context->sender_name_vi : cap->context->sender_name_en);
     put_element(xml, "headline", text.headline);
     put_element(xml, "description", text.description);
-    put_element(xml, "instruction", text.instruction);
+    put_instruction(xml, cap, language, text.instruction);
     put_parameters(xml, cap, &text);
     put_area(xml, cap, vietnamese);
     put(xml, "</info>\n");

@@ -48,6 +48,7 @@ struct cap_context {
     struct message_context messages;
     int32_t utc_offset_min;
     const struct phrases *phrases[LANGUAGE_COUNT];
+    const char *instruction[LANGUAGE_COUNT]; /* before that of the level; NULL: none */
 };
 
 /* The identifier of the message of an event, which is its Kafka id too. */

@@ -17,6 +17,8 @@
 #define UPWIND_DEG   40.0
 #define UPWIND_M     5000.0
 #define POINT_Z_M    1.5
+#define SETTLED      1.05
+#define UNDECIDED    1000.0 /* factor between the bounds of a rate */
 
 int release_live_alarm(struct release_live *live, const json_t *alarms, struct err *ret_err) {
     json_int_t highest = 0;
@@ -232,6 +234,13 @@ static int trace_source(struct release_live *live, struct trace_places *points,
     }
     if (rc != 0) {
         return err_set(ret_err, rc, "%s", why.text);
+    }
+    const struct trace_source *found = &live->traced.source[0];
+    if (live->traced.r_hat > SETTLED || found->rate_p95 > UNDECIDED * found->rate_p05) {
+        (void)snprintf(live->why, sizeof live->why,
+                       "not enough data: the readings do not decide the source yet");
+        assume_source(live);
+        return 0;
     }
     live->basis = RELEASE_TRACED;
     live->release.puff.x_m = live->traced.source[0].x_m;
