@@ -32,6 +32,7 @@ static const struct model *const table[] = {
     &model_flood,
     &model_nwp,
     &model_calibrate,
+    &model_regional,
     &model_terrain,
     &model_landslide,
     &model_landslide_grid,

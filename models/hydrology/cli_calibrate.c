@@ -15,6 +15,7 @@
 #include "models/hydrology/series.h"
 #include "models/hydrology/skill.h"
 #include "models/nowcast/parallel.h"
+#include "models/output/output.h"
 #include "models/output/run_manifest.h"
 #include "models/table/args.h"
 
@@ -54,6 +55,7 @@ struct run {
     struct gr_parameters parameters;
     struct search_result result;
     double *simulated;
+    char hash[HASH_TEXT_SIZE]; /* of the forcing */
 };
 
 static const char *const objective_names[] = {"nse", "kge", "flood"};
@@ -117,12 +119,13 @@ static json_t *restart_scores(const struct run *run) {
 static json_t *describe(const struct run *run) {
     const struct gr_parameters *p = &run->parameters;
     return json_pack(
-        "{s:s, s:{s:f, s:f, s:f, s:f}, s:o, s:o, s:{s:s, s:s, s:I, s:I, s:I, s:o, s:I, s:s}}",
+        "{s:s, s:{s:f, s:f, s:f, s:f}, s:o, s:o, s:{s:s, s:s, s:s, s:I, s:I, s:I, s:o, s:I, s:s}}",
         "model", run->data.step == GR_DAILY ? "gr4j" : "gr4h", "parameters", "x1_mm", p->x1_mm,
         "x2_mm", p->x2_mm, "x3_mm", p->x3_mm, "x4", p->x4, "fitted",
         scores(run, run->options.from, run->options.to), "judged",
-        scores(run, run->options.to, run->series.count), "provenance", "forcing", run->forcing,
-        "objective", run->objective_name, "warmup_steps", (json_int_t)run->warmup_steps, "seed",
+        scores(run, run->options.to, run->series.count), "provenance", "forcing",
+        output_base_name(run->forcing), "forcing_sha256", run->hash, "objective",
+        run->objective_name, "warmup_steps", (json_int_t)run->warmup_steps, "seed",
         (json_int_t)run->seed, "steps", (json_int_t)run->series.count, "restart_scores",
         restart_scores(run), "model_runs", (json_int_t)run->result.evaluations, "program",
         "canhbao-model " CANHBAO_VERSION);
@@ -158,6 +161,9 @@ static int work(struct run *run, struct err *ret_err) {
     bool daily = strcmp(run->step, "daily") == 0;
     int rc = series_read(run->forcing, daily ? INT64_C(86400000000) : INT64_C(3600000000), columns,
                          3, &run->series, ret_err);
+    if (rc == 0 && hash_file(run->forcing, run->hash) != 0) {
+        rc = err_set(ret_err, ERR_IO, "%.300s: cannot read again", run->forcing);
+    }
     rc = rc != 0 ? rc : find_split(run, ret_err);
     if (rc != 0) {
         return rc;

@@ -17,6 +17,7 @@ extern const struct model model_forecast;
 extern const struct model model_flood;
 extern const struct model model_nwp;
 extern const struct model model_calibrate;
+extern const struct model model_regional;
 extern const struct model model_terrain;
 
 #endif

@@ -1,0 +1,29 @@
+/* First guesses of GR parameters for basins without (enough) discharge: from the parameter sets of
+ * donors, which are neighbours that were calibrated, or generalist sets (Andreassian et al. 2014).
+ *
+ * Between steps: Q of the routing store goes with R^5 / X3^4 and the exchange with X2 (R / X3)^3.5,
+ * so that the same water per day needs X3 24^(1/4) and X2 24^(-1/8) times as large with hourly
+ * steps; X4 counts steps, X1 stays (Le Moine 2008 found the same exponents; the fluxes agree only
+ * for slow changes, so it is a guess). Thread rule: pure functions. */
+#ifndef CANHBAO_MODELS_HYDROLOGY_REGIONAL_H
+#define CANHBAO_MODELS_HYDROLOGY_REGIONAL_H
+
+#include "models/hydrology/calibrate.h"
+
+enum { REGIONAL_DONORS_MAX = 1000, REGIONAL_PAIRS_MIN = 10 };
+
+/* GR4J to GR4H. */
+struct gr_parameters regional_hourly(const struct gr_parameters *daily);
+
+/* Each parameter's median over the donors. count 1 to REGIONAL_DONORS_MAX. */
+struct gr_parameters regional_median(const struct gr_parameters *donors, size_t count);
+
+/* The donor whose simulation fits a few observations best: least sum of squared differences of the
+ * square roots (so that no single flood decides). `from`: steps before it warm up. ret_score is 1 -
+ * that sum over that of the mean of the observed roots. ERR_INVALID: fewer than REGIONAL_PAIRS_MIN
+ * observations. */
+int regional_best(const struct calibrate_data *data, const struct gr_parameters *donors,
+                  size_t count, size_t from, size_t *ret_donor, double *ret_score,
+                  size_t *ret_pairs, struct err *ret_err);
+
+#endif
