@@ -9,7 +9,6 @@
 #include <uv.h>
 
 #include "broker.h"
-#include "consumer_test.h"
 #include "daemon/base/text.h"
 #include "dropper.h"
 #include "options.h"
@@ -18,6 +17,7 @@
 #include "server.h"
 #include "simclock.h"
 #include "tail.h"
+#include "tests/conformance/consumer_test.h"
 
 enum { EXIT_FAILED = 1, EXIT_USAGE = 2 };
 

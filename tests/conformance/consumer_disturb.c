@@ -1,7 +1,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "consumer_test.h"
+#include "tests/conformance/consumer_disturb.h"
 
 enum { REPEATED_MAX = 3, TRIES = 50 };
 

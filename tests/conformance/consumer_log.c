@@ -1,4 +1,4 @@
-#include "consumer_log.h"
+#include "tests/conformance/consumer_log.h"
 
 #include <jansson.h>
 #include <math.h>

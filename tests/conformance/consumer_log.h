@@ -1,7 +1,7 @@
 /* A log of messages as a daemon publishes them, for the conformance kit: the engine of the project
  * on a real site, fed with invented readings. Thread rule: per object. */
-#ifndef CANHBAO_SIM_CONSUMER_LOG_H
-#define CANHBAO_SIM_CONSUMER_LOG_H
+#ifndef CANHBAO_CONFORMANCE_CONSUMER_LOG_H
+#define CANHBAO_CONFORMANCE_CONSUMER_LOG_H
 
 #include "alerts/kafka.h"
 #include "daemon/config/site.h"

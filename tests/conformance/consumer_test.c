@@ -1,4 +1,4 @@
-#include "consumer_test.h"
+#include "tests/conformance/consumer_test.h"
 
 #include <inttypes.h>
 #include <jansson.h>
@@ -9,6 +9,7 @@
 #include <time.h>
 
 #include "daemon/base/text.h"
+#include "tests/conformance/consumer_disturb.h"
 
 enum { STEPS = 150, REPORTS = 256, DEADLINE_S = 120 };
 
