@@ -13,9 +13,10 @@
 #include "models/merge/command.h"
 #include "models/model.h"
 #include "models/nowcast/nowcast.h"
-#include "models/render/render.h"
 #include "models/nowcast/verify.h"
 #include "models/radiation/model_washout.h"
+#include "models/regrid/regrid_command.h"
+#include "models/render/render.h"
 
 /* One line a model; keep the table in the order of the work flow. */
 // clang-format off
@@ -40,6 +41,7 @@ static const struct model *const table[] = {
     &model_hindcast,
     &model_verify,
     &model_merge,
+    &model_regrid,
     &model_render,
     &model_areal,
     &model_plume,
