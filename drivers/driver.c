@@ -106,10 +106,9 @@ int64_t endpoint_connect_wait_us(struct endpoint *endpoint) {
 
 /* Makes the readings of a block. With READING_OK each point says its own status. */
 static void emit(struct endpoint *endpoint, uint32_t index, const struct line_answer *answer,
-                 struct utc_us requested) {
+                 struct utc_us requested, struct moment now) {
     struct acquisition *acquisition = endpoint->acquisition;
     uint32_t count = endpoint->blocks[index].about.point_count;
-    struct moment now = clock_now(loop_clock(acquisition->loop));
     for (uint32_t i = 0; i < count; i++) {
         struct reading *reading = &acquisition->readings[i];
         struct line_point point = endpoint->driver->point(endpoint->line, index, i);
@@ -135,7 +134,8 @@ static void emit(struct endpoint *endpoint, uint32_t index, const struct line_an
 static void emit_without_request(struct endpoint *endpoint, uint32_t index,
                                  enum reading_status status) {
     struct line_answer answer = {.status = status, .round_trip_us = -1};
-    emit(endpoint, index, &answer, (struct utc_us){0});
+    emit(endpoint, index, &answer, (struct utc_us){0},
+         clock_now(loop_clock(endpoint->acquisition->loop)));
 }
 
 static void skip(struct endpoint *endpoint, uint32_t index) {
@@ -238,13 +238,14 @@ static void rejoin_blocks(struct endpoint *endpoint) {
 
 void endpoint_answer(struct endpoint *endpoint, const struct line_answer *answer) {
     struct endpoint_stats *stats = &endpoint->stats;
+    struct moment now = clock_now(loop_clock(endpoint->acquisition->loop));
     uint32_t index = endpoint->open_block;
     endpoint->open_block = no_block;
     switch (answer->status) {
     case READING_OK:
         stats->replies++;
         stats->has_success = true;
-        stats->last_success = clock_now(loop_clock(endpoint->acquisition->loop));
+        stats->last_success = now;
         stats->why[0] = '\0';
         count_round_trip(stats, answer->round_trip_us);
         break;
@@ -266,7 +267,7 @@ void endpoint_answer(struct endpoint *endpoint, const struct line_answer *answer
         again = retry_block(endpoint, index);
     }
     if (!again) {
-        emit(endpoint, index, answer, endpoint->asked);
+        emit(endpoint, index, answer, endpoint->asked, now);
     }
     rejoin_blocks(endpoint);
 }
@@ -284,10 +285,11 @@ static bool goes_before(const struct block *a, const struct block *b) {
  * timer. */
 static uint32_t next_pending(const struct endpoint *endpoint) {
     uint32_t next = no_block;
-    int64_t now_us = wire_us(endpoint);
     for (uint32_t i = 0; i < endpoint->policy.block_count; i++) {
         const struct block *block = &endpoint->blocks[i];
-        if (block->pending && block->not_before_us <= now_us &&
+        /* The clock is read only where something waits for it. */
+        if (block->pending &&
+            (block->not_before_us == 0 || block->not_before_us <= wire_us(endpoint)) &&
             (next == no_block || goes_before(block, &endpoint->blocks[next]))) {
             next = i;
         }

@@ -30,7 +30,7 @@ struct modbus_tcp {
     uint16_t transaction;
     struct modbus_request request;
     struct mono_us sent;
-    int64_t quiet_us;  /* nothing is sent before: pauses after connect and reply */
+    int64_t quiet_us;  /* nothing is sent before: pauses after connect and reply; 0: none */
     int64_t closed_us; /* when the last connection ended; valid with was_closed */
     bool was_closed;
     size_t echo_left; /* of `echo`, what has to come back before the reply */
@@ -112,9 +112,14 @@ static int send_request(struct modbus_tcp *tcp) {
     return 0;
 }
 
+/* For quiet_us: 0 without a pause, so that polls without one need no clock. */
+static int64_t quiet_until(const struct modbus_tcp *tcp, int64_t pause_us) {
+    return pause_us > 0 ? wire_us(tcp) + pause_us : 0;
+}
+
 /* Sends the open request, now or when the device has had its pause. */
 static int send_when_quiet(struct modbus_tcp *tcp) {
-    if (tcp->quiet_us <= wire_us(tcp)) {
+    if (tcp->quiet_us == 0 || tcp->quiet_us <= wire_us(tcp)) {
         return send_request(tcp);
     }
     tcp->waiting = true;
@@ -139,7 +144,7 @@ static void begin_connection(struct modbus_tcp *tcp) {
     tcp->blocks.stats->connects++;
     tcp->heard = false;
     tcp->echo_left = 0;
-    tcp->quiet_us = wire_us(tcp) + tcp->blocks.config->connect_pause_us;
+    tcp->quiet_us = quiet_until(tcp, tcp->blocks.config->connect_pause_us);
     loop_timer_stop(&tcp->timer);
     enter(tcp, ENDPOINT_CONNECTED);
     loop_stream_set_buffer(tcp->stream, tcp->rx, sizeof(tcp->rx));
@@ -317,7 +322,7 @@ static void on_read(void *ctx, size_t length) {
         loop_stream_set_buffer(tcp->stream, tcp->rx + tcp->rx_length,
                                sizeof(tcp->rx) - tcp->rx_length);
         if (answered) {
-            tcp->quiet_us = wire_us(tcp) + config->request_pause_us;
+            tcp->quiet_us = quiet_until(tcp, config->request_pause_us);
             if (config->idle_close_us > 0) {
                 loop_timer_start_in(&tcp->timer, config->idle_close_us);
             }

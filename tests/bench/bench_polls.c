@@ -433,10 +433,11 @@ static struct result run_client(enum client client, uint32_t connections, double
     uint32_t processes = connections / most + (connections % most != 0);
     struct job job = {.period_s = period_s, .processes = processes};
     int ends[2];
+    /* Before the pipe: a server that held its end open would hide that a client failed. */
+    pid_t server = bench_poll_server(&job.port);
     if (pipe(ends) < 0) {
         die("pipe");
     }
-    pid_t server = bench_poll_server(&job.port);
     *ready = 0;
     for (uint32_t i = 0; i < processes; i++) {
         job.connections = connections / processes + (i < connections % processes);
