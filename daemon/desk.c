@@ -8,6 +8,7 @@
 #include "daemon/explain.h"
 #include "daemon/metrics.h"
 #include "daemon/proposals.h"
+#include "daemon/view_skill.h"
 #include "daemon/web/console.h"
 
 /* ---- figures of the alarm system ---- */
@@ -96,6 +97,8 @@ static json_t *answer(void *ctx, const struct control_request *request, const ch
         return view_incidents(view);
     case CONTROL_PROPOSALS:
         return proposals_value(pipeline_engine(view->pipeline));
+    case CONTROL_SKILL:
+        return view_skill(view, request->product, request->for_us, ret_err);
     case CONTROL_EXPLAIN:
         return answer_explain(view, request->event, ret_err);
     case CONTROL_RELOAD:
@@ -192,6 +195,36 @@ static int get_explain(struct desk *desk, const struct web_query *query,
     return report == NULL ? ERR_NOT_FOUND : give_json(report, ret_reply);
 }
 
+static int get_skill(struct desk *desk, const struct web_query *query,
+                     struct web_reply *ret_reply) {
+    struct err err;
+    int64_t span_s;
+    if (query_int(query, "span_s", 1, INT64_C(20) * 366 * 86400, VIEW_SKILL_DAY_S, &span_s) != 0) {
+        return ERR_INVALID;
+    }
+    json_t *skill =
+        view_skill(&desk->view, web_query_get(query, "product"), span_s * 1000000, &err);
+    return skill == NULL ? err.code : give_json(skill, ret_reply);
+}
+
+static int get_products(struct desk *desk, const struct web_query *query,
+                        struct web_reply *ret_reply) {
+    (void)query;
+    return give_json(view_products(&desk->view), ret_reply);
+}
+
+/* "/api/v1/products/ID/FILE" */
+static int get_product_file(struct desk *desk, const char *path, struct web_reply *ret_reply) {
+    char *text = NULL;
+    size_t length = 0;
+    int result = view_product_file(&desk->view, path, &text, &length);
+    if (result == 0) {
+        ret_reply->body = text;
+        ret_reply->length = length;
+    }
+    return result;
+}
+
 static int get_metrics(struct desk *desk, const struct web_query *query,
                        struct web_reply *ret_reply) {
     (void)query;
@@ -244,7 +277,13 @@ static int get(void *ctx, const char *path, const struct web_query *query,
         {"/api/v1/incidents", get_incidents},
         {"/api/v1/explain", get_explain},
         {"/api/v1/proposals", get_proposals},
+        {"/api/v1/skill", get_skill},
+        {"/api/v1/products", get_products},
     };
+    static const char files[] = "/api/v1/products/";
+    if (strncmp(path, files, sizeof files - 1) == 0) {
+        return get_product_file(ctx, path + sizeof files - 1, ret_reply);
+    }
     for (size_t i = 0; i < sizeof routes / sizeof routes[0]; i++) {
         if (strcmp(routes[i].path, path) == 0) {
             return routes[i].get(ctx, query, ret_reply);

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "daemon/base/text.h"
+#include "daemon/view_skill.h"
 
 static void head(FILE *out, const char *name, const char *type, const char *help) {
     fprintf(out, "# HELP %s %s\n# TYPE %s %s\n", name, help, name, type);
@@ -261,6 +262,7 @@ char *metrics_text(const struct view_source *source, size_t *ret_length) {
     write_kpi(source, out);
     write_store(source, out);
     write_delivery(source, out);
+    view_skill_metrics(source, out);
     if (fclose(out) != 0) {
         free(text);
         return NULL;

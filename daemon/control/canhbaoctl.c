@@ -19,6 +19,7 @@
 #include "daemon/control/ctl_kpi.h"
 #include "daemon/control/ctl_lang.h"
 #include "daemon/control/ctl_print.h"
+#include "daemon/control/ctl_skill.h"
 #include "daemon/control/ctl_tools.h"
 #include "daemon/control/protocol.h"
 
@@ -78,6 +79,8 @@ static const struct ctl_command {
      ctl_print_proposals},
     {"explain", "explain", "ID", "why an event came about, and the decision once more", 1, 1,
      ctl_print_explain},
+    {"skill", "skill", "[PRODUCT]", "how good the forecasts of the last day (or --for) were", 0, 1,
+     ctl_print_skill},
     {"ack", "acknowledge", "RULE PLACE", "acknowledge up to the present level", 2, 2,
      ctl_print_command},
     {"shelve", "shelve", "RULE PLACE", "silence until an end (--for or --until), with --reason", 2,
@@ -119,7 +122,7 @@ static void usage(FILE *out) {
         "  -n, --limit N           events, readings: at most N\n"
         "      --after N           events: only those with a larger number\n"
         "  -r, --reason TEXT       why (shelve, out-of-service, comment; optional for others)\n"
-        "      --for DURATION      how long: \"30 min\", \"6h\"\n"
+        "      --for DURATION      how long: \"30 min\", \"6h\"; skill, kpi: how far back\n"
         "      --until TIME        or until when: 2025-11-19T06:00:00+07:00\n"
         "      --revision N        refuse when the alarm has changed since revision N\n"
         "  -c, --config DIR        plan, explain: the folder of the site\n"
@@ -352,8 +355,10 @@ static int build_request(const struct ctl_command *command, char **arguments, in
         return EXIT_USAGE;
     }
     static const char *const event_keys[] = {"event"};
+    static const char *const product_keys[] = {"product"};
     const char *const *keys = strncmp(command->arguments, "RULE", 4) == 0 ? alarm_keys
                               : strcmp(command->arguments, "ID") == 0     ? event_keys
+                              : strcmp(command->name, "skill") == 0       ? product_keys
                                                                           : station_keys;
     json_object_set_new(request, "do", json_string(command->request));
     for (int i = 0; i < count; i++) {

@@ -28,12 +28,13 @@ enum key {
     KEY_EVENT = 1 << 17,
     KEY_FIELD = 1 << 18,
     KEY_AS_OF = 1 << 19,
+    KEY_PRODUCT = 1 << 20,
 };
 
 static const char *const key_names[] = {
-    "rule",  "place", "reason", "for_s",    "until", "expected_revision", "station",   "point",
-    "limit", "after", "follow", "incident", "into",  "attachment",        "reference", "expires",
-    "id",    "event", "field",  "as_of"};
+    "rule",  "place", "reason", "for_s",    "until",  "expected_revision", "station",   "point",
+    "limit", "after", "follow", "incident", "into",   "attachment",        "reference", "expires",
+    "id",    "event", "field",  "as_of",    "product"};
 
 enum {
     COMMAND_KEYS = KEY_REVISION | KEY_REASON | KEY_EXPIRES | KEY_ID,
@@ -63,6 +64,7 @@ static const struct verb {
     {"events", CONTROL_EVENTS, 0, ROLE_VIEWER, KEY_LIMIT | KEY_AFTER | KEY_FOLLOW, 0},
     {"proposals", CONTROL_PROPOSALS, 0, ROLE_VIEWER, 0, 0},
     {"explain", CONTROL_EXPLAIN, 0, ROLE_VIEWER, KEY_EVENT, KEY_EVENT},
+    {"skill", CONTROL_SKILL, 0, ROLE_VIEWER, KEY_PRODUCT | KEY_FOR, 0},
     {"incidents", CONTROL_INCIDENTS, 0, ROLE_VIEWER, 0, 0},
     {"reload", CONTROL_RELOAD, 0, ROLE_OPERATOR, 0, 0},
     {"acknowledge", CONTROL_COMMAND, COMMAND_ACKNOWLEDGE, ROLE_OPERATOR,
@@ -227,6 +229,8 @@ static int take(unsigned bit, const json_t *value, struct control_request *reque
         return take_int(value, "limit", 1,
                         request->verb == CONTROL_EVENTS ? CONTROL_EVENTS_MAX : CONTROL_READINGS_MAX,
                         &request->limit, ret_err);
+    case KEY_PRODUCT:
+        return take_id(value, "product", request->product, ret_err);
     case KEY_EVENT:
         return take_text(value, "event", request->event, sizeof request->event, ret_err);
     case KEY_AFTER:

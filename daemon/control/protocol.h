@@ -37,6 +37,7 @@ enum control_verb {
     CONTROL_EXPLAIN,
     CONTROL_PROPOSALS,
     CONTROL_RELOAD,
+    CONTROL_SKILL,
     CONTROL_COMMAND /* see request.command.kind */
 };
 
@@ -45,14 +46,15 @@ struct control_request {
     enum control_role role_needed;
     struct command
         command;    /* CONTROL_COMMAND; actor and an absolute `until` are the server's to set */
-    int64_t for_us; /* CONTROL_COMMAND: how long, 0 when not given */
+    int64_t for_us; /* CONTROL_COMMAND: how long; CONTROL_SKILL: how far back; 0 when not given */
     char station[STATION_ID_SIZE]; /* CONTROL_READINGS, CONTROL_STATIONS: empty for all */
     char point[STATION_ID_SIZE];   /* CONTROL_READINGS: empty for all points of the station */
     struct utc_us as_of;           /* CONTROL_READINGS: calibrations as known then; 0: now */
     int64_t limit;                 /* rows wanted */
     int64_t after; /* CONTROL_EVENTS: only events with a larger number; -1 for the newest */
     bool follow;
-    char event[64]; /* CONTROL_EXPLAIN: id of an event */
+    char event[64];                /* CONTROL_EXPLAIN: id of an event */
+    char product[STATION_ID_SIZE]; /* CONTROL_SKILL: empty for all */
 };
 
 /* One request that is a JSON object already; as control_parse(). */
