@@ -16,7 +16,8 @@
 
 struct models {
     struct models_options options;
-    char site_dir[PATH_MAX], state_dir[PATH_MAX]; /* absolute: workers have folders of their own */
+    /* absolute: workers have folders of their own */
+    char site_dir[PATH_MAX], state_dir[PATH_MAX], program[PATH_MAX];
     struct products *products;
     struct jobs *jobs;
     struct runs *runs;
@@ -183,6 +184,9 @@ int models_create(const struct models_options *options, struct models **ret_mode
         return err_set(ret_err, ERR_MEMORY, "no memory for the models");
     }
     models->options = *options;
+    if (strchr(options->program, '/') != NULL && realpath(options->program, models->program)) {
+        models->options.program = models->program; /* else the search path, or the start tells */
+    }
     int result = make_absolute(options->site->dir, models->site_dir, ret_err);
     result = result == 0
                  ? make_absolute(options->site->settings.state_dir, models->state_dir, ret_err)
