@@ -145,9 +145,10 @@ void loader_product(struct loader *loader, const struct yaml_node *map) {
         const struct yaml_node *model = yaml_member(map, "model");
         if (model != NULL && product->model[0] != '\0' && strcmp(product->model, "areal") != 0 &&
             strcmp(product->model, "nwp") != 0) {
-            yaml_error(errors, model,
-                       "the model '%s' does not run on an inbox; expected areal or nwp, or triggers",
-                       product->model);
+            yaml_error(
+                errors, model,
+                "the model '%s' does not run on an inbox; expected areal or nwp, or triggers",
+                product->model);
         }
         for (const char *const *key = (const char *const[]){"triggers", "series", NULL};
              *key != NULL; key++) {
