@@ -113,20 +113,20 @@ static int sort_rows(struct samples *samples, struct err *ret_err) {
     return rc;
 }
 
-int samples_read(const char *path, struct samples **ret_samples, struct err *ret_err) {
+/* Takes the table over. */
+static int take_table(struct table *table, struct samples **ret_samples, struct err *ret_err) {
     struct samples *samples = calloc(1, sizeof *samples);
     if (samples == NULL) {
+        table_destroy(table);
         return err_set(ret_err, ERR_MEMORY, "no memory for readings");
     }
-    int rc = table_read(path, &samples->table, ret_err);
-    if (rc == 0) {
-        samples->rows = table_rows(samples->table);
-        samples->time_us = calloc(samples->rows + 1, sizeof *samples->time_us);
-        samples->value = calloc(samples->rows + 1, sizeof *samples->value);
-        rc = samples->time_us == NULL || samples->value == NULL
+    samples->table = table;
+    samples->rows = table_rows(table);
+    samples->time_us = calloc(samples->rows + 1, sizeof *samples->time_us);
+    samples->value = calloc(samples->rows + 1, sizeof *samples->value);
+    int rc = samples->time_us == NULL || samples->value == NULL
                  ? err_set(ret_err, ERR_MEMORY, "no memory for %zu readings", samples->rows)
                  : sort_rows(samples, ret_err);
-    }
     samples->table = table_destroy(samples->table);
     if (rc != 0) {
         samples_destroy(samples);
@@ -134,6 +134,19 @@ int samples_read(const char *path, struct samples **ret_samples, struct err *ret
     }
     *ret_samples = samples;
     return 0;
+}
+
+int samples_read(const char *path, struct samples **ret_samples, struct err *ret_err) {
+    struct table *table = NULL;
+    int rc = table_read(path, &table, ret_err);
+    return rc != 0 ? rc : take_table(table, ret_samples, ret_err);
+}
+
+int samples_parse(const char *name, const char *bytes, size_t size, struct samples **ret_samples,
+                  struct err *ret_err) {
+    struct table *table = NULL;
+    int rc = table_parse(name, bytes, size, &table, ret_err);
+    return rc != 0 ? rc : take_table(table, ret_samples, ret_err);
 }
 
 struct samples *samples_destroy(struct samples *samples) {

@@ -25,6 +25,9 @@ struct samples; /* a whole file */
 /* ERR_SYNTAX and others of models/table; ERR_INVALID: times of a point that do not ascend, a flag
  * that is none. */
 int samples_read(const char *path, struct samples **ret_samples, struct err *ret_err);
+/* The same from memory; `name` stands for the file in errors. */
+int samples_parse(const char *name, const char *bytes, size_t size, struct samples **ret_samples,
+                  struct err *ret_err);
 struct samples *samples_destroy(struct samples *samples);
 
 /* Oldest and newest time over all rows, UTC microseconds; 0 rows: INT64_MAX, INT64_MIN. */

@@ -12,6 +12,7 @@
 
 #include <cmocka.h>
 #include <jansson.h>
+#include <netcdf.h>
 
 #include "daemon/base/text.h"
 #include "models/grid/ncwrite.h"
@@ -478,7 +479,9 @@ static void write_nwp(const struct files *f, int issue_h, int hours) {
 static void test_rain_of_a_numerical_forecast(void **state) {
     (void)state;
     struct files f = make_files("");
-    const char *const more[] = {"--nwp", f.nwp, "--outlines", f.outlines, NULL};
+    char series_nc[96];
+    (void)snprintf(series_nc, sizeof series_nc, "%s/f.nc", f.folder);
+    const char *const more[] = {"--nwp", f.nwp, "--outlines", f.outlines, "--nc", series_nc, NULL};
     write_series(&f, 40, NULL);
     write_nwp(&f, 36, 28); /* known to hour 64 */
     json_t *out = run_model(&f, 40, more, 0);
@@ -488,6 +491,15 @@ static void test_rain_of_a_numerical_forecast(void **state) {
         assert_true(band(out, "stage_q50_m", k) < band(out, "stage_q95_m", k));
     }
     double width = band(out, "stage_q95_m", 23) - band(out, "stage_q05_m", 23);
+    /* The same numbers as CF NetCDF. */
+    int id = 0, variable = 0;
+    double stage[5][24];
+    assert_int_equal(nc_open(series_nc, NC_NOWRITE, &id), NC_NOERR);
+    assert_int_equal(nc_inq_varid(id, "stage_quantile", &variable), NC_NOERR);
+    assert_int_equal(nc_get_var_double(id, variable, &stage[0][0]), NC_NOERR);
+    assert_int_equal(nc_close(id), NC_NOERR);
+    assert_true(stage[0][7] == band(out, "stage_q05_m", 7));
+    assert_true(stage[4][23] == band(out, "stage_q95_m", 23));
     json_decref(out);
     /* A forecast that ends early: unknown from its end on, with the reason. */
     write_nwp(&f, 36, 10); /* to hour 46 */
@@ -504,6 +516,7 @@ static void test_rain_of_a_numerical_forecast(void **state) {
     out = run_model(&f, 40, more, 0);
     assert_true(warns(out, "nwp.nc") && warns(out, "no rain forecast"));
     json_decref(out);
+    (void)unlink(series_nc);
     remove_files(&f);
 }
 
