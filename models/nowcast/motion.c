@@ -45,6 +45,12 @@ const char *motion_source_name(enum motion_source source) {
         return "no_rain";
     case MOTION_NO_FRAMES:
         return "no_frames";
+    case MOTION_EARLIER:
+        return "earlier";
+    case MOTION_PREVIOUS:
+        return "previous";
+    case MOTION_WIND:
+        return "wind";
     }
     return "unknown";
 }

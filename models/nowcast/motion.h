@@ -22,7 +22,10 @@ enum {
 enum motion_source {
     MOTION_TRACKED = 0, /* vectors were found */
     MOTION_NO_RAIN,     /* frames were compared, nothing could be followed: zero motion */
-    MOTION_NO_FRAMES    /* fewer than two frames: zero motion */
+    MOTION_NO_FRAMES,   /* fewer than two frames: zero motion */
+    MOTION_EARLIER,     /* tracked in earlier frames (guidance.h, as the next two) */
+    MOTION_PREVIOUS,    /* of an earlier run */
+    MOTION_WIND         /* a wind field, not rain */
 };
 
 struct motion {
@@ -59,7 +62,7 @@ void motion_at(const struct motion *motion, float x, float y, float *ret_u, floa
 
 void motion_finish(struct motion *motion);
 
-/* "tracked", "no_rain", "no_frames". */
+/* "tracked", "no_rain", "no_frames", "earlier", "previous", "wind". */
 const char *motion_source_name(enum motion_source source);
 
 #endif

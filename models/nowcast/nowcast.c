@@ -11,6 +11,7 @@
 #include "models/nowcast/amounts.h"
 #include "models/nowcast/ensemble.h"
 #include "models/nowcast/frames.h"
+#include "models/nowcast/guidance.h"
 #include "models/nowcast/members.h"
 #include "models/nowcast/motion.h"
 #include "models/nowcast/parallel.h"
@@ -24,7 +25,11 @@ static const char about[] =
     "Carries the rain of the newest radar frame along its motion (sparse Lucas-Kanade over three\n"
     "frames, backward semi-Lagrangian extrapolation). Input: CF NetCDF with a rain rate that\n"
     "converts to mm h-1 over ([time,] y, x). Output: CF NetCDF, rainfall_rate (mm h-1) over\n"
-    "(lead_time, y, x), one lead per time step of the input. Missing stays missing.\n"
+    "(lead_time, y, x), one lead per time step of the input. Missing stays missing. Where the "
+    "newest\n"
+    "frames show no motion: that of frames of the last hour, of --motion-in, or the wind; the "
+    "source\n"
+    "attribute of the output says which.\n"
     "With --members: a STEPS ensemble, rainfall_rate over (realization, lead_time, y, x), and the\n"
     "probabilities probability_rate_0p1, _1 and _5 of at least 0.1, 1 and 5 mm h-1, and\n"
     "probability_amount_1h_10 ... _3h_50 of at least 10, 20 and 50 mm in the 1, 2 and 3 h up to "
@@ -37,6 +42,8 @@ struct request {
     const char *at;
     const char *out;
     const char *motion_out;
+    const char *motion_in;
+    const char *wind;
     const char *product;
     int64_t leads;
     int64_t members; /* 0: one forecast by extrapolation */
@@ -52,6 +59,8 @@ struct nowcast {
     struct amounts *amounts; /* what was observed, for an ensemble */
     struct refresh refresh;  /* which blocks the mosaic will repeat */
     struct motion motion;
+    size_t newest;  /* frame */
+    char note[100]; /* on the motion: how old, whether smoothed */
     int64_t reference_us;
     bool nothing;     /* not a single valid pixel in the newest frames */
     double age_steps; /* of the newest frame at the reference time */
@@ -88,22 +97,90 @@ static struct motion_input motion_input_of(const struct nowcast *run) {
     return input;
 }
 
+/* An earlier run's motion: smooths what was tracked, stands in where nothing was. One that is too
+ * old or of later is told and left. */
+static int use_previous(struct nowcast *run, struct err *ret_err) {
+    struct motion previous = {0};
+    double age_min;
+    int result = guidance_previous(&run->frames, run->request.motion_in, run->reference_us,
+                                   &previous, &age_min, ret_err);
+    if (result == ERR_NOT_FOUND) {
+        fprintf(stderr, "canhbao-model nowcast: warning: %s; not used\n", ret_err->text);
+        return ERR_OK;
+    }
+    if (result != ERR_OK) {
+        return result;
+    }
+    if (run->motion.source == MOTION_TRACKED) {
+        guidance_smooth(&previous, age_min, &run->motion);
+        (void)snprintf(run->note, sizeof run->note, ", smoothed with a motion of %.0f min before",
+                       age_min);
+        motion_finish(&previous);
+    } else if (run->motion.source != MOTION_EARLIER) {
+        motion_finish(&run->motion);
+        run->motion = previous;
+        (void)snprintf(run->note, sizeof run->note, " of %.0f min before", age_min);
+    } else {
+        motion_finish(&previous);
+    }
+    return ERR_OK;
+}
+
+static int use_wind(struct nowcast *run, struct err *ret_err) {
+    struct motion wind = {0};
+    int result = guidance_wind(&run->frames, run->request.wind, run->reference_us, &wind, ret_err);
+    if (result == ERR_NOT_FOUND) {
+        fprintf(stderr, "canhbao-model nowcast: warning: %s; not used\n", ret_err->text);
+        return ERR_OK;
+    }
+    if (result == ERR_OK) {
+        motion_finish(&run->motion);
+        run->motion = wind;
+    }
+    return result;
+}
+
+/* The chain of guidance.h. */
+static int seek_guidance(struct nowcast *run, struct err *ret_err) {
+    int result = ERR_OK;
+    double age_min = 0.0;
+    if (run->motion.source != MOTION_TRACKED) {
+        result = guidance_earlier(&run->frames, run->newest, (int)run->request.threads,
+                                  &run->motion, &age_min, ret_err);
+        if (result == ERR_OK && run->motion.source == MOTION_EARLIER) {
+            (void)snprintf(run->note, sizeof run->note, " of %.0f min before", age_min);
+        }
+    }
+    if (result == ERR_OK && run->request.motion_in != NULL) {
+        result = use_previous(run, ret_err);
+    }
+    bool none = run->motion.source == MOTION_NO_RAIN || run->motion.source == MOTION_NO_FRAMES;
+    if (result == ERR_OK && run->request.wind != NULL && none) {
+        result = use_wind(run, ret_err);
+    }
+    if (result == ERR_OK && run->motion.source != MOTION_TRACKED) {
+        none = run->motion.source == MOTION_NO_RAIN || run->motion.source == MOTION_NO_FRAMES;
+        fprintf(stderr, "canhbao-model nowcast: warning: no motion in the newest frames (%s)%s\n",
+                motion_source_name(run->motion.source), none ? "; rain stays in place" : "");
+    }
+    return result;
+}
+
 static int find_motion(struct nowcast *run, struct err *ret_err) {
     struct motion_input input = motion_input_of(run);
     int result = motion_estimate(&input, &run->motion);
     if (result != ERR_OK) {
         return err_set(ret_err, result, "%s: cannot estimate the motion", run->frames.name);
     }
-    if (run->motion.source != MOTION_TRACKED) {
-        fprintf(stderr,
-                "canhbao-model nowcast: warning: no motion found (%s); rain stays in place\n",
-                motion_source_name(run->motion.source));
+    result = seek_guidance(run, ret_err);
+    if (result != ERR_OK) {
+        return result;
     }
     (void)snprintf(
         run->source, sizeof run->source,
-        "canhbao-model nowcast %s; motion: %s (%d vectors, %d frames); newest frame %.1f "
+        "canhbao-model nowcast %s; motion: %s%s (%d vectors, %d frames); newest frame %.1f "
         "min before the reference time",
-        CANHBAO_VERSION, motion_source_name(run->motion.source), run->motion.vectors,
+        CANHBAO_VERSION, motion_source_name(run->motion.source), run->note, run->motion.vectors,
         run->pick.count, run->age_steps * (double)run->frames.step_us / US_PER_S / 60.0);
     /* Without the time of the run: the same input gives the same bytes. */
     (void)snprintf(run->history, sizeof run->history,
@@ -413,6 +490,7 @@ static int read_frames(struct nowcast *run, struct err *ret_err) {
     if (result != ERR_OK) {
         return result;
     }
+    run->newest = newest;
     run->age_steps = (double)(run->reference_us - frames->utc_us[newest]) / (double)frames->step_us;
     if (run->age_steps > 0.0) {
         fprintf(stderr, "canhbao-model nowcast: warning: the newest frame is %.1f min old\n",
@@ -464,6 +542,10 @@ static int run_nowcast(int argc, char **argv) {
         {"out", ARGS_TEXT, &request->out, true, 0, 0, "FORECAST.nc", "the forecast"},
         {"motion-out", ARGS_TEXT, &request->motion_out, false, 0, 0, "FILE.nc",
          "the motion, motion_x and motion_y in m s-1 along the axes of the grid"},
+        {"motion-in", ARGS_TEXT, &request->motion_in, false, 0, 0, "FILE.nc",
+         "motion of an earlier run: smooths what is tracked; used where nothing is"},
+        {"wind", ARGS_TEXT, &request->wind, false, 0, 0, "FILE",
+         "eastward_wind and northward_wind (NetCDF or GRIB2), used where no rain was tracked"},
         {"product", ARGS_TEXT, &request->product, false, 0, 0, "ID",
          "prints an object with that product and the manifest of the run on stdout"},
         {"variable", ARGS_TEXT, &request->variable, false, 0, 0, "NAME",

@@ -362,6 +362,84 @@ class Inputs(unittest.TestCase):
         self.assertGreater((sure > 0.0).mean(), 0.01)  # the case is not an empty one
         data.close()
 
+    def follows(self, sequence, inputs, *options):
+        """The forecast of one frame follows the rain; returns what the file says of its motion."""
+        data = self.nowcast(inputs, 3, *options)
+        newest = max(sequence.minutes)
+        still = sequence.truth(newest)
+        forecast = data["rainfall_rate"][2].filled(numpy.nan)
+        truth = sequence.truth(newest + 3 * sequence.step_min)
+        known = numpy.isfinite(forecast)
+        self.assertGreater(known.mean(), 0.5)
+        self.assertLess(numpy.abs(forecast - truth)[known].mean(), 0.35 * numpy.abs(still - truth)[known].mean())
+        source = data.source
+        data.close()
+        return source
+
+    def wind(self, east, north, minutes=0.0):
+        """A coarse wind field about the grid of the sequences."""
+        path = self.path("wind.nc")
+        data = netCDF4.Dataset(path, "w")
+        for name, unit, values in (("latitude", "degrees_north", numpy.arange(17.0, 11.0, -0.5)),
+                                   ("longitude", "degrees_east", numpy.arange(105.0, 112.0, 0.5))):
+            data.createDimension(name, values.size)
+            variable = data.createVariable(name, "f8", (name,))
+            variable.units, variable.standard_name, variable[:] = unit, name, values
+        data.createDimension("time", 1)
+        when = data.createVariable("time", "f8", ("time",))
+        when.units, when.standard_name, when[:] = "seconds since 1970-01-01", "time", [START + 60.0 * minutes]
+        for name, speed in (("eastward_wind", east), ("northward_wind", north)):
+            variable = data.createVariable(name, "f4", ("time", "latitude", "longitude"), fill_value=numpy.nan)
+            variable.units, variable.standard_name, variable[:] = "m s-1", name, speed
+        data.close()
+        return path
+
+    def test_motion_from_elsewhere(self):
+        whole = Sequence()
+        whole.write(self.path("all.nc"))
+        first = self.follows(whole, [self.path("all.nc")], "--motion-out", self.path("motion.nc"))
+        self.assertIn("motion: tracked (", first)
+        again = self.follows(whole, [self.path("all.nc")], "--motion-in", self.path("motion.nc"))
+        self.assertIn("motion: tracked, smoothed with a motion of 0 min before", again)
+        one = Sequence(minutes=[20.0])
+        one.write(self.path("one.nc"))
+        self.assertIn("motion: previous of 0 min before",
+                      self.follows(one, [self.path("one.nc")], "--step", "300", "--motion-in", self.path("motion.nc")))
+        east, north = SPEED_KM_MIN[0] * 1000.0 / 60.0, SPEED_KM_MIN[1] * 1000.0 / 60.0
+        wind = self.wind(east, north)
+        for sequence in (one, Sequence(minutes=[20.0], y_down=False, mapping=MERCATOR),
+                         Sequence(minutes=[20.0], x_down=True)):
+            sequence.write(self.path("one.nc"))
+            self.assertIn("motion: wind (", self.follows(sequence, [self.path("one.nc")], "--step", "300", "--wind", wind))
+        # what was tracked is better than wind, and an earlier run's motion too
+        self.assertIn("motion: tracked (", self.follows(whole, [self.path("all.nc")], "--wind", self.wind(30.0, 30.0)))
+        # too old, too far, another grid, no wind in it
+        late = Sequence(minutes=[20.0 + 90.0])
+        late.write(self.path("late.nc"))
+        self.wind(east, north, minutes=-200.0)
+        data = self.nowcast([self.path("late.nc")], 1, "--step", "300", "--motion-in", self.path("motion.nc"), "--wind", wind)
+        self.assertIn("motion: no_frames (", data.source)
+        data.close()
+        other = Sequence(rows=40, columns=50, minutes=[20.0])
+        other.write(self.path("other.nc"))
+        for option, path in (("--motion-in", self.path("motion.nc")), ("--wind", self.path("all.nc")),
+                             ("--wind", self.path("nothing.nc"))):
+            done = run("nowcast", "--in", self.path("other.nc"), "--step", "300", "--out", self.path("x.nc"), option, path)
+            self.assertIn(done.returncode, (1, 3))
+            self.assertFalse(os.path.exists(self.path("x.nc")))
+
+    def test_motion_of_earlier_frames(self):
+        """Rain that could be followed is gone; a new blob in the newest frame moves as the rain did."""
+        def field(x, y, minutes):
+            if minutes < 16:
+                return rain(x, y, minutes)
+            east, north = x - SPEED_KM_MIN[0] * minutes, y - SPEED_KM_MIN[1] * minutes
+            return numpy.where(minutes < 29, 0.0, 20.0 * numpy.exp(-(east ** 2 + north ** 2) / 50.0)).astype(float) \
+                * numpy.ones(numpy.broadcast(x, y).shape)
+        sequence = Sequence(frames=7, field=field)
+        source = self.follows(sequence, [sequence.write(self.path("in.nc"))])
+        self.assertIn("motion: earlier of 10 min before", source)
+
 
 if __name__ == "__main__":
     if not os.path.exists(MODEL):
