@@ -21,9 +21,9 @@
 static const char about[] =
     "Concentration, deposition and doses downwind of a release: Gaussian plume (continuous) or "
     "puffs\n"
-    "(finite duration, wind changing in time). No buildings, terrain or plume rise; a dense gas "
-    "is\n"
-    "refused by the criterion of Britter and McQuaid (1988) when its densities are told.\n"
+    "(finite duration, wind changing in time). No buildings, terrain or plume rise. A continuous\n"
+    "release that is dense by the criterion of Britter and McQuaid (1988), when its densities are\n"
+    "told, takes their correlation; a finite dense one is refused.\n"
     "\n"
     "RELEASE.yaml  x_east_m, y_north_m (0), latitude_deg and longitude_deg of the origin (0, 0),\n"
     "              release_height_m; Q_g_s, or mass_g with duration_s; "
@@ -33,7 +33,8 @@ static const char about[] =
     "              3339, UTC), duration_s (without: continuous), substance, curves (rural, "
     "urban),\n"
     "              method (auto, similarity, briggs), dry_velocity_m_s, gas_density_kg_m3 with\n"
-    "              air_density_kg_m3. Units are in the names; another unit is refused.\n"
+    "              air_density_kg_m3, gas_temperature_c with air_temperature_c. Units are in the "
+    "names; another unit is refused.\n"
     "WEATHER.csv   time (UTC; not needed with one row), wind_m_s with wind_height_m (10), or\n"
     "              wind_2m_m_s (any height so); wind_from_deg (or wind_from_deg_2m): where it "
     "comes\n"
@@ -111,20 +112,18 @@ static int read_receptors(const char *path, struct receptors *ret, struct err *r
     return 0;
 }
 
+/* Puffs know no dense gas: the correlation is one for steady releases. */
 static int check_dense(const struct release *release, const struct weather *weather,
                        struct err *ret_err) {
-    if (isnan(release->gas_density_kg_m3)) {
-        return 0;
-    }
-    for (size_t i = 0; i < weather->count; i++) {
+    for (size_t i = 0; !release->continuous && i < weather->count; i++) {
         bool dense = false;
-        int rc = release_is_dense(release->puff.rate / 1e3, release->gas_density_kg_m3,
-                                  release->air_density_kg_m3, weather->rows[i].wind_m_s, &dense);
+        int rc = release_dense_in(release, weather->rows[i].wind_m_s, &dense);
         if (rc != 0 || dense) {
-            return err_set(ret_err, ERR_UNSUPPORTED,
-                           "the gas is dense at %.1f m/s (Britter and McQuaid): a Gaussian plume "
-                           "does not hold",
-                           weather->rows[i].wind_m_s);
+            return err_set(
+                ret_err, ERR_UNSUPPORTED,
+                "the gas is dense at %.1f m/s (Britter and McQuaid): tell the release as "
+                "continuous, without duration_s",
+                weather->rows[i].wind_m_s);
         }
     }
     return 0;

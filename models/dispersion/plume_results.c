@@ -3,11 +3,27 @@
 #include <math.h>
 #include <stdlib.h>
 
+#include "models/dispersion/dense.h"
+
 #define BREATHING_M3_S 2.57e-4 /* adult, mean of a day */
 #define HOUR_S         3600.0
 #define MG_G           1e3
 #define LN2            0.693147180559945309417
 #define RADIAN         57.29577951308232
+
+/* Britter and McQuaid instead of Gauss; g/m3. */
+static int dense_at(const struct release *release, double wind_m_s, double x_m, double y_m,
+                    double z_m, double *ret_value, struct err *ret_err) {
+    struct dense_release dense = {release->puff.rate / MG_G,  release->gas_density_kg_m3,
+                                  release->air_density_kg_m3, release->gas_temperature_k,
+                                  release->air_temperature_k, wind_m_s};
+    double share = 0;
+    if (dense_share_at(&dense, x_m, y_m, z_m, &share) != 0) {
+        return err_set(ret_err, ERR_RANGE, "no dense plume at %.1f m", x_m);
+    }
+    *ret_value = dense_concentration(&dense, share) * MG_G;
+    return 0;
+}
 
 int results_steady(const struct release *release, const struct weather_air *air,
                    const struct puff_receptor *r, double *ret_value, struct err *ret_err) {
@@ -18,6 +34,10 @@ int results_steady(const struct release *release, const struct weather_air *air,
     if (!(x > 0)) {
         *ret_value = 0;
         return 0;
+    }
+    bool dense = false;
+    if (release_dense_in(release, air->surface.wind_m_s, &dense) == 0 && dense) {
+        return dense_at(release, air->surface.wind_m_s, x, y, r->z_m, ret_value, ret_err);
     }
     int rc = weather_spread(air, release->puff.height_m, x, &sy, &sz, &wind);
     if (rc != 0) {

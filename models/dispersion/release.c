@@ -9,8 +9,10 @@
 #include "daemon/base/text.h"
 #include "models/table/table.h"
 
-#define GRAVITY_M_S2 9.80665
-#define DENSE_BEYOND 0.15
+#define GRAVITY_M_S2   9.80665
+#define DENSE_BEYOND   0.15
+#define ZERO_C_K       273.15
+#define DENSE_HEIGHT_M 10.0 /* from higher up it has mixed before it is down */
 enum { TEXT_MAX = 256 };
 
 struct key {
@@ -39,6 +41,8 @@ enum {
     K_DRY,
     K_GAS,
     K_AIR,
+    K_GAS_T,
+    K_AIR_T,
     K_LATITUDE,
     K_LONGITUDE,
     K_END
@@ -62,6 +66,8 @@ static void keys_init(struct key *keys) {
         {.name = "dry_velocity_m_s", .number = true, .min = 0, .max = 1},
         {.name = "gas_density_kg_m3", .number = true, .min = 0.01, .max = 100},
         {.name = "air_density_kg_m3", .number = true, .min = 0.3, .max = 2},
+        {.name = "gas_temperature_c", .number = true, .min = -200, .max = 300},
+        {.name = "air_temperature_c", .number = true, .min = -60, .max = 60},
         {.name = "latitude_deg", .number = true, .min = -89, .max = 89},
         {.name = "longitude_deg", .number = true, .min = -180, .max = 180},
     };
@@ -198,8 +204,11 @@ static int fill(const char *path, const struct key *keys, struct release *r, str
     if (keys[K_LATITUDE].seen != keys[K_LONGITUDE].seen) {
         return err_set(ret_err, ERR_INVALID, "%s: latitude_deg and longitude_deg, or none", path);
     }
-    if (keys[K_GAS].seen != keys[K_AIR].seen) {
-        return err_set(ret_err, ERR_INVALID, "%s: both densities or none", path);
+    r->gas_temperature_k = keys[K_GAS_T].seen ? keys[K_GAS_T].value + ZERO_C_K : 1;
+    r->air_temperature_k = keys[K_AIR_T].seen ? keys[K_AIR_T].value + ZERO_C_K : 1;
+    if (keys[K_GAS].seen != keys[K_AIR].seen || keys[K_GAS_T].seen != keys[K_AIR_T].seen) {
+        return err_set(ret_err, ERR_INVALID,
+                       "%s: both densities or none, both temperatures or none", path);
     }
     r->puff.half_life_s = r->nuclide != NULL ? r->nuclide->half_life_s : (double)INFINITY;
     if (r->nuclide != NULL) {
@@ -244,4 +253,14 @@ int release_is_dense(double rate_kg_s, double gas_density_kg_m3, double air_dens
     double flow_m3_s = rate_kg_s / gas_density_kg_m3, width_m = sqrt(flow_m3_s / wind_m_s);
     *ret_dense = buoyancy > 0 && cbrt(buoyancy * flow_m3_s / width_m) / wind_m_s > DENSE_BEYOND;
     return 0;
+}
+
+int release_dense_in(const struct release *release, double wind_m_s, bool *ret_dense) {
+    *ret_dense = false;
+    if (isnan(release->gas_density_kg_m3) || release->nuclide != NULL ||
+        release->puff.height_m > DENSE_HEIGHT_M) {
+        return 0;
+    }
+    return release_is_dense(release->puff.rate / 1e3, release->gas_density_kg_m3,
+                            release->air_density_kg_m3, wind_m_s, ret_dense);
 }

@@ -13,6 +13,7 @@
  *   method: auto | similarity | briggs
  *   dry_velocity_m_s           deposition (nuclides: from their kind; else 0)
  *   gas_density_kg_m3, air_density_kg_m3   both, for the dense-gas criterion
+ *   gas_temperature_c, air_temperature_c   both, for a gas that is cold as it leaves
  * Thread rule: pure. */
 #ifndef CANHBAO_MODELS_DISPERSION_RELEASE_H
 #define CANHBAO_MODELS_DISPERSION_RELEASE_H
@@ -30,6 +31,7 @@ struct release {
     bool started; /* has a start */
     struct puff_release puff;
     double gas_density_kg_m3, air_density_kg_m3; /* NaN: not told */
+    double gas_temperature_k, air_temperature_k; /* equal when not told */
     struct weather_origin origin;                /* of x = 0, y = 0; NaN: not told */
 };
 
@@ -41,5 +43,9 @@ int release_read(const char *path, struct release *ret_release, struct err *ret_
  * ERR_RANGE. */
 int release_is_dense(double rate_kg_s, double gas_density_kg_m3, double air_density_kg_m3,
                      double wind_m_s, bool *ret_dense);
+
+/* The same for a release that tells its densities; never dense without them, at a height or for a
+ * nuclide. */
+int release_dense_in(const struct release *release, double wind_m_s, bool *ret_dense);
 
 #endif
