@@ -174,7 +174,9 @@ static void write_kpi(const struct view_source *source, FILE *out) {
            "Levels that have stood for more than 24 h. Target: below 5.", (double)standing.stale);
     single(out, "canhbao_alarms_unacknowledged", "gauge", "Alarms that wait for a person.",
            (double)standing.unacknowledged);
-    head(out, "canhbao_alarm_acknowledge_seconds", "summary",
+    single(out, "canhbao_alarms_acknowledged_total", "counter",
+           "Raises that a person acknowledged since the start.", (double)report->acknowledged);
+    head(out, "canhbao_alarm_acknowledge_seconds", "gauge",
          "From the raise to the acknowledgement, since the start; NaN: none yet.");
     const double values[] = {report->acknowledge_median_s, report->acknowledge_p90_s,
                              report->acknowledge_most_s};
@@ -186,8 +188,6 @@ static void write_kpi(const struct view_source *source, FILE *out) {
             fprintf(out, "%.17g\n", values[i]);
         }
     }
-    fprintf(out, "canhbao_alarm_acknowledge_seconds_count %llu\n",
-            (unsigned long long)report->acknowledged);
     free(report);
 }
 

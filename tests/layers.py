@@ -3,7 +3,8 @@
 
 daemon/base <- daemon/station <- drivers, models, alerts (never each other) <- the rest of daemon <- daemon/main.c
 models/quality also serves the daemon; everything else of models only canhbao-model. The simulator uses daemon/base
-alone: it is the independent counterpart (tests/conformance, its kit for consumers, plays a daemon and may use all). Files have at most 1,000 lines; no write function of Modbus is compiled in.
+alone: it is the independent counterpart (tests/conformance, its kit for consumers, plays a daemon and may use all).
+Files have at most 1,000 lines; no write function of Modbus is compiled in.
 
 layers.py [ROOT]; layers.py --self-test. Exit: 0 fine, 1 violations."""
 import pathlib
