@@ -100,8 +100,7 @@ int verification_visit(struct store *store, enum skill_period period, struct utc
 /* Sums of one variable of one product over the last day, all leads. */
 struct day {
     char product[STATION_ID_SIZE], variable[STATION_ID_SIZE];
-    double forecast_error, forecast_n;
-    double persistence_error, persistence_n;
+    double absolute_error, reference_absolute_error; /* where both could be scored */
     double squared_error, reference_squared_error;
 };
 
@@ -116,7 +115,7 @@ struct judgement {
 static int note_hour(void *user, struct utc_us start, const struct skill *skill) {
     struct judgement *judgement = user;
     const struct skill_key *key = &skill->key;
-    if (key->lead_us <= 0 || !isnan(key->threshold)) {
+    if (key->lead_us <= 0 || !isnan(key->threshold) || strcmp(key->system, "forecast") != 0) {
         return 0;
     }
     struct day *day = NULL;
@@ -127,7 +126,7 @@ static int note_hour(void *user, struct utc_us start, const struct skill *skill)
     }
     if (day == NULL && judgement->count < DAYS_MAX) {
         day = &judgement->days[judgement->count++];
-        *day = (struct day){.forecast_n = 0};
+        *day = (struct day){.absolute_error = 0};
         memcpy(day->product, key->product, sizeof day->product);
         memcpy(day->variable, key->variable, sizeof day->variable);
     }
@@ -135,32 +134,26 @@ static int note_hour(void *user, struct utc_us start, const struct skill *skill)
         return 0;
     }
     judgement->first.us = start.us < judgement->first.us ? start.us : judgement->first.us;
-    if (strcmp(key->system, "persistence") == 0) {
-        day->persistence_error += skill->sums[SKILL_ABSOLUTE_ERROR];
-        day->persistence_n += skill->sums[SKILL_N];
-    } else if (strcmp(key->system, "forecast") == 0) {
-        day->forecast_error += skill->sums[SKILL_ABSOLUTE_ERROR];
-        day->forecast_n += skill->sums[SKILL_N];
-        day->squared_error += skill->sums[SKILL_SQUARED_ERROR];
-        day->reference_squared_error += skill->sums[SKILL_REFERENCE_SQUARED_ERROR];
-    }
+    day->absolute_error += skill->sums[SKILL_PAIRED_ABSOLUTE_ERROR];
+    day->reference_absolute_error += skill->sums[SKILL_REFERENCE_ABSOLUTE_ERROR];
+    day->squared_error += skill->sums[SKILL_SQUARED_ERROR];
+    day->reference_squared_error += skill->sums[SKILL_REFERENCE_SQUARED_ERROR];
     return 0;
 }
 
 /* "" when it is not worse. */
 static void judge_day(const struct day *day, char ret_text[CONDITION_TEXT_SIZE]) {
-    double forecast = day->forecast_error / day->forecast_n;
-    double persistence = day->persistence_error / day->persistence_n;
     ret_text[0] = '\0';
     if (day->reference_squared_error > 0 && day->squared_error > day->reference_squared_error) {
         (void)snprintf(ret_text, CONDITION_TEXT_SIZE,
                        "worse than persistence over the last day: %.60s, persistence index %.2f",
                        day->variable, 1 - day->squared_error / day->reference_squared_error);
-    } else if (day->forecast_n > 0 && day->persistence_n > 0 && forecast > persistence) {
+    } else if (day->absolute_error > day->reference_absolute_error &&
+               day->reference_absolute_error > 0) {
         (void)snprintf(ret_text, CONDITION_TEXT_SIZE,
-                       "worse than persistence over the last day: %.60s, mean absolute error %.3g, "
-                       "of persistence %.3g",
-                       day->variable, forecast, persistence);
+                       "worse than persistence over the last day: %.60s, mean absolute error %.3g "
+                       "times that of persistence",
+                       day->variable, day->absolute_error / day->reference_absolute_error);
     }
 }
 

@@ -17,15 +17,20 @@ enum { HOURS_MAX_DAYS = 8, DAYS_MAX_DAYS = 92 }; /* coarser pools beyond: fewer 
 
 /* ---- skill ---- */
 
-/* Counts that say more than the measures made of them. */
+/* Counts that say more than the measures made of them: of events where there are thresholds, of
+ * rises where somebody counts them. */
 static void put_counts(json_t *row, const struct skill *skill) {
     static const enum skill_sum counts[] = {SKILL_HITS,         SKILL_MISSES,
                                             SKILL_FALSE_ALARMS, SKILL_PEAKS,
                                             SKILL_LEAD_TIMES,   SKILL_MISSED_WITHOUT_FORECAST};
-    for (size_t i = 0; i < sizeof counts / sizeof counts[0] && !isnan(skill->key.threshold); i++) {
+    const double *sums = skill->sums;
+    bool rises =
+        sums[SKILL_PEAKS] + sums[SKILL_LEAD_TIMES] + sums[SKILL_MISSED_WITHOUT_FORECAST] > 0;
+    size_t count = rises ? sizeof counts / sizeof counts[0] : 3;
+    for (size_t i = 0; i < count && !isnan(skill->key.threshold); i++) {
         char name[40];
         skill_sum_name(counts[i], name, sizeof name);
-        (void)json_object_set_new(row, name, json_real(skill->sums[counts[i]]));
+        (void)json_object_set_new(row, name, json_real(sums[counts[i]]));
     }
 }
 

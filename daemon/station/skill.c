@@ -23,6 +23,8 @@ static const char *const names[SKILL_RELIABILITY_N] = {
     [SKILL_FORECAST_SQUARED] = "forecast_squared",
     [SKILL_FORECAST_OBSERVED] = "forecast_observed",
     [SKILL_REFERENCE_SQUARED_ERROR] = "reference_squared_error",
+    [SKILL_PAIRED_ABSOLUTE_ERROR] = "paired_absolute_error",
+    [SKILL_REFERENCE_ABSOLUTE_ERROR] = "reference_absolute_error",
     [SKILL_FSS_NUMERATOR] = "fss_numerator",
     [SKILL_FSS_DENOMINATOR] = "fss_denominator",
     [SKILL_BRIER] = "brier",
@@ -136,11 +138,14 @@ static double measure_fss(const struct skill *skill) {
 }
 
 static double measure_bias(const struct skill *skill) {
-    return ratio(skill->sums[SKILL_ERROR], skill->sums[SKILL_N]);
+    return isnan(skill->key.threshold) ? ratio(skill->sums[SKILL_ERROR], skill->sums[SKILL_N])
+                                       : (double)NAN;
 }
 
 static double measure_mae(const struct skill *skill) {
-    return ratio(skill->sums[SKILL_ABSOLUTE_ERROR], skill->sums[SKILL_N]);
+    return isnan(skill->key.threshold)
+               ? ratio(skill->sums[SKILL_ABSOLUTE_ERROR], skill->sums[SKILL_N])
+               : (double)NAN;
 }
 
 /* Sums of squares are only kept by those who need them: without them there is no measure. */

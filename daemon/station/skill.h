@@ -35,9 +35,11 @@ enum skill_sum {
     SKILL_FORECAST,
     SKILL_FORECAST_SQUARED,
     SKILL_FORECAST_OBSERVED,
-    SKILL_REFERENCE_SQUARED_ERROR, /* of persistence, for the persistence index */
-    SKILL_FSS_NUMERATOR,           /* (forecast share - observed share)^2 */
-    SKILL_FSS_DENOMINATOR,         /* forecast share^2 + observed share^2 */
+    SKILL_REFERENCE_SQUARED_ERROR,  /* of persistence, for the persistence index */
+    SKILL_PAIRED_ABSOLUTE_ERROR,    /* where persistence could be scored too ... */
+    SKILL_REFERENCE_ABSOLUTE_ERROR, /* ... and that of persistence there */
+    SKILL_FSS_NUMERATOR,            /* (forecast share - observed share)^2 */
+    SKILL_FSS_DENOMINATOR,          /* forecast share^2 + observed share^2 */
     SKILL_BRIER,
     SKILL_BRIER_N,
     SKILL_CRPS,
@@ -92,10 +94,10 @@ bool skill_same_key(const struct skill_key *a, const struct skill_key *b);
 void skill_add(struct skill *skill, const double sums[SKILL_SUM_COUNT]);
 
 /* The measures by name, for those who show them; `value` is NaN when there is nothing to divide by.
- * csi, pod, far, fss, bias (mean error), mae, rmse, brier, crps, reliability (mean squared distance
- * of the reliability curve from the diagonal, weighted by forecasts), nse, kge (2009),
- * persistence_index (1 - SSE / SSE of persistence), peak_error, peak_timing_s, lead_time_s. NULL
- * past the end. */
+ * csi, pod, far, fss, bias (mean error) and mae (of rows without a threshold), rmse, brier, crps,
+ * reliability (mean squared distance of the reliability curve from the diagonal, weighted by
+ * forecasts), nse, kge (2009), persistence_index (1 - SSE / SSE of persistence), peak_error,
+ * peak_timing_s, lead_time_s. NULL past the end. */
 struct skill_measure {
     const char *name;
     double (*value)(const struct skill *skill);

@@ -79,12 +79,18 @@ static int put_score(struct verify *run, const char *system, int64_t valid_us, i
     return json != NULL && json_array_append_new(run->scores, json) == 0 ? 0 : ERR_MEMORY;
 }
 
+/* `reference`: of persistence on the same pixels; NULL: there is none. */
 static int put_field(struct verify *run, const char *system, int64_t valid_us, int64_t lead_us,
-                     const struct score *score) {
+                     const struct score *score, double error_sum, const struct score *reference) {
     double n = (double)score->pixels;
     json_t *sums = json_object();
     put_sum(sums, SKILL_N, n);
+    put_sum(sums, SKILL_ERROR, error_sum);
     put_sum(sums, SKILL_ABSOLUTE_ERROR, score->abs_error_sum);
+    if (reference != NULL) {
+        put_sum(sums, SKILL_PAIRED_ABSOLUTE_ERROR, score->abs_error_sum);
+        put_sum(sums, SKILL_REFERENCE_ABSOLUTE_ERROR, reference->abs_error_sum);
+    }
     int result = put_score(run, system, valid_us, lead_us, -1, sums);
     for (int t = 0; t < SCORE_THRESHOLDS && result == 0; t++) {
         double hits = (double)score->hits[t];
@@ -153,37 +159,57 @@ static bool is_new(struct verify *run, int64_t valid_us, int64_t lead_us, bool e
     return true;
 }
 
-/* One lead of a deterministic forecast; run->rate holds what fell. */
-static int score_field(struct verify *run, struct ncvar *var, size_t frame, int64_t valid_us,
-                       int64_t reference_us, struct err *ret_err) {
+/* Adds one field; returns the sum of forecast - observed through ret_error_sum. */
+static int add_field(struct verify *run, const float *field, struct score *score,
+                     double *ret_error_sum) {
     const struct frames *frames = &run->frames;
-    int64_t lead_us = valid_us - reference_us;
-    struct score forecast = {0};
-    struct score persistence = {0};
-    size_t start = 0;
-    size_t valid = 0;
-    int result = ncvar_read_f32(var, frame, run->forecast, ret_err);
-    if (result == 0) {
-        result = score_add(&forecast, run->forecast, run->rate, frames->nx, frames->ny,
-                           frames_pixel_km(frames));
-    }
-    result = result == 0 ? put_field(run, "forecast", valid_us, lead_us, &forecast) : result;
-    if (result != 0 || !find_frame(run, reference_us, &start)) {
-        return result;
-    }
-    result = frames_read(&run->frames, start, run->persistence, &valid, ret_err);
+    *ret_error_sum = 0;
     for (size_t i = 0; i < run->pixels; i++) {
+        if (!isnan(field[i]) && !isnan(run->rate[i])) {
+            *ret_error_sum += (double)field[i] - (double)run->rate[i];
+        }
+    }
+    return score_add(score, field, run->rate, frames->nx, frames->ny, frames_pixel_km(frames));
+}
+
+/* The frame of the reference time, where the forecast has a value; dry where it has none itself. */
+static int read_persistence(struct verify *run, size_t frame, struct err *ret_err) {
+    size_t valid = 0;
+    int result = frames_read(&run->frames, frame, run->persistence, &valid, ret_err);
+    for (size_t i = 0; result == 0 && i < run->pixels; i++) {
         if (isnan(run->forecast[i])) {
             run->persistence[i] = (float)NAN;
         } else if (isnan(run->persistence[i])) {
             run->persistence[i] = 0;
         }
     }
-    if (result == 0) {
-        result = score_add(&persistence, run->persistence, run->rate, frames->nx, frames->ny,
-                           frames_pixel_km(frames));
+    return result;
+}
+
+/* One lead of a deterministic forecast; run->rate holds what fell. */
+static int score_field(struct verify *run, struct ncvar *var, size_t frame, int64_t valid_us,
+                       int64_t reference_us, struct err *ret_err) {
+    int64_t lead_us = valid_us - reference_us;
+    struct score forecast = {0};
+    struct score persistence = {0};
+    double error_sum = 0;
+    double persistence_error_sum = 0;
+    size_t start = 0;
+    bool has_start = find_frame(run, reference_us, &start);
+    int result = ncvar_read_f32(var, frame, run->forecast, ret_err);
+    result = result == 0 ? add_field(run, run->forecast, &forecast, &error_sum) : result;
+    if (result == 0 && has_start) {
+        result = read_persistence(run, start, ret_err);
+        result = result == 0
+                     ? add_field(run, run->persistence, &persistence, &persistence_error_sum)
+                     : result;
+        result = result == 0 ? put_field(run, "persistence", valid_us, lead_us, &persistence,
+                                         persistence_error_sum, NULL)
+                             : result;
     }
-    return result == 0 ? put_field(run, "persistence", valid_us, lead_us, &persistence) : result;
+    return result == 0 ? put_field(run, "forecast", valid_us, lead_us, &forecast, error_sum,
+                                   has_start ? &persistence : NULL)
+                       : result;
 }
 
 static int score_members(struct verify *run, struct ncvar *var, size_t frame, int64_t valid_us,

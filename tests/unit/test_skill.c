@@ -87,6 +87,8 @@ static void measures_are_those_of_a_hand_computed_case(void **state) {
     skill.sums[SKILL_LEAD_TIME_S] = 7200;
     assert_near(skill_value(&skill, "lead_time_s"), 3600);
     assert_true(isnan(skill_value(&skill, "no such measure")));
+    skill.key.threshold = 1; /* rows of a threshold keep no errors: no 0 of nothing */
+    assert_true(isnan(skill_value(&skill, "mae")) && isnan(skill_value(&skill, "bias")));
 }
 
 static void periods_begin_where_they_should(void **state) {
@@ -185,8 +187,10 @@ static struct skill_score score(const char *system, const char *valid, double er
 }
 
 static void take(struct fixture *fixture, const char *valid, double error, double persistence) {
-    const struct skill_score scores[] = {score("forecast", valid, error),
-                                         score("persistence", valid, persistence)};
+    struct skill_score scores[] = {score("forecast", valid, error),
+                                   score("persistence", valid, persistence)};
+    scores[0].skill.sums[SKILL_PAIRED_ABSOLUTE_ERROR] = error;
+    scores[0].skill.sums[SKILL_REFERENCE_ABSOLUTE_ERROR] = persistence;
     struct err err;
     verification_take(fixture->verification, "checks", scores, 2);
     assert_int_equal(store_commit(fixture->store, &err), 0);
@@ -261,7 +265,7 @@ static void worse_than_persistence_is_said_and_unsaid(void **state) {
     verification_judge(fixture->verification, at("2025-11-19T04:20:00Z"));
     assert_int_equal(fixture->raised, 1);
     assert_string_equal(fixture->product, "nowcast");
-    assert_non_null(strstr(fixture->text, "mean absolute error 0.5, of persistence 0.2"));
+    assert_non_null(strstr(fixture->text, "mean absolute error 2.5 times that of persistence"));
     assert_true(verification_is_worse(fixture->verification, "nowcast"));
     assert_true(verification_is_worse(fixture->verification, "radar")); /* skill_of */
     assert_false(verification_is_worse(fixture->verification, "checks"));
