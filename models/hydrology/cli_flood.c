@@ -42,7 +42,7 @@ static const char about[] =
 
 struct run {
     const char *site_path, *series, *nowcast, *nwp, *variable, *state_in, *state_out;
-    const char *reference, *product, *out, *nc;
+    const char *reference, *product, *out, *nc, *details;
     struct args_list outlines;
     struct flood_site *site;
     struct samples *samples;
@@ -158,6 +158,13 @@ static int write_all(const struct run *run, struct err *ret_err) {
                      json_object_set(root, "scores", run->flood.scores) != 0
                  ? err_set(ret_err, ERR_MEMORY, "no memory for the output")
                  : 0;
+    if (rc == 0 && run->details != NULL) {
+        json_t *page = json_deep_copy(root);
+        (void)json_object_del(page, "results"); /* many, and all of it stands in the bands */
+        (void)json_object_del(page, "scores");
+        rc = output_write_json(run->details, page, ret_err);
+        json_decref(page);
+    }
     if (rc == 0 && run->nc != NULL) {
         rc = flood_write_nc(run->nc, &run->flood,
                             json_string_value(json_object_get(root, "manifest_sha256")), ret_err);
@@ -237,6 +244,8 @@ static int run_flood(int argc, char **argv) {
         {"state-in", ARGS_TEXT, &run->state_in, false, 0, 0, "FILE.json", "of the run before"},
         {"state-out", ARGS_TEXT, &run->state_out, false, 0, 0, "FILE.json", "for the next run"},
         {"reference", ARGS_TEXT, &run->reference, true, 0, 0, "TIME", "RFC 3339"},
+        {"details", ARGS_TEXT, &run->details, false, 0, 0, "FILE.json",
+         "the result without its list of results, for a page"},
         {"nc", ARGS_TEXT, &run->nc, false, 0, 0, "FILE.nc", "CF time series of all gauges"},
         {"product", ARGS_TEXT, &run->product, false, 0, 0, "NAME", "written into the output"},
         {"out", ARGS_TEXT, &run->out, true, 0, 0, "FILE.json", "result, - for stdout"},
