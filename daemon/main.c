@@ -181,6 +181,20 @@ static void lint_loads(const struct parts *parts, FILE *file) {
     }
 }
 
+/* Tells of serial devices by names that the kernel gives away in the order of plugging in. */
+static void lint_devices(const struct site *site, FILE *file) {
+    for (size_t i = 0; i < site->modbus.endpoint_count; i++) {
+        const struct modbus_endpoint_config *endpoint = &site->modbus.endpoints[i];
+        const char *device = endpoint->serial.device;
+        if (strncmp(device, "/dev/ttyUSB", 11) == 0 || strncmp(device, "/dev/ttyACM", 11) == 0) {
+            (void)fprintf(file,
+                          "warning: endpoint %s: %s may have another name when it is plugged in "
+                          "again; /dev/serial/by-id/ and by-path/ have names that stay\n",
+                          endpoint->id, device);
+        }
+    }
+}
+
 static int say_what_is_in(const struct parts *parts) {
     const struct site *site = parts->now->site;
     size_t provisional = 0;
@@ -194,6 +208,7 @@ static int say_what_is_in(const struct parts *parts) {
            site->settings.exercise_only ? "; runs only as an exercise" : "");
     site_print_provisional(site, stdout);
     lint_loads(parts, stdout);
+    lint_devices(site, stdout);
     return fflush(stdout) == 0 ? EXIT_DONE : EXIT_FAILED;
 }
 

@@ -206,6 +206,19 @@ static json_t *point_value(const struct view_source *source, uint32_t index) {
     return object;
 }
 
+/* {"2": 17}; "0" stands for codes that no standard names. */
+static json_t *exceptions_value(const struct endpoint_stats *stats) {
+    json_t *value = json_object();
+    for (unsigned code = 0; code < EXCEPTION_CODES; code++) {
+        char key[12];
+        (void)snprintf(key, sizeof key, "%u", code);
+        if (stats->exceptions_by_code[code] > 0) {
+            json_object_set_new(value, key, json_integer(stats->exceptions_by_code[code]));
+        }
+    }
+    return value;
+}
+
 static json_t *link_value(const struct view_source *source, size_t station) {
     struct endpoint_stats stats;
     if (source->acquisition == NULL || acquisition_endpoint_count(source->acquisition) == 0) {
@@ -214,15 +227,15 @@ static json_t *link_value(const struct view_source *source, size_t station) {
     size_t endpoint = source->endpoint_of_station[station];
     acquisition_endpoint_stats(source->acquisition, endpoint, &stats);
     return json_pack(
-        "{s:s,s:s,s:o,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:o,s:o}", "state",
+        "{s:s,s:s,s:o,s:I,s:I,s:I,s:I,s:I,s:I,s:o,s:I,s:o,s:o}", "state",
         endpoint_state_name(stats.state), "why", stats.why, "last_success",
         stats.has_success ? time_value(stats.last_success.utc) : json_null(), "connects",
         (json_int_t)stats.connects, "polls", (json_int_t)stats.polls, "replies",
         (json_int_t)stats.replies, "timeouts", (json_int_t)stats.timeouts, "bad_replies",
-        (json_int_t)stats.bad_replies, "exceptions", (json_int_t)stats.exceptions, "skipped",
-        (json_int_t)stats.skipped, "round_trip_p50_ms",
-        number_value(endpoint_round_trip_us(&stats, 0.5) / 1000.0), "round_trip_p95_ms",
-        number_value(endpoint_round_trip_us(&stats, 0.95) / 1000.0));
+        (json_int_t)stats.bad_replies, "exceptions", (json_int_t)stats.exceptions,
+        "exceptions_by_code", exceptions_value(&stats), "skipped", (json_int_t)stats.skipped,
+        "round_trip_p50_ms", number_value(endpoint_round_trip_us(&stats, 0.5) / 1000.0),
+        "round_trip_p95_ms", number_value(endpoint_round_trip_us(&stats, 0.95) / 1000.0));
 }
 
 static json_t *maintenance_value(const struct view_source *source, size_t station) {

@@ -254,6 +254,7 @@ void endpoint_answer(struct endpoint *endpoint, const struct line_answer *answer
         break;
     case READING_EXCEPTION:
         stats->exceptions++;
+        stats->exceptions_by_code[answer->exception < EXCEPTION_CODES ? answer->exception : 0]++;
         count_round_trip(stats, answer->round_trip_us);
         break;
     default: /* counted by the driver, which knows more */

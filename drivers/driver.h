@@ -98,7 +98,7 @@ enum endpoint_state {
     ENDPOINT_PAUSED /* waits before it connects again */
 };
 
-enum { ROUND_TRIP_BUCKETS = 48, ENDPOINT_WHY_SIZE = 96 };
+enum { ROUND_TRIP_BUCKETS = 48, ENDPOINT_WHY_SIZE = 96, EXCEPTION_CODES = 12 };
 
 /* Counters since the start; for status and metrics. */
 struct endpoint_stats {
@@ -117,6 +117,7 @@ struct endpoint_stats {
     uint64_t bad_replies;     /* frames that break the protocol */
     uint64_t foreign_replies; /* well-formed frames that answer no open request: dropped */
     uint64_t exceptions;
+    uint32_t exceptions_by_code[EXCEPTION_CODES]; /* of the standard, 1 to 11; [0]: others */
     uint64_t lost;       /* the connection ended while a request was open */
     uint64_t skipped;    /* slots without a request */
     uint32_t dead_units; /* now */

@@ -1,9 +1,11 @@
 #include "daemon/control/ctl_print.h"
 
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "daemon/base/text.h"
+#include "drivers/modbus/pdu.h"
 
 static const char *text_of(const json_t *object, const char *key) {
     const char *text = json_string_value(json_object_get(object, key));
@@ -127,6 +129,16 @@ static void print_count(const json_t *link, const char *key, const char *text, F
     fputc('\n', out);
 }
 
+static void print_exceptions(const json_t *link, FILE *out) {
+    const char *code;
+    json_t *count;
+    json_object_foreach(json_object_get(link, "exceptions_by_code"), code, count) {
+        unsigned number = (unsigned)strtoul(code, NULL, 10);
+        fprintf(out, "    %s %-18s %lld\n", code, modbus_exception_name((uint8_t)number),
+                (long long)json_integer_value(count));
+    }
+}
+
 static void print_ms(const json_t *link, const char *key, const char *text, FILE *out) {
     const json_t *value = json_object_get(link, key);
     fprintf(out, "  %-22s ", text);
@@ -163,6 +175,9 @@ void ctl_print_diag(const json_t *data, FILE *out) {
                 local_of(link, "last_success", time, sizeof time));
         for (size_t i = 0; i < sizeof counts / sizeof counts[0]; i++) {
             print_count(link, counts[i].key, counts[i].text, out);
+            if (strcmp(counts[i].key, "exceptions") == 0) {
+                print_exceptions(link, out);
+            }
         }
         print_ms(link, "round_trip_p50_ms", "round trip, half below", out);
         print_ms(link, "round_trip_p95_ms", "round trip, 95 % below", out);

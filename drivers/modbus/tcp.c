@@ -235,11 +235,12 @@ static bool take_echo(struct modbus_tcp *tcp, size_t *at) {
 /* Bytes at the front that repeat the identity of a station that dialled in, as a sign of life.
  * -1: they may, when more has come. */
 static int identity_size(const struct modbus_tcp *tcp, size_t at) {
-    const char *identity = tcp->blocks.config->identity;
-    size_t size = strlen(identity), left = tcp->rx_length - at;
+    size_t left = tcp->rx_length - at;
     if (tcp->blocks.config->transport != MODBUS_DIAL_IN || left == 0) {
         return 0;
     }
+    const char *identity = tcp->blocks.config->identity;
+    size_t size = strlen(identity);
     if (!asked(tcp) && (tcp->rx[at] == '\r' || tcp->rx[at] == '\n')) {
         return 1;
     }

@@ -11,7 +11,7 @@ import unittest
 from pymodbus.constants import Endian
 from pymodbus.payload import BinaryPayloadBuilder
 
-from harness import BINARY, DEADLINE_S, wait_for
+from harness import BINARY, DEADLINE_S, Sim, wait_for
 
 ACQUIRE = os.path.join(BINARY, "tests", "integration", "acquire")
 LIBMODBUS_SERVER = os.path.join(BINARY, "tests", "integration", "libmodbus_server")
@@ -182,6 +182,41 @@ def acquire(port, case, rounds=3, timeout_ms=2000, framing="tcp"):
     return readings
 
 
+def sim_scenario():
+    """The third counterpart: the simulator, whose encoder is written on its own. Every type that it
+    has in every order, addresses 0 and 65535, 125 registers in one request, coils."""
+    numbers = {"int16": -1234, "uint16": 54321, "int32": -70000, "uint32": 3000000000,
+               "float32": -0.15625}
+    case, points, signals = Case(), [], {}
+
+    def put(table, at, kind, order, number):
+        name = f"p{len(points)}"
+        points.append(f"    - {{point: {name}, table: {table}, address: {at}, type: {kind}"
+                      + (f", order: {order}}}" if kind != "bit" else "}"))
+        signals[name] = number
+        case.points.append(f"1:{table}:{at}:{kind}:{order}:1:0")
+        case.values.append(("ok", number))
+
+    for table in ("holding", "input"):
+        at = 0
+        for kind, number in numbers.items():
+            for order in ORDERS:
+                put(table, at, kind, order, number)
+                at += 1 if kind.endswith("16") else 2
+        put(table, 65535, "uint16", "ABCD", 4711)
+        put(table, 65533, "float32", "CDAB", 12.5)
+    for i in range(125):
+        put("holding", 1000 + i, "uint16", "ABCD", 1000 + i)
+    for i in range(20):
+        put("coils", i, "bit", "ABCD", int(i % 3 == 0))
+        put("discrete", i, "bit", "ABCD", int(i % 7 < 2))
+    case.points = [p.replace(":coils:", ":coil:") for p in case.points]
+    text = "\n".join(["scenario: types", "start: 2025-01-01T00:00:00Z", "maps:", "  all:", *points,
+                      "stations:", "  - {id: all, port: 0, map: all, signals: {"
+                      + ", ".join(f"{name}: {value}" for name, value in signals.items()) + "}}"])
+    return case, text + "\n"
+
+
 class Peers(unittest.TestCase):
     def judge(self, case, readings, rounds=3):
         self.assertEqual([r["seq"] for r in readings], list(range(1, len(readings) + 1)))
@@ -215,6 +250,11 @@ class Peers(unittest.TestCase):
         case = every_width()
         with pymodbus(case, framing="rtu") as server:
             self.judge(case, acquire(server.port, case, framing="rtu"))
+
+    def test_simulator_every_type_and_order(self):
+        case, text = sim_scenario()
+        with Sim(text=text) as sim:
+            self.judge(case, acquire(sim.ports["all"][1], case))
 
     def test_125_registers_in_one_request(self):
         case = full_block()

@@ -3,9 +3,10 @@ nothing, what cannot be reloaded is refused by name, and decisions go on where t
 import collections
 import os
 import signal
+import subprocess
 import unittest
 
-from daemon import Daemon, Site, STATION
+from daemon import CTL, Daemon, Site, STATION
 from harness import Sim, wait_for
 
 SCENARIO = """
@@ -19,13 +20,16 @@ stations:
   - {id: calm, port: 0, map: stage, signals: {stage: 1}}
   - {id: going, port: 0, map: stage, signals: {stage: 2}}
   - {id: coming, port: 0, map: stage, signals: {stage: 8.5}}
+  - {id: failing, port: 0, map: stage, signals: {stage: 1}}
+faults:
+  - {station: failing, kind: exception, code: 4}
 """
 
 
 class Reload(unittest.TestCase):
     def setUp(self):
         self.sim = self.enterContext(Sim(text=SCENARIO))
-        ports = {name: place for name, place in self.sim.ports.items() if name != "coming"}
+        ports = {name: place for name, place in self.sim.ports.items() if name not in ("coming", "failing")}
         self.site = self.enterContext(Site(ports, period="300 ms", stale_after="5 s"))
         self.daemon = self.enterContext(Daemon(self.site.folder))
         wait_for(lambda: self.level("high") == 2, "the alarm is there")
@@ -116,6 +120,17 @@ class Reload(unittest.TestCase):
         self.daemon.process.send_signal(signal.SIGHUP)
         wait_for(lambda: self.level("coming") == 3, "the mended one is taken")
         self.assertEqual(self.link("high")["connects"], 1)
+
+    def test_a_failing_newcomer_is_diagnosed(self):
+        self.write_station("failing")
+        self.daemon.ctl("reload")
+        codes = wait_for(lambda: self.link("failing")["exceptions_by_code"], "it fails")
+        self.assertEqual(list(codes), ["4"])
+        link = self.link("failing")
+        self.assertEqual(sum(link["exceptions_by_code"].values()), link["exceptions"])
+        text = subprocess.run([CTL, "--socket", self.daemon.path("control"), "diag", "failing"],
+                              capture_output=True, text=True, check=True).stdout
+        self.assertRegex(text, r"4 server device failure +\d+")
 
     def test_a_rule_without_its_point_keeps_the_old_one(self):
         with open(self.site.path("rules/flood.yaml"), encoding="utf-8") as file:

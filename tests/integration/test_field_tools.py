@@ -80,6 +80,12 @@ class Tools(unittest.TestCase):
             full = run("--config", site, "--check", program=DAEMON)
             self.assertEqual(full.returncode, 0, full.stderr)
             self.assertRegex(full.stdout, r"warning: endpoint alpha .*2 requests .* 83 %")
+            with open(path, "w", encoding="utf-8") as file:
+                file.write(text.replace("host: 127.0.0.1\n  port: 15900", "device: /dev/ttyUSB3"))
+            serial = run("--config", site, "--check", program=DAEMON)
+            self.assertRegex(serial.stdout, r"warning: endpoint alpha: /dev/ttyUSB3 may have another")
+            plan = run("plan", "--config", site, "alpha")
+            self.assertIn("alpha at /dev/ttyUSB3", plan.stdout)
 
 
 SCENARIO = """
