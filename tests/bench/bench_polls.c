@@ -51,8 +51,10 @@ enum {
     SPARE_DESCRIPTORS = 64
 };
 
-/* 10,000 connections are 10,000 threads for libmodbus, which take their time to begin. */
-enum { PACED_PER_S = 10000, ROUNDS_MAX = 5, ROUNDS_LARGE = 3, LARGE = 10000 };
+enum { PACED_PER_S = 10000, ROUNDS_MAX = 5, LARGE = 10000 };
+/* More connections are more threads for libmodbus than a machine can bear: 10,000 of them starved
+ * everything else for a quarter of an hour, and were not connected by then. */
+enum { LIBMODBUS_MAX = 1000 };
 
 enum client { CLIENT_EPOLL, CLIENT_DRIVER, CLIENT_LIBMODBUS, CLIENTS };
 enum load { LOAD_PACED, LOAD_SATURATED, LOADS };
@@ -523,10 +525,14 @@ static void bench(enum load load, uint32_t connections, int rounds) {
         results[CLIENT_DRIVER][i] =
             run_client(CLIENT_DRIVER, connections,
                        load == LOAD_PACED ? period_s : connections / managed_per_s);
-        results[CLIENT_LIBMODBUS][i] = run_client(CLIENT_LIBMODBUS, connections, period_s);
+        if (connections <= LIBMODBUS_MAX) {
+            results[CLIENT_LIBMODBUS][i] = run_client(CLIENT_LIBMODBUS, connections, period_s);
+        }
     }
     print(load, CLIENT_EPOLL, connections, rounds, results);
-    print(load, CLIENT_LIBMODBUS, connections, rounds, results);
+    if (connections <= LIBMODBUS_MAX) {
+        print(load, CLIENT_LIBMODBUS, connections, rounds, results);
+    }
 }
 
 int main(int argc, char **argv) {
