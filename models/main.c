@@ -48,6 +48,7 @@ static const struct model *const table[] = {
     &model_trace,
     &model_washout,
     &model_release,
+    &model_srs,
     NULL,
 };
 // clang-format on
