@@ -165,7 +165,8 @@ static void request_topics(struct kafka *kafka) {
  */
 static void prepare_topics(struct kafka *kafka) {
     static const enum kafka_topic used[] = {KAFKA_TOPIC_ALERT, KAFKA_TOPIC_ALERT_STATE,
-                                            KAFKA_TOPIC_OBSERVATION, KAFKA_TOPIC_HEALTH};
+                                            KAFKA_TOPIC_OBSERVATION, KAFKA_TOPIC_RUN,
+                                            KAFKA_TOPIC_HEALTH};
     for (size_t i = 0; i < sizeof used / sizeof used[0]; i++)
         if (!kafka->handles[used[i]]) /* still NULL afterwards: met late, then */
             kafka->handles[used[i]] =

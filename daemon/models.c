@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <limits.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -35,6 +36,21 @@ static void on_condition(void *ctx, enum condition_class class, const char *prod
     models->options.on_condition(models->options.ctx, class, product, raised, text);
 }
 
+static void publish(struct models *models, const struct jobs_run *run) {
+    const struct job_output *parsed = run->parsed;
+    struct message_run message = {.product = run->product,
+                                  .model = run->model,
+                                  .reference_time = parsed->reference_time,
+                                  .manifest_sha256 = parsed->manifest,
+                                  .manifest_json = parsed->manifest_json,
+                                  .results = parsed->count,
+                                  .scores = parsed->score_count};
+    for (size_t i = 0; i < parsed->count; i++) {
+        message.unknown += isnan(parsed->results[i].value) ? 1 : 0;
+    }
+    pipeline_run_message(models->options.pipeline, &message);
+}
+
 /* A run by triggers: its folder is kept already. */
 static void on_run(void *ctx, const struct jobs_run *run) {
     struct models *models = ctx;
@@ -48,6 +64,7 @@ static void on_run(void *ctx, const struct jobs_run *run) {
         parsed->results[i].doubtful = doubtful && parsed->results[i].lead_us > 0;
     }
     pipeline_model_results(models->options.pipeline, parsed->results, parsed->count);
+    publish(models, run);
     runs_note_output(models->runs, run->product);
     struct err err = {.code = 0};
     if (models->options.areas != NULL &&

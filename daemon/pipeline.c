@@ -423,6 +423,39 @@ void pipeline_model_results(void *ctx, const struct model_result *results, size_
     }
 }
 
+void pipeline_run_message(struct pipeline *pipeline, const struct message_run *run) {
+    struct store_status status;
+    char time[40];
+    char id[ID_TEXT_SIZE];
+    if (!pipeline->options.publish_observations) {
+        return;
+    }
+    store_status(pipeline->options.store, &status);
+    char *text = status.outbox_rows < PIPELINE_RUNS_WAITING_MAX
+                     ? message_run_text(run, &pipeline->options.messages)
+                     : NULL;
+    text_format_time(run->reference_time.us, time, sizeof time);
+    const char *parts[] = {"run", run->product, run->manifest_sha256, time};
+    id_from_strings(parts, sizeof parts / sizeof parts[0], id);
+    struct kafka_message message = {
+        .topic = KAFKA_TOPIC_RUN,
+        .key = run->model,
+        .id = id,
+        .type = "canhbao.run.v1",
+        .source = pipeline->options.source,
+        .time = run->reference_time,
+        .exercise = pipeline->options.messages.status == MESSAGE_EXERCISE,
+        .body = text,
+        .body_len = text != NULL ? strlen(text) : 0,
+    };
+    if (text == NULL || append_message(pipeline, &message) != 0) {
+        pipeline->counters.runs_unpublished++;
+    } else {
+        open_group(pipeline);
+    }
+    free(text);
+}
+
 static int resend_alarm(void *ctx, const struct alarm_view *view) {
     put_state(ctx, view, STATE_RESENT);
     return 0;

@@ -20,6 +20,7 @@
 #include <stdint.h>
 
 #include "alerts/message/json.h"
+#include "alerts/message/run.h"
 #include "alerts/outbox.h"
 #include "daemon/base/loop.h"
 #include "daemon/bulletins.h"
@@ -71,6 +72,10 @@ struct pipeline *pipeline_discard(struct pipeline *pipeline);
 void pipeline_readings(void *pipeline, const struct reading *readings, size_t count);
 /* The results of one model run. */
 void pipeline_model_results(void *pipeline, const struct model_result *results, size_t count);
+/* A finished model run, for consumers; in the group of its results. Left out (and counted) while
+ * the outbox holds PIPELINE_RUNS_WAITING_MAX messages. */
+enum { PIPELINE_RUNS_WAITING_MAX = 50000 };
+void pipeline_run_message(struct pipeline *pipeline, const struct message_run *run);
 /* A person's command; the reply's text is copied. Committed when this returns 0. */
 struct pipeline_reply {
     char text[ERR_TEXT_MAX];
@@ -98,6 +103,7 @@ struct pipeline_counters {
     uint64_t bulletins;                    /* CAP messages */
     uint64_t bulletins_failed;             /* that could not be written or appended */
     uint64_t field_records_lost;           /* of technicians, that the store did not take */
+    uint64_t runs_unpublished;             /* model runs whose message was left out */
     uint64_t values;                       /* readings with a value */
     uint64_t failures;                     /* readings without one */
     uint64_t replayed;                     /* journal entries stepped again at the start */

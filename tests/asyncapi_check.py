@@ -1,8 +1,7 @@
 #!/usr/bin/python3
 """deploy/schemas/asyncapi.yaml against the sources: every topic that the code names, every header that it writes, every
 reference. asyncapi_check.py ROOT; asyncapi_check.py --self-test ROOT. Exit: 0 fine, 1 problems.
-
-`run` has a number in the code, but nothing publishes it yet; it must then not be promised here."""
+"""
 import copy
 import json
 import pathlib
