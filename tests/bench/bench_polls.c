@@ -562,10 +562,7 @@ int main(int argc, char **argv) {
             return 1;
         }
         for (int load = 0; load < LOADS; load++) {
-            bench((enum load)load, sizes[i],
-                  smoke               ? 1
-                  : sizes[i] >= LARGE ? ROUNDS_LARGE
-                                      : ROUNDS_MAX);
+            bench((enum load)load, sizes[i], smoke ? 1 : ROUNDS_MAX);
         }
     }
     return 0;
