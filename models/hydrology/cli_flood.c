@@ -69,11 +69,26 @@ static int read_rain(struct run *run, struct grid_env *env, const struct area_li
     rc = rc != 0 ? rc
                  : rain_grid_read(env, file, variable, areas, basins, run->site->basin_count,
                                   ret_rain, &inner);
-    if (rc == ERR_MEMORY || rc == ERR_NOT_FOUND) {
+    if (rc == ERR_MEMORY) {
         return err_set(ret_err, rc, "%s", inner.text);
     }
     if (rc != 0) {
         (void)json_array_append_new(run->left_out, json_string(inner.text));
+    }
+    return 0;
+}
+
+static int check_outlines(const struct run *run, const struct area_list *areas,
+                          struct err *ret_err) {
+    for (size_t b = 0; b < run->site->basin_count; b++) {
+        size_t a = 0;
+        while (a < areas->count && strcmp(areas->areas[a].id, run->site->basins[b].id) != 0) {
+            a++;
+        }
+        if (a == areas->count) {
+            return err_set(ret_err, ERR_NOT_FOUND, "--outlines: no polygon with the id '%s'",
+                           run->site->basins[b].id);
+        }
     }
     return 0;
 }
@@ -88,6 +103,7 @@ static int read_grids(struct run *run, struct err *ret_err) {
     for (size_t i = 0; rc == 0 && i < run->outlines.count; i++) {
         rc = area_list_load(run->outlines.words[i], &areas, ret_err);
     }
+    rc = rc != 0 ? rc : check_outlines(run, &areas, ret_err);
     rc =
         rc != 0 ? rc : read_rain(run, env, &areas, run->nowcast, NULL, &run->nowcast_rain, ret_err);
     rc = rc != 0 ? rc

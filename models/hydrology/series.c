@@ -27,6 +27,10 @@ static int place_rows(struct series *series, size_t time_column, struct err *ret
     if (rc == 0 && series->step_us == 0) {
         rc = rows < 2 ? err_set(ret_err, ERR_INVALID, "one row does not tell the step") : 0;
         series->step_us = rows < 2 ? 0 : time_us[1] - time_us[0];
+        for (size_t i = 2; i < rows; i++) { /* the first hole may stand at the start */
+            int64_t distance_us = time_us[i] - time_us[i - 1];
+            series->step_us = distance_us < series->step_us ? distance_us : series->step_us;
+        }
     }
     for (size_t i = 0; rc == 0 && i < rows; i++) {
         if ((time_us[i] - time_us[0]) % series->step_us != 0) {

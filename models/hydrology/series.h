@@ -30,7 +30,7 @@ struct series {
     size_t *row; /* row of the table for each step, SIZE_MAX for an inserted one */
 };
 
-/* Reads column "time" and the named columns. step_us 0 takes the distance of the first two rows.
+/* Reads column "time" and the named columns. step_us 0 takes the smallest distance of two rows.
  * ERR_INVALID when a time is not on the grid of the step, ERR_LIMIT when the holes make more than
  * SERIES_STEPS_MAX steps, and the errors of models/table. */
 int series_read(const char *path, int64_t step_us, const struct series_column *columns,

@@ -146,6 +146,16 @@ static void test_one_reach(void **state) {
     assert_true(q[1] == 10 && isnan(q[2]) && fabs(q[4] - 40) < 1e-9);
 }
 
+/* The first hole may stand between the first two rows: the step is the smallest distance. */
+static void test_a_hole_at_the_start(void **state) {
+    (void)state;
+    double flow[8];
+    put("in.csv", "time,Qin\n2025-11-18T00:00,5\n2025-11-18T12:00,5\n2025-11-18T18:00,5\n");
+    assert_int_equal(route("--method muskingum --inflow in.csv --k 12 --x 0.2 --out out.csv"), 0);
+    assert_int_equal(column("out.csv", "Qout", flow), 4);
+    assert_true(flow[0] == 5 && isnan(flow[1]) && flow[2] == 5 && flow[3] == 5);
+}
+
 static void test_refusals(void **state) {
     (void)state;
     lateral("all.csv", 0, 4);
@@ -190,6 +200,7 @@ int main(void) {
         cmocka_unit_test(test_network_restart_and_row_order),
         cmocka_unit_test(test_reservoir_schedule),
         cmocka_unit_test(test_one_reach),
+        cmocka_unit_test(test_a_hole_at_the_start),
         cmocka_unit_test(test_refusals),
     };
     return cmocka_run_group_tests(tests, enter_folder, leave_folder);
