@@ -193,7 +193,8 @@ enum alarm_change_bit {
     CHANGE_INCIDENT = 128,
     CHANGE_ESCALATION = 256,
     CHANGE_APPROVAL = 512,
-    CHANGE_NOTICE = 1024
+    CHANGE_NOTICE = 1024,
+    CHANGE_LATE = 2048 /* no axis moved: a crossing inside a hole became known */
 };
 
 struct alarm_change {

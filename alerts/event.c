@@ -97,6 +97,7 @@ const char *event_kind_name(enum event_kind kind) {
         [EVENT_MERGED] = "merged",
         [EVENT_SPLIT] = "split",
         [EVENT_ATTACHED] = "attached",
+        [EVENT_LATE] = "late",
     };
     return (unsigned)kind < EVENT_KIND_COUNT ? names[kind] : "unknown";
 }

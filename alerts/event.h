@@ -62,7 +62,17 @@ enum event_kind {
     EVENT_MERGED,
     EVENT_SPLIT,
     EVENT_ATTACHED,
+    EVENT_LATE, /* data that came late show a crossing inside a hole; the level is as it was */
     EVENT_KIND_COUNT
+};
+
+/* The highest level that late data show inside a hole, above the one before it, and its first
+ * crossing of it. */
+struct late_crossing {
+    uint8_t level;
+    struct utc_us at; /* when it was measured */
+    double value;
+    uint64_t seq; /* of the reading */
 };
 
 struct event {
@@ -75,6 +85,7 @@ struct event {
     struct alarm_view view;             /* after the transition */
     const char *actor;                  /* of a command; NULL: the engine itself */
     const char *comment;                /* of a command; NULL: none */
+    const struct late_crossing *late;   /* EVENT_LATE; else NULL */
     const struct escalation_call *call; /* ESCALATED, APPROVAL_OVERDUE: whom to call; else NULL */
 };
 

@@ -45,6 +45,9 @@ void engine_emit(struct engine *engine, struct engine_alarm *entry, struct event
     event_id(&entry->alarm, entry->rule, engine_place_id(engine, entry->place), entry->event_id);
     memcpy(event->id, entry->event_id, sizeof event->id);
     event->view = engine_view(engine, entry);
+    if ((event->change.what & CHANGE_LEVEL) != 0) {
+        entry->level_before = event->change.previous_assessed ? event->change.previous_level : 0;
+    }
     if (sink->on_event != NULL) {
         sink->on_event(sink->context, event);
     }
@@ -118,6 +121,10 @@ static void step_reading(struct engine *engine, const struct engine_input *input
     struct reading worse;
     if (reading.received.mono.us > input->now.mono.us) {
         reading.received = input->now; /* nothing was received after it was handed over */
+    }
+    if (reading.late) {
+        engine_take_late(engine, &reading, sink);
+        return;
     }
     if (engine_take_reading(engine, &reading, input->simulated, &worse) &&
         sink->on_requalified != NULL) {

@@ -85,6 +85,9 @@ struct engine_alarm {
     uint32_t first_child, child_count; /* in child_alarms: whose parent or suppressor this is */
     uint8_t depth;                     /* 0: nobody masks or suppresses it; else above those */
     struct alarm alarm;
+    uint8_t level_before; /* the last change of the level */
+    bool late_open;       /* a fill of a hole is under way */
+    struct late_crossing late;
     char event_id[ID_TEXT_SIZE];
 };
 
@@ -183,6 +186,11 @@ bool engine_quality_context(const struct engine *engine, const struct reading *r
 /* engine_command.c */
 void engine_take_command(struct engine *engine, const struct engine_input *input,
                          const struct engine_sink *sink);
+
+/* engine_late.c: a reading out of a logger's memory. Tested, calibrated and looked at by the
+ * alarms, but it feeds no window and moves no level. */
+void engine_take_late(struct engine *engine, struct reading *reading,
+                      const struct engine_sink *sink);
 
 /* engine_field.c */
 /* What a technician asks for; the reply's sentence in `ret_err`. */

@@ -3,7 +3,7 @@
 #include <math.h>
 #include <string.h>
 
-enum { JOURNAL_VERSION = 3 };
+enum { JOURNAL_VERSION = 4 };
 
 static void put_moment(struct bytes *bytes, struct moment moment) {
     bytes_put_i64(bytes, moment.mono.us);
@@ -34,6 +34,8 @@ static int put_reading(const struct engine *engine, const struct reading *readin
     put_moment(bytes, reading->received);
     bytes_put_i64(bytes, reading->round_trip_us);
     bytes_put_i64(bytes, reading->requested.us);
+    bytes_put_u8(bytes, reading->late);
+    bytes_put_u8(bytes, reading->late_last);
     return 0;
 }
 
@@ -52,6 +54,8 @@ static int get_reading(const struct engine *engine, struct bytes_reader *reader,
     ret_reading->received = get_moment(reader);
     ret_reading->round_trip_us = bytes_get_i64(reader);
     ret_reading->requested.us = bytes_get_i64(reader);
+    ret_reading->late = bytes_get_bool(reader);
+    ret_reading->late_last = bytes_get_bool(reader);
     ret_reading->flag = QUALITY_NOT_EVALUATED;
     if (reader->failed) {
         return ERR_CORRUPT;

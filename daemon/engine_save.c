@@ -5,7 +5,7 @@
 
 #include "daemon/base/ids.h"
 
-enum { SAVE_VERSION = 5 };
+enum { SAVE_VERSION = 6 };
 
 #define TIME_MAX_US (INT64_MAX / 4)
 
@@ -344,6 +344,15 @@ static void save_slots(const struct engine *engine, const struct io *io) {
     }
 }
 
+static void io_late(const struct io *io, struct engine_alarm *entry) {
+    IO_ENUM(io, entry->level_before, RULE_LEVELS_MAX + 1);
+    io_bool(io, &entry->late_open);
+    IO_ENUM(io, entry->late.level, RULE_LEVELS_MAX + 1);
+    io_i64(io, &entry->late.at.us);
+    io_double(io, &entry->late.value);
+    io_u64(io, &entry->late.seq);
+}
+
 static void save_alarms(const struct engine *engine, const struct io *io) {
     bytes_put_u32(io->out, engine->alarm_count);
     for (uint32_t i = 0; i < engine->alarm_count; i++) {
@@ -354,6 +363,8 @@ static void save_alarms(const struct engine *engine, const struct io *io) {
         bytes_put_text(io->out, engine_place_id(engine, entry->place));
         bytes_put_text(io->out, entry->event_id);
         bytes_put_i64(io->out, entry->due_us);
+        struct engine_alarm late = *entry;
+        io_late(io, &late);
         io_alarm(io, &alarm);
     }
     size_t places = engine->site.station_count + engine->site.area_count;
@@ -646,6 +657,8 @@ static void load_alarm(const struct load *load) {
     bytes_get_text(load->reader, place, sizeof place);
     bytes_get_text(load->reader, id, sizeof id);
     int64_t due_us = bytes_get_i64(load->reader);
+    struct engine_alarm late = {.late_open = false};
+    io_late(&io, &late);
     io_alarm(&io, &saved);
     uint32_t index = engine_find_alarm(load->engine, rule, place);
     if (index == UINT32_MAX) {
@@ -656,6 +669,9 @@ static void load_alarm(const struct load *load) {
     uint8_t defined_mask = entry->alarm.defined_mask;
     entry->alarm = saved;
     entry->due_us = due_us;
+    entry->level_before = late.level_before;
+    entry->late_open = late.late_open;
+    entry->late = late.late;
     memcpy(entry->event_id, id, sizeof id);
     if (strcmp(revision, entry->rule->revision) != 0 || saved.defined_mask != defined_mask ||
         !fits(&saved, entry->rule)) {

@@ -302,11 +302,15 @@ static void sink_reading(void *ctx, const struct reading *reading) {
     const struct engine_site *site = pipeline->options.site;
     struct latest *latest = &pipeline->latest[reading->point];
     uint32_t station = site->points[reading->point].station;
-    latest->any = *reading;
-    latest->has_any = true;
+    if (!reading->late) {
+        latest->any = *reading;
+        latest->has_any = true;
+    }
     if (reading->status == READING_OK) {
-        latest->value = *reading;
-        latest->has_value = true;
+        if (!reading->late) {
+            latest->value = *reading;
+            latest->has_value = true;
+        }
         pipeline->counters.values++;
     } else {
         pipeline->counters.failures++;

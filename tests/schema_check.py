@@ -109,7 +109,7 @@ def sample():
     reading = {"point": "stage", "quantity": "stage", "unit": "m", "seq": 1, "time": "2025-11-19T06:00:00Z",
                "requested": "2025-11-19T05:59:59.9Z", "status": "ok", "value": 8.2, "uncalibrated": 8.2,
                "calibration": None, "exception": None, "round_trip_ms": 1.5, "raw": "0334",
-               "quality": quality, "provisional": True}
+               "quality": quality, "late": False, "provisional": True}
     body = {"station": "thanh-hoa", "status": "Exercise", "reconstructed": True, "requalified": False,
             "readings": [reading]}
     headers = {"ce_specversion": "1.0", "ce_id": "x", "ce_source": "//s", "ce_type": "canhbao.observation.v1",

@@ -232,6 +232,20 @@ static void put_incident(struct json_writer *json, const struct incident *incide
     json_close(json, '}');
 }
 
+/* What data that came late show. */
+static void put_late(struct json_writer *json, const struct late_crossing *late) {
+    if (late == NULL) {
+        json_null_value(json, "late");
+        return;
+    }
+    json_open(json, "late", '{');
+    json_int(json, "level", late->level);
+    json_time(json, "time", late->at);
+    json_number(json, "value", late->value);
+    json_int(json, "seq", (int64_t)late->seq);
+    json_close(json, '}');
+}
+
 /* Whom to call. */
 static void put_call(struct json_writer *json, const struct escalation_call *call) {
     if (call == NULL) {
@@ -373,7 +387,7 @@ static void put_body(struct json_writer *json, const struct alarm_view *view,
 static void put_changes(struct json_writer *json, uint32_t what) {
     static const char *const names[] = {"level",       "knowledge", "annunciation", "override",
                                         "publication", "comment",   "flapping",     "incident",
-                                        "escalation",  "approval",  "notice"};
+                                        "escalation",  "approval",  "notice",       "late"};
     json_open(json, "changes", '[');
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
         if ((what & (1U << i)) != 0) {
@@ -396,6 +410,7 @@ int message_alert(const struct event *event, const struct message_context *conte
     put_text_or_null(&json, "actor", event->actor);
     put_text_or_null(&json, "comment", event->comment);
     put_call(&json, event->call);
+    put_late(&json, event->late);
     put_body(&json, &event->view, context, &event->change);
     json_close(&json, '}');
     return json_end(&json, ret_length);

@@ -50,6 +50,7 @@ static void put_reading(struct json_writer *json, const struct point *point,
     put_tests(json, "fail", reading->fail_tests);
     json_int(json, "revision", reading->quality_revision);
     json_close(json, '}');
+    json_truth(json, "late", reading->late);
     json_truth(json, "provisional", point->provisional);
     json_close(json, '}');
 }

@@ -6,6 +6,7 @@
 #ifndef CANHBAO_STATION_READING_H
 #define CANHBAO_STATION_READING_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "daemon/base/clock.h"
@@ -58,6 +59,8 @@ struct reading {
     double value;                 /* in the point's unit; NaN unless status is READING_OK */
     double uncalibrated;          /* as the device said it, before the calibration; else as value */
     uint64_t calibration;         /* number of the record that made value of it; 0: none */
+    bool late; /* out of a logger's memory: `received` is when it was measured, it fills a hole */
+    bool late_last;          /* the last one of its fill for this point */
     struct utc_us requested; /* when the request was handed to the connection; 0: there was none */
     struct moment received;  /* when the last byte came, or when it was given up */
     int64_t round_trip_us; /* real time from send to last byte; -1 when nothing was sent or came */

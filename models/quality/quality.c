@@ -230,3 +230,13 @@ bool quality_test(struct quality_state *state, const struct quality_limits *limi
     remember(state, limits, reading);
     return worse;
 }
+
+void quality_test_alone(const struct quality_limits *limits, struct reading *reading) {
+    struct quality_limits range = *limits;
+    struct quality_state fresh = {.chain_count = 0};
+    struct reading worse;
+    range.attenuated_us = 0;
+    range.flat_suspect_us = 0;
+    range.flat_fail_us = 0;
+    (void)quality_test(&fresh, &range, NULL, reading, &worse); /* the first: nothing before it */
+}

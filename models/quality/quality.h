@@ -60,4 +60,7 @@ bool quality_test(struct quality_state *state, const struct quality_limits *limi
                   const struct quality_context *context, struct reading *reading,
                   struct reading *ret_worse);
 
+/* The tests that need no neighbours in time: for a reading out of a logger's memory. */
+void quality_test_alone(const struct quality_limits *limits, struct reading *reading);
+
 #endif

@@ -227,6 +227,15 @@ static void run_among_people(void) {
     for (int i = 40; i < 140; i++) {
         read_at(i * MIN + 1, POINT_STAGE, i < 45 ? 7 : i < 60 ? 1 : 2.5);
     }
+    struct engine_input late = {
+        .kind = ENGINE_READING, .number = ++number, .now = fixture_at(141 * MIN)};
+    late.as.reading = (struct reading){.point = POINT_STAGE,
+                                       .seq = number,
+                                       .value = 5,
+                                       .received = fixture_at(55 * MIN),
+                                       .late = true,
+                                       .late_last = true};
+    assert_int_equal(engine_step(engine, &late, &sink), 0);
     (void)engine_visit_alarms(engine, write_view, NULL);
     fixture.site.alerting = NULL;
 }

@@ -60,12 +60,12 @@ static void writes_values_and_failures(void **state) {
         "\"ok\",\"value\":6.15,\"uncalibrated\":6.1,\"calibration\":17,\"exception\":null,"
         "\"round_trip_ms\":1.5,\"raw\":\"40c4cccd\",\"quality\":{\"flag\":3,\"suspect\":[\"gross_"
         "range\","
-        "\"spike\"],\"fail\":[],\"revision\":3},\"provisional\":true},"
+        "\"spike\"],\"fail\":[],\"revision\":3},\"late\":false,\"provisional\":true},"
         "{\"point\":\"rain\",\"quantity\":\"rain\",\"unit\":\"mm\",\"seq\":42,"
         "\"time\":\"2025-11-19T06:00:00Z\",\"requested\":null,\"status\":\"exception\",\"value\":"
         "null,\"uncalibrated\":null,\"calibration\":null,\"exception\":2,"
         "\"round_trip_ms\":null,\"raw\":\"\",\"quality\":{\"flag\":9,\"suspect\":[],\"fail\":[],"
-        "\"revision\":0},\"provisional\":false}]}");
+        "\"revision\":0},\"late\":false,\"provisional\":false}]}");
 }
 
 static void refuses_what_does_not_fit(void **state) {
