@@ -34,6 +34,7 @@ struct kafka {
     char topics[KAFKA_TOPIC_COUNT][128];
     int64_t message_timeout_ms;
     bool create_topics;
+    bool commands;
     void (*wake)(void *user);
     void *wake_user;
 
@@ -56,6 +57,7 @@ static const char *const topic_names[KAFKA_TOPIC_COUNT] = {
     [KAFKA_TOPIC_ALERT] = "alert.v1", [KAFKA_TOPIC_ALERT_STATE] = "alert-state.v1",
     [KAFKA_TOPIC_CAP] = "cap.v1",     [KAFKA_TOPIC_OBSERVATION] = "observation.v1",
     [KAFKA_TOPIC_RUN] = "run.v1",     [KAFKA_TOPIC_HEALTH] = "health.v1",
+    [KAFKA_TOPIC_REPLY] = "reply.v1", [KAFKA_TOPIC_COMMAND] = "command.v1",
 };
 
 static int set(rd_kafka_conf_t *conf, const char *name, const char *value, struct err *ret_err) {
@@ -96,19 +98,44 @@ static int set_secret(rd_kafka_conf_t *conf, const char *name, const char *path,
     return result;
 }
 
+int kafka_configure_access(void *conf, const struct kafka_config *config, struct err *ret_err) {
+    const char *const settings[][2] = {
+        {"bootstrap.servers", config->brokers},
+        {"client.id", config->client_id ? config->client_id : "canhbaod"},
+        {"security.protocol", config->security_protocol},
+        {"sasl.mechanism", config->sasl_mechanism},
+        {"sasl.username", config->sasl_username},
+        {"ssl.ca.location", config->ssl_ca_file},
+        {"ssl.certificate.location", config->ssl_certificate_file},
+        {"ssl.key.location", config->ssl_key_file},
+    };
+    int result = 0;
+    for (size_t i = 0; result == 0 && i < sizeof settings / sizeof settings[0]; i++)
+        result = set(conf, settings[i][0], settings[i][1], ret_err);
+    if (result == 0)
+        result = set_secret(conf, "sasl.password", config->sasl_password_file, ret_err);
+    if (result == 0)
+        result = set_secret(conf, "ssl.key.password", config->ssl_key_password_file, ret_err);
+    return result;
+}
+
 static int configure(const struct kafka *kafka, rd_kafka_conf_t *conf, struct err *ret_err) {
+    const struct kafka_config access = {
+        .brokers = kafka->texts[TEXT_BROKERS],
+        .client_id = kafka->texts[TEXT_CLIENT_ID],
+        .security_protocol = kafka->texts[TEXT_PROTOCOL],
+        .sasl_mechanism = kafka->texts[TEXT_MECHANISM],
+        .sasl_username = kafka->texts[TEXT_USERNAME],
+        .sasl_password_file = kafka->texts[TEXT_PASSWORD_FILE],
+        .ssl_ca_file = kafka->texts[TEXT_CA_FILE],
+        .ssl_certificate_file = kafka->texts[TEXT_CERTIFICATE_FILE],
+        .ssl_key_file = kafka->texts[TEXT_KEY_FILE],
+        .ssl_key_password_file = kafka->texts[TEXT_KEY_PASSWORD_FILE],
+    };
     char timeout[32];
     (void)snprintf(timeout, sizeof timeout, "%lld",
                    (long long)kafka->message_timeout_ms); /* fits */
     const char *const settings[][2] = {
-        {"bootstrap.servers", kafka->texts[TEXT_BROKERS]},
-        {"client.id", kafka->texts[TEXT_CLIENT_ID]},
-        {"security.protocol", kafka->texts[TEXT_PROTOCOL]},
-        {"sasl.mechanism", kafka->texts[TEXT_MECHANISM]},
-        {"sasl.username", kafka->texts[TEXT_USERNAME]},
-        {"ssl.ca.location", kafka->texts[TEXT_CA_FILE]},
-        {"ssl.certificate.location", kafka->texts[TEXT_CERTIFICATE_FILE]},
-        {"ssl.key.location", kafka->texts[TEXT_KEY_FILE]},
         {"acks", "all"},
         {"enable.idempotence", "true"},
         {"message.timeout.ms", timeout},
@@ -121,14 +148,9 @@ static int configure(const struct kafka *kafka, rd_kafka_conf_t *conf, struct er
         {"log.queue", "true"}, /* never to stderr */
         {"log_level", "3"},
     };
-    int result = 0;
+    int result = kafka_configure_access(conf, &access, ret_err);
     for (size_t i = 0; result == 0 && i < sizeof settings / sizeof settings[0]; i++)
         result = set(conf, settings[i][0], settings[i][1], ret_err);
-    if (result == 0)
-        result = set_secret(conf, "sasl.password", kafka->texts[TEXT_PASSWORD_FILE], ret_err);
-    if (result == 0)
-        result =
-            set_secret(conf, "ssl.key.password", kafka->texts[TEXT_KEY_PASSWORD_FILE], ret_err);
     rd_kafka_conf_set_events(conf, RD_KAFKA_EVENT_DR | RD_KAFKA_EVENT_ERROR | RD_KAFKA_EVENT_LOG);
     return result;
 }
@@ -147,6 +169,9 @@ static void request_topics(struct kafka *kafka) {
     size_t count = 0;
     for (int i = 0; i < KAFKA_TOPIC_COUNT; i++) {
         bool one = i == KAFKA_TOPIC_ALERT_STATE;
+        bool of_commands = i == KAFKA_TOPIC_REPLY || i == KAFKA_TOPIC_COMMAND;
+        if (of_commands && !kafka->commands)
+            continue;
         rd_kafka_NewTopic_t *topic =
             rd_kafka_NewTopic_new(kafka->topics[i], one ? 1 : -1, -1, text, sizeof text);
         if (!topic)
@@ -296,6 +321,7 @@ int kafka_create(const struct kafka_config *config, void (*wake)(void *user), vo
         return err_set(ret_err, ERR_MEMORY, "kafka: no memory");
     }
     kafka->create_topics = config->create_topics;
+    kafka->commands = config->commands;
     kafka->wake = wake;
     kafka->wake_user = user;
     kafka->message_timeout_ms =

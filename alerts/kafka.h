@@ -29,6 +29,8 @@ enum kafka_topic {
     KAFKA_TOPIC_OBSERVATION = 3, /* key: station. Readings of one reply */
     KAFKA_TOPIC_RUN = 4,         /* key: model. Run manifests */
     KAFKA_TOPIC_HEALTH = 5,      /* key: node. Heartbeat */
+    KAFKA_TOPIC_REPLY = 6,       /* key: that of the command. What became of it */
+    KAFKA_TOPIC_COMMAND = 7,     /* read, never written: kafka_commands.h */
     KAFKA_TOPIC_COUNT
 };
 
@@ -73,6 +75,7 @@ struct kafka_config {
      * compacted; the rest and the replication by the broker's defaults). Demos and small sites: a
      * cluster's administrator makes them beforehand (deploy/schemas/README.md). */
     bool create_topics;
+    bool commands; /* the topics of commands and replies are used, and made with the others */
 };
 
 enum kafka_result {
@@ -125,6 +128,10 @@ bool kafka_is_broken(const struct kafka *kafka);
 int kafka_rebuild(struct kafka *kafka, struct err *ret_err);
 
 void kafka_status(const struct kafka *kafka, struct kafka_status *ret_status);
+
+/* Puts what a connection needs (brokers, name, security, secrets) into a rd_kafka_conf_t, for
+ * other clients of the same cluster. ERR_INVALID, ERR_IO. */
+int kafka_configure_access(void *conf, const struct kafka_config *config, struct err *ret_err);
 
 /* Tests only: librdkafka's handle, for its error injection. */
 void *kafka_test_handle(struct kafka *kafka);

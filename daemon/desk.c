@@ -37,31 +37,43 @@ void desk_event(struct desk *desk, const char *alert_json) {
 
 /* ---- control socket ---- */
 
-static json_t *answer_command(struct desk *desk, const struct control_request *request,
-                              const char *actor, struct err *ret_err) {
+int desk_command(struct desk *desk, const struct control_request *request, const char *actor,
+                 struct desk_reply *ret_reply) {
     struct command command = request->command;
     struct pipeline_reply reply;
     (void)text_copy(command.actor, sizeof command.actor, actor); /* same bound on both sides */
     if (request->for_us > 0) {
         command.until.us = clock_now(desk->view.clock).utc.us + request->for_us;
     }
-    int result = desk_field_prepare(&desk->view, &command, ret_err);
+    struct err err = {0};
+    int result = desk_field_prepare(&desk->view, &command, &err);
     if (result != 0) {
-        return NULL;
+        (void)text_copy(ret_reply->text, sizeof ret_reply->text, err.text); /* the same bound */
+        return result;
     }
     result = pipeline_command(desk->view.pipeline, &command, &reply);
+    (void)text_copy(ret_reply->text, sizeof ret_reply->text, reply.text);
+    ret_reply->revision = reply.revision;
+    ret_reply->record = command.kind == COMMAND_REVOKE
+                            ? command.field.revokes
+                            : engine_number(pipeline_engine(desk->view.pipeline));
+    return result;
+}
+
+static json_t *answer_command(struct desk *desk, const struct control_request *request,
+                              const char *actor, struct err *ret_err) {
+    struct desk_reply reply;
+    int result = desk_command(desk, request, actor, &reply);
     if (result != 0) {
         (void)err_set(ret_err, result, "%s", reply.text);
         return NULL;
     }
-    json_t *record =
-        field_record(desk->view.store, command.kind == COMMAND_REVOKE
-                                           ? command.field.revokes
-                                           : engine_number(pipeline_engine(desk->view.pipeline)));
+    json_t *record = field_record(desk->view.store, reply.record);
     if (record != NULL) {
-        return json_pack("{s:s,s:o}", "text", command_kind_name(command.kind), "record", record);
+        return json_pack("{s:s,s:o}", "text", command_kind_name(request->command.kind), "record",
+                         record);
     }
-    return json_pack("{s:s,s:I}", "text", command_kind_name(command.kind), "revision",
+    return json_pack("{s:s,s:I}", "text", command_kind_name(request->command.kind), "revision",
                      (json_int_t)reply.revision);
 }
 
@@ -292,6 +304,41 @@ static int get(void *ctx, const char *path, const struct web_query *query,
     return ERR_NOT_FOUND;
 }
 
+/* A command, as over the control socket. The answer has the same form. */
+static int post(void *ctx, const char *path, const char *token, const char *body, size_t length,
+                struct web_reply *ret_reply) {
+    struct desk *desk = ctx;
+    struct control_request request;
+    struct err err = {0};
+    char actor[COMMAND_ACTOR_SIZE];
+    json_t *data = NULL;
+    if (strcmp(path, "/api/v1/command") != 0) {
+        return ERR_NOT_FOUND;
+    }
+    if (operators_find(desk->operators, token, actor) != 0) {
+        return ERR_DENIED;
+    }
+    int result = control_parse(body, length, &request, &err);
+    if (result == 0 && request.verb != CONTROL_COMMAND) {
+        result = err_set(&err, ERR_DENIED, "only commands are posted");
+    }
+    if (result == 0) {
+        data = answer_command(desk, &request, actor, &err);
+        result = data == NULL ? err.code : 0;
+    }
+    if (result == 0) {
+        return give_json(json_pack("{s:b,s:o}", "ok", 1, "data", data), ret_reply);
+    }
+    ret_reply->status = result == ERR_STALE || result == ERR_EXISTS ? 409
+                        : result == ERR_NOT_FOUND                   ? 404
+                        : result == ERR_DENIED                      ? 403
+                        : result == ERR_BUSY                        ? 503
+                                                                    : 400;
+    return give_json(
+        json_pack("{s:b,s:s,s:s}", "ok", 0, "code", err_name(result), "error", err.text),
+        ret_reply);
+}
+
 struct web_host desk_web_host(struct desk *desk) {
-    return (struct web_host){.ctx = desk, .get = get};
+    return (struct web_host){.ctx = desk, .get = get, .post = post};
 }

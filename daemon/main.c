@@ -12,6 +12,7 @@
 #include "daemon/base/limits.h"
 #include "daemon/base/log.h"
 #include "daemon/base/text.h"
+#include "daemon/command_feed.h"
 #include "daemon/command_line.h"
 #include "daemon/config/site_moves.h"
 #include "daemon/desk.h"
@@ -54,7 +55,9 @@ struct parts {
     struct desk desk;
     struct monitor *monitor;
     struct control *control;
-    struct web *web; /* NULL: switched off */
+    struct operators *operators;
+    struct command_feed *command_feed; /* NULL: no commands over Kafka */
+    struct web *web;                   /* NULL: switched off */
 };
 
 /* ---- what the parts tell ---- */
@@ -451,12 +454,31 @@ static int create_views(struct parts *parts, struct err *ret_err) {
     int result = control_create(parts->loop, &parts->now->site->settings.control, &control_host,
                                 &parts->control, ret_err);
     view->control = parts->control;
+    if (result == 0) {
+        result =
+            operators_create(parts->now->site, parts->line.credentials, &parts->operators, ret_err);
+        parts->desk.operators = parts->operators;
+    }
     if (result == 0 && parts->now->site->settings.web_enabled) {
         struct web_host web_host = desk_web_host(&parts->desk);
         result = web_create(parts->loop, &parts->now->site->settings.web, &web_host, &parts->web,
                             ret_err);
     }
     return result;
+}
+
+static int create_command_feed(struct parts *parts, struct err *ret_err) {
+    const struct site_kafka *kafka = &parts->now->site->settings.kafka;
+    struct site_kafka_paths paths;
+    struct kafka_config config;
+    if (!kafka->enabled || !kafka->commands) {
+        return 0;
+    }
+    int result =
+        site_kafka_config(parts->now->site, parts->line.credentials, &paths, &config, ret_err);
+    struct command_feed_options options = {
+        .loop = parts->loop, .kafka = &config, .desk = &parts->desk, .source = parts->source};
+    return result == 0 ? command_feed_create(&options, &parts->command_feed, ret_err) : result;
 }
 
 /* The HTTP address in a file that appears whole: its existence says that everything runs. */
@@ -491,6 +513,7 @@ static int start(struct parts *parts, struct err *ret_err) {
     result = result == 0 ? pipeline_start(parts->now->pipeline, ret_err) : result;
     result = result == 0 ? create_acquisition(parts, ret_err) : result;
     result = result == 0 ? create_views(parts, ret_err) : result;
+    result = result == 0 ? create_command_feed(parts, ret_err) : result;
     result = result == 0 ? create_models(parts, ret_err) : result;
     result = result == 0 ? write_web_file(parts, ret_err) : result;
     return result;
@@ -625,7 +648,9 @@ static void on_hangup(void *ctx, int signal_number) {
 
 static void stop(struct parts *parts) {
     parts->models = models_destroy(parts->models);
+    parts->command_feed = command_feed_destroy(parts->command_feed);
     parts->web = web_destroy(parts->web);
+    parts->operators = operators_destroy(parts->operators);
     parts->control = control_destroy(parts->control);
     parts->monitor = monitor_destroy(parts->monitor);
     parts->acquisition = acquisition_destroy(parts->acquisition);

@@ -498,6 +498,15 @@ int pipeline_command(struct pipeline *pipeline, const struct command *command,
     return result;
 }
 
+int pipeline_send(struct pipeline *pipeline, const struct kafka_message *message) {
+    open_group(pipeline);
+    int result = append_message(pipeline, message);
+    if (result == 0 && !pipeline->commit_failed) {
+        (void)commit(pipeline); /* a failure is told and tried again by the timer */
+    }
+    return result;
+}
+
 static void on_tick(void *ctx) {
     struct pipeline *pipeline = ctx;
     struct engine_input input = {.kind = ENGINE_TICK, .now = pipeline_now(pipeline)};

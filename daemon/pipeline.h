@@ -84,6 +84,9 @@ struct pipeline_reply {
 int pipeline_command(struct pipeline *pipeline, const struct command *command,
                      struct pipeline_reply *ret_reply);
 
+/* A message that is no decision (a reply): into the outbox, committed with the next group. */
+int pipeline_send(struct pipeline *pipeline, const struct kafka_message *message);
+
 const struct engine *pipeline_engine(const struct pipeline *pipeline);
 /* Now, on the engine's time line: ages of readings are measured on its monotonic part, so that a
  * wall clock that was set makes nothing old or young. */

@@ -13,10 +13,12 @@ import yaml
 
 
 def topics(root):
-    """Names of topics that something in daemon/ publishes."""
+    """Names of topics that something in daemon/ publishes, and the one that alerts/kafka_commands.c reads."""
     names = dict(re.findall(r'\[(KAFKA_TOPIC_\w+)\] = "([^"]+)"', (root / "alerts/kafka.c").read_text(encoding="utf-8")))
     sources = "".join(path.read_text(encoding="utf-8") for path in (root / "daemon").rglob("*.c"))
-    return {"canhbao." + name for topic, name in names.items() if re.search(rf"\.topic = {topic}\b", sources)}
+    read = re.findall(r'"%s([a-z-]+\.v1)"', (root / "alerts/kafka_commands.c").read_text(encoding="utf-8"))
+    sent = [name for topic, name in names.items() if re.search(rf"\.topic = {topic}\b", sources)]
+    return {"canhbao." + name for name in read + sent}
 
 
 def headers(root):

@@ -14,7 +14,7 @@ import sys
 import jsonschema
 
 FOLDER = pathlib.Path(__file__).resolve().parent.parent / "deploy" / "schemas"
-NAMES = ("alert.v1", "alert-state.v1", "observation.v1", "run.v1", "health.v1")
+NAMES = ("alert.v1", "alert-state.v1", "observation.v1", "run.v1", "health.v1", "reply.v1")
 TIME = re.compile(r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,6})?Z$")
 # Topics that a record leaves by a null value.
 TOMBSTONES = ("alert-state.v1", "health.v1")
@@ -58,7 +58,8 @@ class Checker:
         rule = body.get("rule", {})
         rule_id = rule.get("id") if isinstance(rule, dict) else rule
         wanted = {"alert.v1": place_id, "alert-state.v1": f"{place_id}/{rule_id}",
-                  "observation.v1": body.get("station"), "run.v1": body.get("model"), "health.v1": body.get("node")}[name]
+                  "observation.v1": body.get("station"), "run.v1": body.get("model"), "health.v1": body.get("node"),
+                  "reply.v1": key}[name]
         return [] if key == wanted else [f"key is {key!r}, its body says {wanted!r}"]
 
     def check(self, topic, key, headers, value):

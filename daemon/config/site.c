@@ -597,6 +597,7 @@ int site_kafka_config(const struct site *site, const char *credentials_dir,
         .ssl_key_password_file = or_null(ret_paths->ssl_key_password),
         .message_timeout_ms = kafka->message_timeout_us / 1000,
         .create_topics = kafka->create_topics,
+        .commands = kafka->commands,
     };
     return 0;
 }

@@ -91,6 +91,19 @@ static const struct ctl_command {
     {"in-service", "in-service", "RULE PLACE", "end an out-of-service early", 2, 2,
      ctl_print_command},
     {"comment", "comment", "RULE PLACE", "put --reason TEXT on record", 2, 2, ctl_print_command},
+    {"approve", "approve", "RULE PLACE", "let its public message go; two different people", 2, 2,
+     ctl_print_command},
+    {"reject", "reject", "RULE PLACE", "keep its public message back, with --reason", 2, 2,
+     ctl_print_command},
+    {"cancel", "cancel", "RULE PLACE", "withdraw what was published, with --reason", 2, 2,
+     ctl_print_command},
+    {"incidents", "incidents", "", "alarms that belong together", 0, 0, ctl_print_incidents},
+    {"ack-incident", "acknowledge", "INCIDENT", "acknowledge every alarm of an incident", 1, 1,
+     ctl_print_command},
+    {"merge", "merge", "INCIDENT INTO", "the first becomes part of the second, with --reason", 2, 2,
+     ctl_print_command},
+    {"split", "split", "RULE PLACE", "an alarm becomes an incident of its own, with --reason", 2, 2,
+     ctl_print_command},
     {"reload", "reload", "", "take the configuration anew; a bad one keeps the old one", 0, 0,
      ctl_print_reload},
     {"resend-state", "resend-state", "", "publish the state of every alarm again", 0, 0,
@@ -356,10 +369,12 @@ static int build_request(const struct ctl_command *command, char **arguments, in
     }
     static const char *const event_keys[] = {"event"};
     static const char *const product_keys[] = {"product"};
-    const char *const *keys = strncmp(command->arguments, "RULE", 4) == 0 ? alarm_keys
-                              : strcmp(command->arguments, "ID") == 0     ? event_keys
-                              : strcmp(command->name, "skill") == 0       ? product_keys
-                                                                          : station_keys;
+    static const char *const incident_keys[] = {"incident", "into"};
+    const char *const *keys = strncmp(command->arguments, "RULE", 4) == 0  ? alarm_keys
+                              : strcmp(command->arguments, "ID") == 0      ? event_keys
+                              : strncmp(command->arguments, "INC", 3) == 0 ? incident_keys
+                              : strcmp(command->name, "skill") == 0        ? product_keys
+                                                                           : station_keys;
     json_object_set_new(request, "do", json_string(command->request));
     for (int i = 0; i < count; i++) {
         if (json_object_set_new(request, keys[i], json_string(arguments[i])) != 0) {

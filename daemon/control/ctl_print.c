@@ -233,6 +233,31 @@ void ctl_print_alarms(const json_t *data, FILE *out) {
     }
 }
 
+void ctl_print_incidents(const json_t *data, FILE *out) {
+    size_t index;
+    size_t at;
+    json_t *incident;
+    json_t *part;
+    char time[32];
+    json_array_foreach(data, index, incident) {
+        fprintf(out, "%s %-7s %s in %s, since %s ICT, %d raised, revision %d\n",
+                text_of(incident, "id"), text_of(incident, "state"), text_of(incident, "hazard"),
+                text_of(incident, "group"), local_of(incident, "started", time, sizeof time),
+                (int)json_integer_value(json_object_get(incident, "raised")),
+                (int)json_integer_value(json_object_get(incident, "revision")));
+        json_array_foreach(json_object_get(incident, "members"), at, part) {
+            fprintf(out, "    %-26s ", text_of(part, "rule"));
+            print_padded(text_of(part, "place_name_vi"), 22, out);
+            fprintf(out, "%s %s | %s\n", text_of(part, "scale"), text_of(part, "level_name_vi"),
+                    text_of(part, "annunciation"));
+        }
+        json_array_foreach(json_object_get(incident, "attachments"), at, part) {
+            fprintf(out, "    %s %s %s\n", text_of(part, "kind"), text_of(part, "reference"),
+                    text_of(part, "comment"));
+        }
+    }
+}
+
 void ctl_print_event(const json_t *event, FILE *out) {
     const json_t *alert = json_object_get(event, "alert");
     char time[32];

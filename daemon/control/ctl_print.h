@@ -11,6 +11,7 @@ void ctl_print_stations(const json_t *data, FILE *out);
 void ctl_print_diag(const json_t *data, FILE *out); /* the same reply, seen by a technician */
 void ctl_print_readings(const json_t *data, FILE *out);
 void ctl_print_alarms(const json_t *data, FILE *out);
+void ctl_print_incidents(const json_t *data, FILE *out);
 void ctl_print_event(const json_t *event, FILE *out);
 void ctl_print_reload(const json_t *data, FILE *out);
 void ctl_print_command(const json_t *data, FILE *out);

@@ -5,10 +5,16 @@
 #include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "daemon/base/text.h"
 
-enum { IDLE_TIMEOUT_S = 15, REQUEST_MEMORY_MAX = 32 * 1024, WAKE_MAX_US = 1000000 };
+enum {
+    IDLE_TIMEOUT_S = 15,
+    REQUEST_MEMORY_MAX = 32 * 1024,
+    WAKE_MAX_US = 1000000,
+    BODY_MAX = 8192
+};
 
 struct web {
     struct loop *loop;
@@ -55,38 +61,108 @@ static enum MHD_Result send_error(struct MHD_Connection *connection, unsigned st
     return send_body(connection, &reply);
 }
 
+/* A body that is being received. */
+struct web_body {
+    bool too_long;
+    size_t length;
+    char bytes[BODY_MAX + 1];
+};
+
+static const char *header_of(struct MHD_Connection *connection, const char *name) {
+    return MHD_lookup_connection_value(connection, MHD_HEADER_KIND, name);
+}
+
+/* The browser names the page's server; it must be the one that is asked. */
+static bool is_own_origin(struct MHD_Connection *connection) {
+    const char *origin = header_of(connection, "Origin");
+    const char *host = header_of(connection, "Host");
+    if (origin == NULL) {
+        return true;
+    }
+    const char *authority = strstr(origin, "://");
+    return authority != NULL && host != NULL && strcmp(authority + 3, host) == 0;
+}
+
+static enum MHD_Result answer(struct MHD_Connection *connection, int result,
+                              const struct web_reply *reply) {
+    switch (result) {
+    case 0:
+        return send_body(connection, reply);
+    case ERR_NOT_FOUND:
+        return send_error(connection, MHD_HTTP_NOT_FOUND, "no such page\n");
+    case ERR_INVALID:
+        return send_error(connection, MHD_HTTP_BAD_REQUEST, "a query argument is not valid\n");
+    case ERR_DENIED:
+        return send_error(connection, MHD_HTTP_UNAUTHORIZED,
+                          "a bearer token of an operator is needed\n");
+    default:
+        return send_error(connection, MHD_HTTP_INTERNAL_SERVER_ERROR,
+                          "cannot build this page now\n");
+    }
+}
+
+static enum MHD_Result on_post(struct web *web, struct MHD_Connection *connection, const char *url,
+                               const struct web_body *body) {
+    static const char scheme[] = "Bearer ";
+    const char *type = header_of(connection, "Content-Type");
+    const char *authorization = header_of(connection, "Authorization");
+    const char *token = NULL;
+    struct web_reply reply = {.status = MHD_HTTP_OK, .content_type = "application/json"};
+    if (body->too_long) {
+        return send_error(connection, MHD_HTTP_CONTENT_TOO_LARGE, "the body is too long\n");
+    }
+    if (type == NULL || strncasecmp(type, "application/json", 16) != 0) {
+        return send_error(connection, MHD_HTTP_UNSUPPORTED_MEDIA_TYPE,
+                          "expected application/json\n");
+    }
+    if (!is_own_origin(connection)) {
+        return send_error(connection, MHD_HTTP_FORBIDDEN, "another origin\n");
+    }
+    if (authorization != NULL && strncmp(authorization, scheme, sizeof scheme - 1) == 0) {
+        token = authorization + sizeof scheme - 1;
+    }
+    int result = web->host.post(web->host.ctx, url, token, body->bytes, body->length, &reply);
+    return answer(connection, result, &reply);
+}
+
 static enum MHD_Result on_request(void *ctx, struct MHD_Connection *connection, const char *url,
                                   const char *method, const char *version, const char *upload,
                                   size_t *upload_size, void **request_ctx) {
     (void)version;
-    (void)upload;
     struct web *web = ctx;
-    static int first_call; /* its address marks a request whose headers we have seen */
-    if (*request_ctx == NULL) {
-        *request_ctx = &first_call;
+    if (*request_ctx == NULL) { /* the headers have been read, no more */
+        *request_ctx = calloc(1, sizeof(struct web_body));
+        return *request_ctx != NULL ? MHD_YES : MHD_NO;
+    }
+    struct web_body *body = *request_ctx;
+    if (*upload_size != 0) { /* of what is too long the rest is read and thrown away */
+        body->too_long = body->too_long || *upload_size > BODY_MAX - body->length;
+        if (!body->too_long) {
+            memcpy(body->bytes + body->length, upload, *upload_size);
+            body->length += *upload_size;
+        }
+        *upload_size = 0;
         return MHD_YES;
     }
+    if (strcmp(method, MHD_HTTP_METHOD_POST) == 0) {
+        return on_post(web, connection, url, body);
+    }
     if (strcmp(method, MHD_HTTP_METHOD_GET) != 0 && strcmp(method, MHD_HTTP_METHOD_HEAD) != 0) {
-        if (*upload_size != 0) { /* a body is read and thrown away before the answer may go */
-            *upload_size = 0;
-            return MHD_YES;
-        }
-        return send_error(connection, MHD_HTTP_METHOD_NOT_ALLOWED, "only GET and HEAD\n");
+        return send_error(connection, MHD_HTTP_METHOD_NOT_ALLOWED, "only GET, HEAD and POST\n");
     }
     struct web_query query = {.connection = connection};
     struct web_reply reply = {.status = MHD_HTTP_OK, .content_type = "application/json"};
     int result = web->host.get(web->host.ctx, url, &query, &reply);
-    if (result == ERR_NOT_FOUND) {
-        return send_error(connection, MHD_HTTP_NOT_FOUND, "no such page\n");
-    }
-    if (result == ERR_INVALID) {
-        return send_error(connection, MHD_HTTP_BAD_REQUEST, "a query argument is not valid\n");
-    }
-    if (result != 0) {
-        return send_error(connection, MHD_HTTP_INTERNAL_SERVER_ERROR,
-                          "cannot build this page now\n");
-    }
-    return send_body(connection, &reply);
+    return answer(connection, result, &reply);
+}
+
+static void on_completed(void *ctx, struct MHD_Connection *connection, void **request_ctx,
+                         enum MHD_RequestTerminationCode code) {
+    (void)ctx;
+    (void)connection;
+    (void)code;
+    free(*request_ctx);
+    *request_ctx = NULL;
 }
 
 static void run(struct web *web) {
@@ -139,11 +215,11 @@ int web_create(struct loop *loop, const struct web_config *config, const struct 
     web->loop = loop;
     web->host = *host;
     unsigned flags = MHD_USE_EPOLL | (address.ss_family == AF_INET6 ? MHD_USE_IPv6 : 0);
-    web->server = MHD_start_daemon(flags, config->port, NULL, NULL, on_request, web,
-                                   MHD_OPTION_SOCK_ADDR, &address, MHD_OPTION_CONNECTION_LIMIT,
-                                   config->connections_max, MHD_OPTION_CONNECTION_TIMEOUT,
-                                   (unsigned)IDLE_TIMEOUT_S, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
-                                   (size_t)REQUEST_MEMORY_MAX, MHD_OPTION_END);
+    web->server = MHD_start_daemon(
+        flags, config->port, NULL, NULL, on_request, web, MHD_OPTION_NOTIFY_COMPLETED, on_completed,
+        NULL, MHD_OPTION_SOCK_ADDR, &address, MHD_OPTION_CONNECTION_LIMIT, config->connections_max,
+        MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)IDLE_TIMEOUT_S, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
+        (size_t)REQUEST_MEMORY_MAX, MHD_OPTION_END);
     int result = web->server != NULL ? 0 : ERR_IO;
     const union MHD_DaemonInfo *info =
         result == 0 ? MHD_get_daemon_info(web->server, MHD_DAEMON_INFO_EPOLL_FD) : NULL;

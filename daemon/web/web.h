@@ -2,8 +2,11 @@
  * driven by the daemon's loop, so that a view is built on the loop's thread from the live state
  * without locks.
  *
- * Only GET and HEAD. Binds to loopback unless the configuration names another address; there is no
- * authentication in it, so another address belongs behind a proxy that has one.
+ * GET and HEAD; POST for commands. A POST needs a bearer token in the header Authorization and the
+ * content type application/json, and an Origin, if there is one, must be this server: a page of
+ * another site can send neither, and no cookie or password is remembered that it could ride on.
+ * Binds to loopback unless the configuration names another address; reading needs no
+ * authentication, so another address belongs behind a proxy that has one.
  * Bounded: connections, bytes of a request, seconds of an idle connection.
  * Thread rule: loop thread only. */
 #ifndef CANHBAO_DAEMON_WEB_WEB_H
@@ -35,6 +38,10 @@ struct web_host {
     void *ctx;
     int (*get)(void *ctx, const char *path, const struct web_query *query,
                struct web_reply *ret_reply);
+    /* A JSON body with the bearer token of the request (NULL: none). ERR_DENIED: not with this
+     * token. */
+    int (*post)(void *ctx, const char *path, const char *token, const char *body, size_t length,
+                struct web_reply *ret_reply);
 };
 
 struct web;
