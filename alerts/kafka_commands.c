@@ -20,6 +20,16 @@ static void on_event(rd_kafka_t *consumer, void *opaque) {
     commands->wake(commands->wake_user);
 }
 
+/* The library writes to stderr otherwise. What matters, whether the brokers answer, the producer
+ * tells. */
+static void drop_log(const rd_kafka_t *consumer, int level, const char *facility,
+                     const char *text) {
+    (void)consumer;
+    (void)level;
+    (void)facility;
+    (void)text;
+}
+
 static int configure(rd_kafka_conf_t *conf, const struct kafka_config *config,
                      struct err *ret_err) {
     char group[KAFKA_TEXT_SIZE];
@@ -35,9 +45,9 @@ static int configure(rd_kafka_conf_t *conf, const struct kafka_config *config,
         {"auto.commit.interval.ms", "1000"},
         {"reconnect.backoff.max.ms", "2000"},
         {"topic.metadata.refresh.interval.ms", "5000"},
-        {"log.queue", "true"}, /* never to stderr */
     };
     int result = kafka_configure_access(conf, config, ret_err);
+    rd_kafka_conf_set_log_cb(conf, drop_log);
     for (size_t i = 0; result == 0 && i < sizeof settings / sizeof settings[0]; i++) {
         if (rd_kafka_conf_set(conf, settings[i][0], settings[i][1], text, sizeof text) !=
             RD_KAFKA_CONF_OK) {
@@ -83,7 +93,6 @@ int kafka_commands_create(const struct kafka_config *config, void (*wake)(void *
     }
     (void)rd_kafka_poll_set_consumer(commands->consumer); /* cannot fail for a consumer */
     commands->queue = rd_kafka_queue_get_consumer(commands->consumer);
-    (void)rd_kafka_set_log_queue(commands->consumer, commands->queue);
     rd_kafka_queue_cb_event_enable(commands->queue, on_event, commands);
     result = subscribe(commands, config, ret_err);
     if (result != 0) {

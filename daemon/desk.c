@@ -305,16 +305,13 @@ static int get(void *ctx, const char *path, const struct web_query *query,
 }
 
 /* A command, as over the control socket. The answer has the same form. */
-static int post(void *ctx, const char *path, const char *token, const char *body, size_t length,
+static int post(void *ctx, const char *token, const char *body, size_t length,
                 struct web_reply *ret_reply) {
     struct desk *desk = ctx;
     struct control_request request;
     struct err err = {0};
     char actor[COMMAND_ACTOR_SIZE];
     json_t *data = NULL;
-    if (strcmp(path, "/api/v1/command") != 0) {
-        return ERR_NOT_FOUND;
-    }
     if (operators_find(desk->operators, token, actor) != 0) {
         return ERR_DENIED;
     }

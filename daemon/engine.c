@@ -156,7 +156,8 @@ static void step_time(struct engine *engine, const struct engine_sink *sink) {
         return;
     }
     engine->next_due_us = INT64_MAX;
-    engine_end_by_time(engine, sink);
+    engine_end_maintenance(engine, sink);
+    engine_close_incidents(engine, sink);
     for (uint8_t depth = 0; depth <= engine->depth_max; depth++) {
         for (uint32_t i = 0; i < engine->alarm_count; i++) {
             struct engine_alarm *entry = &engine->alarms[i];
@@ -237,7 +238,7 @@ int engine_step(struct engine *engine, const struct engine_input *input,
     engine->number = input->number;
     engine->now = input->now;
     if (engine->now.mono.us >= engine->next_due_us) {
-        engine_end_by_time(engine, sink); /* what ended does not decide on this input */
+        engine_end_maintenance(engine, sink); /* what ended does not decide on this input */
     }
     switch (input->kind) {
     case ENGINE_READING:

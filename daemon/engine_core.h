@@ -171,8 +171,9 @@ void engine_call(struct engine *engine, struct engine_alarm *entry, const struct
 int64_t engine_call_due_us(const struct engine *engine, const struct engine_alarm *entry);
 /* Counts the raised members anew. */
 void engine_count_members(struct engine *engine, struct incident *incident);
-/* Ends maintenance and closes incidents whose time has come. */
-void engine_end_by_time(struct engine *engine, const struct engine_sink *sink);
+/* Both note when the next one is due. */
+void engine_end_maintenance(struct engine *engine, const struct engine_sink *sink);
+void engine_close_incidents(struct engine *engine, const struct engine_sink *sink);
 /* Begins or ends (NULL) the maintenance of a station and looks at all it concerns. */
 void engine_set_maintenance(struct engine *engine, uint32_t station,
                             const struct alarm_override *maintenance,

@@ -209,7 +209,7 @@ void engine_set_maintenance(struct engine *engine, uint32_t station,
     }
 }
 
-void engine_end_by_time(struct engine *engine, const struct engine_sink *sink) {
+void engine_end_maintenance(struct engine *engine, const struct engine_sink *sink) {
     for (uint32_t i = 0; i < engine->site.station_count; i++) {
         const struct alarm_override *maintenance = &engine->stations[i].maintenance;
         if (!maintenance->active) {
@@ -221,6 +221,9 @@ void engine_end_by_time(struct engine *engine, const struct engine_sink *sink) {
             engine->next_due_us = maintenance->until.mono.us;
         }
     }
+}
+
+void engine_close_incidents(struct engine *engine, const struct engine_sink *sink) {
     for (uint32_t i = 0; i < INCIDENTS_MAX; i++) {
         struct incident *incident = &engine->incidents->list[i];
         int64_t due_us = incident_due_us(incident, &engine->alerting);

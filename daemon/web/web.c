@@ -108,6 +108,10 @@ static enum MHD_Result on_post(struct web *web, struct MHD_Connection *connectio
     const char *authorization = header_of(connection, "Authorization");
     const char *token = NULL;
     struct web_reply reply = {.status = MHD_HTTP_OK, .content_type = "application/json"};
+    if (strcmp(url, WEB_COMMAND_PATH) != 0) {
+        return send_error(connection, MHD_HTTP_METHOD_NOT_ALLOWED,
+                          "commands are posted to " WEB_COMMAND_PATH "\n");
+    }
     if (body->too_long) {
         return send_error(connection, MHD_HTTP_CONTENT_TOO_LARGE, "the body is too long\n");
     }
@@ -121,7 +125,7 @@ static enum MHD_Result on_post(struct web *web, struct MHD_Connection *connectio
     if (authorization != NULL && strncmp(authorization, scheme, sizeof scheme - 1) == 0) {
         token = authorization + sizeof scheme - 1;
     }
-    int result = web->host.post(web->host.ctx, url, token, body->bytes, body->length, &reply);
+    int result = web->host.post(web->host.ctx, token, body->bytes, body->length, &reply);
     return answer(connection, result, &reply);
 }
 

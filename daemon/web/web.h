@@ -17,6 +17,9 @@
 
 #include "daemon/base/loop.h"
 
+/* Where commands are posted to. */
+#define WEB_COMMAND_PATH "/api/v1/command"
+
 struct web_config {
     char host[64]; /* numeric address to bind to */
     uint16_t port; /* 0: any free one, see web_port() */
@@ -40,7 +43,7 @@ struct web_host {
                struct web_reply *ret_reply);
     /* A JSON body with the bearer token of the request (NULL: none). ERR_DENIED: not with this
      * token. */
-    int (*post)(void *ctx, const char *path, const char *token, const char *body, size_t length,
+    int (*post)(void *ctx, const char *token, const char *body, size_t length,
                 struct web_reply *ret_reply);
 };
 

@@ -15,7 +15,8 @@ class Broker:
     """Started on entry, stopped and removed on exit. `prefix` is of this run alone, so that a shared broker
     (CANHBAO_KAFKA) does not mix runs. Without Java, Maven or network the test program ends as skipped (77)."""
 
-    def __init__(self, autostart=True):
+    def __init__(self, autostart=True, properties=""):
+        self.properties = properties  # further lines of server.properties
         self.folder = tempfile.mkdtemp(prefix="canhbao-kafka-")
         self.prefix = f"t{uuid.uuid4().hex[:12]}."
         self.running = False
@@ -24,7 +25,7 @@ class Broker:
 
     def command(self, word):
         done = subprocess.run([SCRIPT, word, self.folder], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-                              check=False)
+                              check=False, env=dict(os.environ, CANHBAO_KAFKA_PROPERTIES=self.properties))
         if done.returncode == 77:
             print(f"SKIPPED: {os.path.basename(sys.argv[0])}: {done.stderr.strip()}", flush=True)
             os._exit(77)

@@ -1,5 +1,6 @@
 """The operator's page in a real browser (Chromium, headless): what it shows of a running daemon, and that it says
 so when the daemon no longer answers. Skipped by name where Chromium is not installed."""
+import base64
 import functools
 import http.server
 import json
@@ -14,6 +15,7 @@ import unittest
 from daemon import Daemon, Site
 from harness import SOURCE, Sim, wait_for
 from test_daemon_api import SCENARIO
+from test_daemon_people import HIGH, TOKENS, PeopleSite, credentials
 
 BROWSER = shutil.which("chromium")
 PAGE = os.path.join(SOURCE, "daemon", "web", "console", "index.html")
@@ -31,6 +33,91 @@ def look(address):
         return done.stdout
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+class Browser:
+    """A page that is acted upon, over the browser's debugging pipe (Chrome DevTools Protocol)."""
+
+    def __init__(self, address):
+        self.folder = tempfile.mkdtemp(prefix="canhbao-browser-")
+        to_read, self.to_write = os.pipe()
+        self.from_read, from_write = os.pipe()
+
+        def arrange():  # the browser reads from descriptor 3 and writes to 4
+            os.dup2(to_read, 98)
+            os.dup2(from_write, 99)
+            os.dup2(98, 3)
+            os.dup2(99, 4)
+        self.process = subprocess.Popen(
+            [BROWSER, "--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--remote-debugging-pipe",
+             "--disable-background-networking", "--window-size=1400,1000", f"--user-data-dir={self.folder}"],
+            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, close_fds=False, preexec_fn=arrange)
+        os.close(to_read)
+        os.close(from_write)
+        self.pending, self.number, self.session = b"", 0, None
+        target = self.call("Target.createTarget", url=f"http://{address}/")["targetId"]
+        self.session = self.call("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
+
+    def call(self, method, **parameters):
+        self.number += 1
+        message = {"id": self.number, "method": method, "params": parameters}
+        if self.session:
+            message["sessionId"] = self.session
+        os.write(self.to_write, json.dumps(message).encode() + b"\0")
+        while True:
+            while b"\0" not in self.pending:
+                got = os.read(self.from_read, 1 << 20)
+                if not got:
+                    raise AssertionError("the browser ended")
+                self.pending += got
+            line, self.pending = self.pending.split(b"\0", 1)
+            answer = json.loads(line)
+            if answer.get("id") == self.number:
+                if "error" in answer:
+                    raise AssertionError(f"{method}: {answer['error']}")
+                return answer["result"]
+
+    def run(self, script):
+        result = self.call("Runtime.evaluate", expression=script, returnByValue=True)
+        if "exceptionDetails" in result:
+            raise AssertionError(f"{script}: {result['exceptionDetails']}")
+        return result["result"].get("value")
+
+    def text(self):
+        return self.run("document.body ? document.body.innerText : ''")
+
+    def row(self, text):
+        return self.run(f"""([...document.querySelectorAll("tr")].find(r => r.innerText.includes({json.dumps(text)}))
+            || {{innerText: ""}}).innerText""")
+
+    def picture(self, path):
+        data = self.call("Page.captureScreenshot")["data"]
+        with open(path, "wb") as file:
+            file.write(base64.b64decode(data))
+
+    def press(self, row, button, **fields):
+        """Presses a button in the table row that has a text, and fills in what is asked."""
+        wait_for(lambda: self.run(f"""(() => {{
+            const row = [...document.querySelectorAll("tr")].find(r => r.innerText.includes({json.dumps(row)}));
+            const b = row && [...row.querySelectorAll("button")].find(b => b.textContent === {json.dumps(button)});
+            if (b) b.click(); return !!b; }})()"""), f"the button {button}")
+        self.fill(**fields)
+
+    def fill(self, **fields):
+        wait_for(lambda: self.run("document.getElementById('ask').open"), "the question")
+        for index, value in enumerate(fields.values()):
+            self.run(f"document.querySelectorAll('#ask-fields input')[{index}].value = {json.dumps(value)}")
+        self.run("document.querySelector('#ask button[value=ok]').click()")
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        os.close(self.to_write)
+        os.close(self.from_read)
+        self.process.terminate()
+        self.process.wait(30)
+        shutil.rmtree(self.folder, ignore_errors=True)
 
 
 class OnlyThePage(http.server.SimpleHTTPRequestHandler):
@@ -116,6 +203,41 @@ class Console(unittest.TestCase):
                          "1 báo động, 1 chưa xác nhận", "2/2 trạm có số liệu"):
                 self.assertIn(text, page)
             self.assertIn("1 quy tắc khác ở dưới mọi mức", page)
+
+    def test_people_act_on_the_page(self):
+        with Sim(text=HIGH) as sim, PeopleSite(sim.ports) as site, \
+                Daemon(site.folder, options=("--test", "--credentials", credentials())) as daemon:
+            wait_for(lambda: daemon.level("st-0") == 3 and daemon.level("st-1") == 3, "both stages are high")
+
+            def state(place, member):
+                return daemon.alarms()[("flood", place)][member]
+            with Browser(daemon.web()) as browser:
+                wait_for(lambda: "BẢN TIN CHỜ HAI NGƯỜI DUYỆT" in browser.text(), "the page shows the draft")
+                self.assertIn("lũ", browser.text())
+                self.assertNotIn("Tạm gác", browser.text())  # nothing to press without a token
+                browser.run("document.getElementById('who').click()")
+                browser.fill(token="wrong-wrong-wrong-wrong")
+                browser.press("Trạm st-0", "Xác nhận", reason="")
+                wait_for(lambda: "Mã không đúng" in browser.text(), "a wrong token is told")
+                self.assertEqual(state("st-0", "annunciation")["state"], "unacknowledged")
+                for name in ("an", "binh"):
+                    browser.run(f"sessionStorage.setItem('token', {json.dumps(TOKENS[name])}); showWho(); refreshNow()")
+                    browser.press("Trạm st-0", "Duyệt phát", reason="")
+                    wait_for(lambda: "Đã thực hiện: approve" in browser.text(), "the answer")
+                    browser.run("say('')")
+                self.assertEqual(state("st-0", "publication")["state"], "issued")
+                # A command names the revision that the person saw: the page must show the newest one.
+                wait_for(lambda: "BẢN TIN" not in browser.row("Trạm st-0"), "the page shows that it is published")
+                browser.press("Trạm st-0", "Xác nhận", reason="đã thấy")
+                wait_for(lambda: state("st-0", "annunciation")["acknowledged_by"] == "http:binh", "acknowledged")
+                browser.press("Trạm st-1", "Tạm gác", reason="sửa máy", minutes="15")
+                wait_for(lambda: state("st-1", "override")["state"] == "shelved", "shelved")
+                browser.press("lũ\tkon", "Ghi chú", reason="nước lên từ đêm")
+                wait_for(lambda: any(e["alert"]["comment"] == "nước lên từ đêm" for e in
+                                     daemon.ctl("events", "--limit", "50")), "the comment is on record")
+                wait_for(lambda: "tạm gác" in browser.text(), "the page shows it")
+                if os.environ.get("CANHBAO_PICTURE"):
+                    browser.picture(os.environ["CANHBAO_PICTURE"])
 
     def test_says_when_it_is_cut_off(self):
         server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(OnlyThePage, directory="/"))
