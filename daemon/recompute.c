@@ -9,6 +9,7 @@
 #include "alerts/counterfactual.h"
 #include "alerts/message/json.h"
 #include "daemon/base/text.h"
+#include "daemon/field.h"
 
 enum { PATH_SIZE = 160, ROWS_MAX = 400000 };
 #define HOUR_US (INT64_C(3600) * 1000000)
@@ -229,15 +230,87 @@ static int read_stored(struct run *run, struct utc_us from) {
 
 /* ---- stepping ---- */
 
-static int begin(struct run *run, struct moment now) {
-    return run->engine != NULL ? 0 : engine_create(&run->site, now, &run->engine, run->err);
-}
-
 static int take(struct run *run, const struct engine_input *input) {
     static const struct engine_sink silent = {.context = NULL};
     run->now = input->now;
     run->result->inputs++;
     return engine_step(run->engine, input, &silent);
+}
+
+static bool read_pair(const json_t *points, size_t index, struct field_record *field) {
+    const json_t *pair = json_array_get(points, index);
+    field->shown[index] = json_number_value(json_object_get(pair, "shown"));
+    field->reference[index] = json_number_value(json_object_get(pair, "reference"));
+    return json_is_object(pair);
+}
+
+static bool read_stamp(const json_t *object, const char *key, int64_t *ret_us) {
+    const char *text = json_string_value(json_object_get(object, key));
+    return text != NULL && text_parse_time(text, ret_us) == 0;
+}
+
+/* The command that a record of a technician came from; false: no calibration that was in force at
+ * `at_us`. */
+static bool calibration_of(const json_t *record, const char *station, int64_t at_us,
+                           struct command *ret_command) {
+    const char *kind = json_string_value(json_object_get(record, "kind"));
+    const char *point = json_string_value(json_object_get(record, "point"));
+    const char *instrument = json_string_value(json_object_get(record, "instrument"));
+    const json_t *points = json_object_get(record, "points");
+    int64_t recorded_us, revoked_us;
+    struct command command = {.kind = COMMAND_CALIBRATE};
+    bool revoked = read_stamp(json_object_get(record, "revoked"), "time", &revoked_us);
+    if (kind == NULL || strcmp(kind, "calibrate") != 0 || point == NULL || instrument == NULL ||
+        !read_stamp(record, "time", &recorded_us) || recorded_us >= at_us ||
+        (revoked && revoked_us < at_us) ||
+        !read_stamp(record, "applies_from", &command.field.at.us) ||
+        !read_pair(points, 0, &command.field) || !read_pair(points, 1, &command.field)) {
+        return false;
+    }
+    (void)text_copy(command.place, sizeof command.place, station); /* bounded as they were kept */
+    (void)text_copy(command.actor, sizeof command.actor, "record");
+    (void)text_copy(command.comment, sizeof command.comment, "record");
+    (void)text_copy(command.field.point, sizeof command.field.point, point);
+    (void)text_copy(command.field.instrument, sizeof command.field.instrument, instrument);
+    *ret_command = command;
+    return true;
+}
+
+/* Calibrations are older than any stretch: they are taken again from the technicians' records. */
+static int take_calibrations(struct run *run, struct moment now) {
+    static const struct engine_sink silent = {.context = NULL};
+    /* Later ones come with the journal; without it there is no other chance. */
+    bool journal = strcmp(run->result->from, "journal") == 0;
+    int64_t until_us = journal ? now.utc.us : run->options->at.us;
+    int result = 0;
+    for (size_t i = 0; i < run->stored_count && result == 0; i++) {
+        uint32_t station = run->site.points[run->stored[i].point].station;
+        bool again = false;
+        for (size_t k = 0; k < i; k++) {
+            again = again || run->site.points[run->stored[k].point].station == station;
+        }
+        const char *id = run->site.stations[station].id;
+        json_t *records = again ? NULL : field_records(run->options->store, id);
+        size_t index;
+        json_t *record;
+        json_array_foreach(records, index, record) {
+            struct engine_input input = {
+                .kind = ENGINE_COMMAND, .number = engine_number(run->engine) + 1, .now = now};
+            if (result == 0 && calibration_of(record, id, until_us, &input.as.command)) {
+                result = engine_step(run->engine, &input, &silent);
+            }
+        }
+        json_decref(records);
+    }
+    return result;
+}
+
+static int begin(struct run *run, struct moment now) {
+    if (run->engine != NULL) {
+        return 0;
+    }
+    int result = engine_create(&run->site, now, &run->engine, run->err);
+    return result == 0 ? take_calibrations(run, now) : result;
 }
 
 /* A journaled reading against the same one in the table. */
@@ -323,13 +396,12 @@ static struct stored *oldest(struct run *run) {
 
 /* From the table of readings alone: UTC stands for the monotonic line. */
 static int step_readings(struct run *run) {
-    uint64_t number = 0;
     int result = 0;
     for (size_t i = 0; i < run->stored_count; i++) {
         run->stored[i].next = 0;
     }
     for (struct stored *at = oldest(run); result == 0 && at != NULL; at = oldest(run)) {
-        struct engine_input input = {.kind = ENGINE_READING, .number = ++number};
+        struct engine_input input = {.kind = ENGINE_READING};
         input.as.reading = at->readings[at->next++];
         input.as.reading.flag = QUALITY_NOT_EVALUATED;
         input.as.reading.suspect_tests = 0;
@@ -337,7 +409,10 @@ static int step_readings(struct run *run) {
         input.as.reading.received.mono.us = input.as.reading.received.utc.us;
         input.now = input.as.reading.received;
         result = begin(run, input.now);
-        result = result == 0 ? take(run, &input) : result;
+        if (result == 0) {
+            input.number = engine_number(run->engine) + 1;
+            result = take(run, &input);
+        }
     }
     if (result == 0 && run->engine != NULL) {
         run->now = (struct moment){{run->options->at.us}, run->options->at};
