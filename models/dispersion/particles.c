@@ -85,7 +85,10 @@ static void normals(uint64_t *state, double *ret_pair) {
     ret_pair[1] = radius * sin(angle);
 }
 
+enum { TABLE = 512 };
+
 struct move {
+    struct turbulence table[TABLE + 1]; /* of the profiles, from the ground to the lid */
     const struct particles_air *air;
     const struct particles_options *options;
     struct particle *particles;
@@ -96,9 +99,17 @@ struct move {
 static void turbulence_at(const struct move *m, double z_m, struct turbulence *ret) {
     if (m->options->homogeneous != NULL) {
         *ret = *m->options->homogeneous;
-    } else {
-        (void)particles_turbulence(m->air, z_m, ret); /* checked before, z is inside */
+        return;
     }
+    double at = z_m / m->air->height_m * TABLE;
+    size_t i = at < TABLE ? (size_t)at : TABLE - 1;
+    const struct turbulence *a = &m->table[i], *b = a + 1;
+    double f = at - (double)i;
+    for (int k = 0; k < 3; k++) {
+        ret->sigma_m_s[k] = a->sigma_m_s[k] + f * (b->sigma_m_s[k] - a->sigma_m_s[k]);
+        ret->time_s[k] = a->time_s[k] + f * (b->time_s[k] - a->time_s[k]);
+    }
+    ret->gradient_s = a->gradient_s + f * (b->gradient_s - a->gradient_s);
 }
 
 /* Ground and lid throw back. */
@@ -174,6 +185,9 @@ int particles_move(const struct particles_air *air, const struct particles_optio
                         .particles = particles,
                         .along_x = wind > 0 ? air->east_m_s / wind : 1,
                         .along_y = wind > 0 ? air->north_m_s / wind : 0};
+    for (size_t i = 0; i <= TABLE; i++) { /* cannot fail: the air is checked */
+        (void)particles_turbulence(air, air->height_m * (double)i / TABLE, &move.table[i]);
+    }
     parallel_rows(options->threads, (int)count, move_part, &move);
     *ret_steps = atomic_load(&move.steps);
     return 0;
