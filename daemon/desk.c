@@ -5,6 +5,7 @@
 
 #include "daemon/base/text.h"
 #include "daemon/desk_field.h"
+#include "daemon/desk_late.h"
 #include "daemon/explain.h"
 #include "daemon/metrics.h"
 #include "daemon/proposals.h"
@@ -99,6 +100,8 @@ static json_t *answer(void *ctx, const struct control_request *request, const ch
     case CONTROL_READINGS:
         return view_readings(view, request->station, request->point, (size_t)request->limit,
                              request->as_of, ret_err);
+    case CONTROL_LATE:
+        return desk_late(view, request, actor, ret_err);
     case CONTROL_RECORDS:
         return view_records(view, request->station, ret_err);
     case CONTROL_ALARMS:

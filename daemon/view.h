@@ -24,7 +24,7 @@ struct view_source {
     struct pipeline *pipeline;
     struct store *store;
     const struct health *health;
-    const struct acquisition *acquisition;
+    struct acquisition *acquisition;
     const struct outbox *outbox; /* NULL: no Kafka configured */
     const struct kafka *kafka;
     const struct control *control;

@@ -781,6 +781,10 @@ uint64_t acquisition_last_seq(const struct acquisition *acquisition, size_t stat
     return acquisition->seqs[station];
 }
 
+uint64_t acquisition_take_seq(struct acquisition *acquisition, size_t station) {
+    return ++acquisition->seqs[station];
+}
+
 double endpoint_round_trip_us(const struct endpoint_stats *stats, double quantile) {
     uint64_t total = 0, seen = 0;
     double bound = 100;

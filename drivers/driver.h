@@ -135,5 +135,7 @@ double endpoint_round_trip_us(const struct endpoint_stats *stats, double quantil
 const char *endpoint_state_name(enum endpoint_state state);
 /* The number of a station's last reading. */
 uint64_t acquisition_last_seq(const struct acquisition *acquisition, size_t station);
+/* The next number of a station, for a reading that comes another way (a logger's memory). */
+uint64_t acquisition_take_seq(struct acquisition *acquisition, size_t station);
 
 #endif

@@ -486,6 +486,8 @@ const struct ctl_field_tool ctl_field_tools[] = {
     {"bucket-test", "STATION POINT", "tips against a poured volume; they are no rain",
      run_bucket_test},
     {"records", "STATION", "spots, calibrations and bucket tests", run_records},
+    {"import", "STATION POINT FILE", "fills a hole from a logger's memory (CSV: time,value)",
+     ctl_import},
     {"revoke", "STATION POINT RECORD", "takes a record back; it stays to be seen", run_revoke},
     {NULL, NULL, NULL, NULL},
 };

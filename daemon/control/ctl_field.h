@@ -20,6 +20,9 @@ struct ctl_field_tool {
 /* Ends with a NULL name. */
 extern const struct ctl_field_tool ctl_field_tools[];
 
+/* What a logger kept while the link was down, from a CSV file time,value with original times. */
+int ctl_import(ctl_ask_fn *ask, void *ctx, char **arguments, int count,
+               const struct field_options *options);
 /* Live values with quality over the whole terminal until q is pressed; without a terminal, once. */
 int ctl_watch(ctl_ask_fn *ask, void *ctx, char **arguments, int count,
               const struct field_options *options);

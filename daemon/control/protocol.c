@@ -29,12 +29,15 @@ enum key {
     KEY_FIELD = 1 << 18,
     KEY_AS_OF = 1 << 19,
     KEY_PRODUCT = 1 << 20,
+    KEY_ROWS = 1 << 21,
+    KEY_LAST = 1 << 22,
 };
 
 static const char *const key_names[] = {
-    "rule",  "place", "reason", "for_s",    "until",  "expected_revision", "station",   "point",
-    "limit", "after", "follow", "incident", "into",   "attachment",        "reference", "expires",
-    "id",    "event", "field",  "as_of",    "product"};
+    "rule",    "place",      "reason",    "for_s",   "until",  "expected_revision",
+    "station", "point",      "limit",     "after",   "follow", "incident",
+    "into",    "attachment", "reference", "expires", "id",     "event",
+    "field",   "as_of",      "product",   "rows",    "last"};
 
 enum {
     COMMAND_KEYS = KEY_REVISION | KEY_REASON | KEY_EXPIRES | KEY_ID,
@@ -98,6 +101,8 @@ static const struct verb {
      FIELD_NEEDED},
     {"revoke", CONTROL_COMMAND, COMMAND_REVOKE, ROLE_OPERATOR, FIELD_KEYS,
      FIELD_NEEDED | KEY_FIELD | KEY_REASON},
+    {"late-readings", CONTROL_LATE, 0, ROLE_OPERATOR, KEY_STATION | KEY_POINT | KEY_ROWS | KEY_LAST,
+     KEY_STATION | KEY_POINT | KEY_ROWS | KEY_LAST},
     {"records", CONTROL_RECORDS, 0, ROLE_VIEWER, KEY_STATION, KEY_STATION},
     {"resend-state", CONTROL_COMMAND, COMMAND_RESEND_STATE, ROLE_OPERATOR, 0, 0},
 };
@@ -223,6 +228,14 @@ static int take(unsigned bit, const json_t *value, struct control_request *reque
         return result;
     case KEY_AS_OF:
         return take_time(value, "as_of", &request->as_of, ret_err);
+    case KEY_ROWS:
+        return late_request_read(value, &request->late, ret_err);
+    case KEY_LAST:
+        if (!json_is_boolean(value)) {
+            return err_set(ret_err, ERR_INVALID, "last: expected true or false");
+        }
+        request->last = json_is_true(value);
+        return 0;
     case KEY_FIELD:
         return field_request_read(value, &request->command.field, ret_err);
     case KEY_LIMIT:

@@ -19,6 +19,7 @@
 #include <stdint.h>
 
 #include "daemon/base/err.h"
+#include "daemon/control/late_request.h"
 #include "daemon/station/command.h"
 
 enum { CONTROL_LINE_MAX = 8192, CONTROL_EVENTS_MAX = 1000, CONTROL_READINGS_MAX = 10000 };
@@ -30,6 +31,7 @@ enum control_verb {
     CONTROL_STATUS,
     CONTROL_STATIONS,
     CONTROL_READINGS,
+    CONTROL_LATE,    /* readings out of a logger's memory */
     CONTROL_RECORDS, /* what technicians did at a station */
     CONTROL_ALARMS,
     CONTROL_EVENTS,
@@ -53,6 +55,8 @@ struct control_request {
     int64_t limit;                 /* rows wanted */
     int64_t after; /* CONTROL_EVENTS: only events with a larger number; -1 for the newest */
     bool follow;
+    struct late_rows late;         /* CONTROL_LATE */
+    bool last;                     /* CONTROL_LATE: the end of the fill */
     char event[64];                /* CONTROL_EXPLAIN: id of an event */
     char product[STATION_ID_SIZE]; /* CONTROL_SKILL: empty for all */
 };

@@ -66,7 +66,10 @@ class Device(socketserver.ThreadingTCPServer):
 class Handler(socketserver.BaseRequestHandler):
     def handle(self):
         while True:
-            request = self.request.recv(12)
+            try:
+                request = self.request.recv(12)
+            except ConnectionResetError:  # the daemon was killed
+                return
             if len(request) < 12:
                 return
             transaction, _, _, unit, function, start, count = struct.unpack(">HHHBBHH", request)
@@ -214,6 +217,22 @@ class StationWork(unittest.TestCase):
         done = subprocess.run([REPLAY, self.site.folder, self.daemon.path("state")], capture_output=True, check=False)
         self.assertEqual(done.returncode, 0, done.stderr)
         self.assertEqual(done.stdout.splitlines(), self.daemon.events())
+
+    def test_a_hole_is_filled_with_original_times(self):
+        rows = "time,value\n" + "".join(
+            f"2020-01-01T00:{minute:02}:00Z,{7.5 if minute in (20, 21) else 5.0 if minute != 30 else ''}\n"
+            for minute in range(60)) + "".join(f"2020-01-01T01:{minute:02}:00Z,5.0\n" for minute in range(60))
+        self.site.write("memory.csv", rows)
+        self.assertEqual(self.daemon.ctl("import", "tram", "stage", self.site.path("memory.csv"))["taken"], 120)
+        late = [event["alert"] for event in self.daemon.ctl("events") if event["alert"]["event"] == "late"]
+        self.assertEqual([(event["late"]["level"], event["late"]["time"], event["late"]["value"]) for event in late],
+                         [(2, "2020-01-01T00:20:00Z", 7.5)])
+        self.assertEqual(self.daemon.level("tram"), 0)
+        self.assertEqual(self.value("stage"), 5.0)
+        self.site.write("memory.csv", "time,value\n2020-01-01T00:00:00,5\n")
+        self.fails(1, "import", "tram", "stage", self.site.path("memory.csv"))  # no zone
+        self.site.write("memory.csv", "time,value\n2099-01-01T00:00:00Z,5\n")
+        self.fails(4, "import", "tram", "stage", self.site.path("memory.csv"))  # not in the past
 
     def test_watch_fills_a_terminal(self):
         leader, follower = pty.openpty()
