@@ -152,6 +152,7 @@ struct arguments {
     char input[INBOX_PATH_SIZE];
     char newest[ARGUMENT_SIZE], bytes[ARGUMENT_SIZE], memory[ARGUMENT_SIZE], cpu[ARGUMENT_SIZE],
         coverage[ARGUMENT_SIZE];
+    size_t history_count;
     struct inbox_file history[JOBS_HISTORY_MAX];
     char paths[JOBS_HISTORY_MAX][INBOX_PATH_SIZE];
 };
@@ -163,26 +164,29 @@ static void push(struct arguments *arguments, const char *option, const char *va
     }
 }
 
-static int push_history(const struct jobs_product *product, struct arguments *arguments,
-                        struct err *ret_err) {
-    char folder[INBOX_PATH_SIZE];
+/* The newest files of a folder but `except` (NULL: none), as far as the product takes more. */
+static int push_history(const struct jobs_product *product, const char *folder, const char *except,
+                        struct arguments *arguments, struct err *ret_err) {
     size_t count = 0;
     size_t all = 0;
-    (void)snprintf(folder, sizeof folder, "%s/done", product->folder);
-    int result =
-        inbox_list(folder, product->history_max, arguments->history, &count, &all, ret_err);
-    for (size_t i = 0; i < count && result == 0; i++) {
-        int length = snprintf(arguments->paths[i], INBOX_PATH_SIZE, "%s/%s", folder,
-                              arguments->history[i].name);
-        if (length > 0 && length < INBOX_PATH_SIZE) {
+    size_t first = arguments->history_count;
+    int result = inbox_list(folder, product->history_max - first, arguments->history + first,
+                            &count, &all, ret_err);
+    for (size_t i = first; i < first + count && result == 0; i++) {
+        const char *name = arguments->history[i].name;
+        int length = snprintf(arguments->paths[i], INBOX_PATH_SIZE, "%s/%s", folder, name);
+        if (length > 0 && length < INBOX_PATH_SIZE &&
+            (except == NULL || strcmp(name, except) != 0)) {
             push(arguments, "--history", arguments->paths[i]);
         }
+        arguments->history_count++;
     }
     return result;
 }
 
 static int fill_arguments(struct job *job, struct arguments *arguments, struct err *ret_err) {
     const struct jobs_product *product = job->product;
+    char done[INBOX_PATH_SIZE];
     (void)snprintf(arguments->input, sizeof arguments->input, "%s/%s", product->folder, job->name);
     text_format_time(job->newest.us, arguments->newest, sizeof arguments->newest);
     (void)snprintf(arguments->bytes, ARGUMENT_SIZE, "%zu", product->file_bytes_max);
@@ -202,7 +206,10 @@ static int fill_arguments(struct job *job, struct arguments *arguments, struct e
     for (size_t i = 0; product->arguments != NULL && product->arguments[i] != NULL; i++) {
         push(arguments, product->arguments[i], NULL);
     }
-    int result = push_history(product, arguments, ret_err);
+    /* Files that wait are history too: the newest runs first, and its windows need those before. */
+    (void)snprintf(done, sizeof done, "%s/done", product->folder);
+    int result = push_history(product, product->folder, job->name, arguments, ret_err);
+    result = result == 0 ? push_history(product, done, NULL, arguments, ret_err) : result;
     arguments->list[arguments->count] = NULL;
     return result;
 }
