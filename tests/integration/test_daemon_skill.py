@@ -80,6 +80,15 @@ class Skill(unittest.TestCase):
     def kept(self, product, name):
         return sorted(glob.glob(self.daemon.path(f"state/products/{product}/2*/{name}")))
 
+    def newest(self, product, member):
+        for path in self.kept(product, "output.json")[-1:]:
+            with open(path, encoding="utf-8") as file:
+                return json.load(file)[member]
+        return None
+
+    def time(self, step):
+        return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(self.start + 300 * step))
+
     def expected(self):
         """(lead in s) -> pooled n, absolute error, and hits, misses, false alarms at 1 mm/h of the kept forecasts."""
         sums = {}
@@ -108,15 +117,9 @@ class Skill(unittest.TestCase):
             write(os.path.join(inbox, f".f{i}.nc"), self.start + 300 * i, field(i))
             os.rename(os.path.join(inbox, f".f{i}.nc"), os.path.join(inbox, f"f{i}.nc"))
             wait_for(lambda i=i: len(self.kept("radar", "output.json")) == i + 1, f"frame {i} is used")
-            if i >= 2:
-                wait_for(lambda i=i: len(self.kept("nowcast", "forecast.nc")) >= i - 1, f"nowcast {i}")
-        newest = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(self.start + 300 * (FRAMES - 1)))
-
-        def checked():
-            outputs = [json.load(open(path, encoding="utf-8")) for path in self.kept("check", "output.json")[-1:]]
-            return outputs and outputs[0]["scored_until"] == newest
-
-        wait_for(checked, "the last frame is scored")
+            # One after the other: a forecast that comes after its frame was scored is not scored any more.
+            wait_for(lambda i=i: self.newest("nowcast", "reference_time") == self.time(i), f"nowcast {i}")
+            wait_for(lambda i=i: self.newest("check", "scored_until") == self.time(i), f"frame {i} is scored")
 
         def rows():
             found = self.daemon.ctl("skill", "nowcast")["skill"]
