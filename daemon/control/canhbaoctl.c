@@ -227,41 +227,42 @@ static bool take_tool_option(int option, struct tool_options *ret_options) {
     }
 }
 
-static int parse_options(int argc, char **argv, struct options *ret_options) {
-    static const struct option longs[] = {
-        {"socket", required_argument, NULL, 's'},
-        {"json", no_argument, NULL, 'j'},
-        {"follow", no_argument, NULL, 'f'},
-        {"limit", required_argument, NULL, 'n'},
-        {"after", required_argument, NULL, 'A'},
-        {"reason", required_argument, NULL, 'r'},
-        {"for", required_argument, NULL, 'F'},
-        {"until", required_argument, NULL, 'U'},
-        {"revision", required_argument, NULL, 'R'},
-        {"help", no_argument, NULL, 'h'},
-        {"version", no_argument, NULL, 'V'},
-        {"config", required_argument, NULL, 'c'},
-        {"state-dir", required_argument, NULL, 'D'},
-        {"timeout", required_argument, NULL, 'T'},
-        {"framing", required_argument, NULL, 'G'},
-        {"table", required_argument, NULL, 'B'},
-        {"from", required_argument, NULL, 'M'},
-        {"count", required_argument, NULL, 'C'},
-        {"units", required_argument, NULL, 'N'},
-        {"baud", required_argument, NULL, OPTION_BAUD},
-        {"parity", required_argument, NULL, OPTION_PARITY},
-        {"stop-bits", required_argument, NULL, OPTION_STOP_BITS},
+static const struct option longs[] = {
+    {"socket", required_argument, NULL, 's'},
+    {"json", no_argument, NULL, 'j'},
+    {"follow", no_argument, NULL, 'f'},
+    {"limit", required_argument, NULL, 'n'},
+    {"after", required_argument, NULL, 'A'},
+    {"reason", required_argument, NULL, 'r'},
+    {"for", required_argument, NULL, 'F'},
+    {"until", required_argument, NULL, 'U'},
+    {"revision", required_argument, NULL, 'R'},
+    {"help", no_argument, NULL, 'h'},
+    {"version", no_argument, NULL, 'V'},
+    {"config", required_argument, NULL, 'c'},
+    {"state-dir", required_argument, NULL, 'D'},
+    {"timeout", required_argument, NULL, 'T'},
+    {"framing", required_argument, NULL, 'G'},
+    {"table", required_argument, NULL, 'B'},
+    {"from", required_argument, NULL, 'M'},
+    {"count", required_argument, NULL, 'C'},
+    {"units", required_argument, NULL, 'N'},
+    {"baud", required_argument, NULL, OPTION_BAUD},
+    {"parity", required_argument, NULL, OPTION_PARITY},
+    {"stop-bits", required_argument, NULL, OPTION_STOP_BITS},
 
-        {"at", required_argument, NULL, 'a'},
-        {"as-of", required_argument, NULL, 'S'},
-        {"instrument", required_argument, NULL, 'I'},
-        {"tolerance", required_argument, NULL, 'O'},
-        {"volume", required_argument, NULL, 'v'},
-        {"area", required_argument, NULL, 'E'},
-        {"tip", required_argument, NULL, 'P'},
-        {"lang", required_argument, NULL, 'L'},
-        {NULL, 0, NULL, 0},
-    };
+    {"at", required_argument, NULL, 'a'},
+    {"as-of", required_argument, NULL, 'S'},
+    {"instrument", required_argument, NULL, 'I'},
+    {"tolerance", required_argument, NULL, 'O'},
+    {"volume", required_argument, NULL, 'v'},
+    {"area", required_argument, NULL, 'E'},
+    {"tip", required_argument, NULL, 'P'},
+    {"lang", required_argument, NULL, 'L'},
+    {NULL, 0, NULL, 0},
+};
+
+static int parse_options(int argc, char **argv, struct options *ret_options) {
     int option;
     while ((option = getopt_long(argc, argv, "s:jfn:r:hc:", longs, NULL)) != -1) {
         switch (option) {
