@@ -585,6 +585,22 @@ static void test_strange_files(void **state) {
     remove_dir(dir);
 }
 
+static const char beta_station[] = "id: beta\n"
+                                   "name: {vi: Beta, en: Beta}\n"
+                                   "kind: stage\n"
+                                   "connection: {host: 127.0.0.1, port: 15900, unit: 2}\n"
+                                   "points:\n"
+                                   "  - id: stage\n"
+                                   "    quantity: stage\n"
+                                   "    unit: cm\n"
+                                   "    period: 1 min\n"
+                                   "    stale_after: 10 min\n"
+                                   "    register:\n"
+                                   "      address: 0\n"
+                                   "      table: holding\n"
+                                   "      type: float32\n"
+                                   "    quality: {hard_min: 0 m, hard_max: 2000 cm}\n";
+
 /* A second station: what only two can get wrong. */
 static void test_two_stations(void **state) {
     (void)state;
@@ -604,26 +620,11 @@ static void test_two_stations(void **state) {
          "there is no register 0 with registers_from_one"},
         {"unit: cm", "unit: m", NULL, NULL},
     };
-    static const char beta[] = "id: beta\n"
-                               "name: {vi: Beta, en: Beta}\n"
-                               "kind: stage\n"
-                               "connection: {host: 127.0.0.1, port: 15900, unit: 2}\n"
-                               "points:\n"
-                               "  - id: stage\n"
-                               "    quantity: stage\n"
-                               "    unit: cm\n"
-                               "    period: 1 min\n"
-                               "    stale_after: 10 min\n"
-                               "    register:\n"
-                               "      address: 0\n"
-                               "      table: holding\n"
-                               "      type: float32\n"
-                               "    quality: {hard_min: 0 m, hard_max: 2000 cm}\n";
     char dir[64];
     struct config_errors errors;
     struct site *site = NULL;
     copy_minimal(dir);
-    write_whole(dir, "stations/beta.yaml", beta, strlen(beta));
+    write_whole(dir, "stations/beta.yaml", beta_station, strlen(beta_station));
     assert_int_equal(load(dir, &site, &errors), 0);
     /* one endpoint, two units; the limit in metres was taken to the point's unit */
     assert_int_equal(site->modbus.endpoint_count, 1);
@@ -635,10 +636,10 @@ static void test_two_stations(void **state) {
     site = site_destroy(site);
     for (size_t i = 0; i < sizeof changes / sizeof changes[0]; i++) {
         char text[1024];
-        const char *at = strstr(beta, changes[i].from);
+        const char *at = strstr(beta_station, changes[i].from);
         assert_non_null(at);
-        (void)snprintf(text, sizeof text, "%.*s%s%s", (int)(at - beta), beta, changes[i].to,
-                       at + strlen(changes[i].from));
+        (void)snprintf(text, sizeof text, "%.*s%s%s", (int)(at - beta_station), beta_station,
+                       changes[i].to, at + strlen(changes[i].from));
         write_whole(dir, "stations/beta.yaml", text, strlen(text));
         if (changes[i].position != NULL) {
             expect_refused(dir, changes[i].position, changes[i].text);
@@ -652,10 +653,10 @@ static void test_two_stations(void **state) {
     memmove(at + 13, at + 7, strlen(at + 7) + 1);
     memcpy(at, "[alpha, beta]", 13);
     write_whole(dir, flood, rule, strlen(rule));
-    write_whole(dir, "stations/beta.yaml", beta, strlen(beta));
+    write_whole(dir, "stations/beta.yaml", beta_station, strlen(beta_station));
     expect_refused(dir, "rules/flood.yaml:11:12", "in 'cm' at 'beta' and in 'm' elsewhere");
     char metres[1024];
-    (void)strcpy(metres, beta);
+    (void)strcpy(metres, beta_station);
     memcpy(strstr(metres, "unit: cm"), "unit: m ", 8);
     write_whole(dir, "stations/beta.yaml", metres, strlen(metres));
     expect_refused(dir, "rules/flood.yaml:7:3", "'beta' has no alarm levels");

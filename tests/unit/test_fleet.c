@@ -14,7 +14,8 @@
 
 #include "drivers/driver.h"
 
-enum { PEERS_MAX = 5000, POINTS = 3, FIRST_PORT = 20000, MAX_REQUESTS = 64, NOBODY = UINT32_MAX };
+enum { PEERS_MAX = 5000, POINTS = 3, FIRST_PORT = 20000, MAX_REQUESTS = 64 };
+static const uint32_t nobody = UINT32_MAX;
 
 static const int64_t second = 1000000;
 
@@ -216,11 +217,11 @@ static void end(struct world *world) {
 static void a_reload_touches_only_what_changed(void **state) {
     (void)state;
     static const uint32_t before[] = {0, 1, 2, 3}, after[] = {4, 2, 0, 1};
-    static const uint32_t new_station[] = {2, 3, 1, NOBODY};
+    static const uint32_t new_station[] = {2, 3, 1, UINT32_MAX};
     uint32_t new_point[4 * POINTS];
     for (uint32_t i = 0; i < 4 * POINTS; i++) {
         uint32_t station = new_station[i / POINTS];
-        new_point[i] = station == NOBODY ? NOBODY : station * POINTS + i % POINTS;
+        new_point[i] = station == nobody ? nobody : station * POINTS + i % POINTS;
     }
     struct world *world = begin(5, before, make_site(before, 4), 0);
     assert_int_equal(loop_run_for(world->loop, 10 * second), 0);
