@@ -160,7 +160,7 @@ static int split(struct taking *taking) {
     struct incident *from = incidents_find(engine->incidents, alarm->incident);
     struct incident *split = NULL;
     const struct incident_entrant entrant = {.hazard = entry->rule->hazard,
-                                             .group = engine_group(engine, entry->place),
+                                             .group = engine_group(engine, entry),
                                              .rule = entry->rule->id,
                                              .place = engine_place_id(engine, entry->place),
                                              .scale = entry->rule->scale.id,

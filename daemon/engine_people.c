@@ -4,7 +4,11 @@
 
 /* ---- what lies around an alarm ---- */
 
-const char *engine_group(const struct engine *engine, struct rule_place place) {
+const char *engine_group(const struct engine *engine, const struct engine_alarm *entry) {
+    const struct rule_place place = entry->place;
+    if (entry->rule->internal) {
+        return entry->rule->hazard; /* what ails the warning system is one event for the site */
+    }
     if (place.kind == PLACE_AREA) {
         const struct area *area = &engine->site.areas[place.index];
         return area->group[0] != '\0' ? area->group : area->id;
@@ -81,7 +85,7 @@ static bool join_incident(struct engine *engine, struct engine_alarm *entry,
     struct incident *incident = incidents_find(engine->incidents, alarm->incident);
     if (incident == NULL || incident->state != INCIDENT_OPEN) {
         const struct incident_entrant entrant = {.hazard = entry->rule->hazard,
-                                                 .group = engine_group(engine, entry->place),
+                                                 .group = engine_group(engine, entry),
                                                  .rule = entry->rule->id,
                                                  .place = engine_place_id(engine, entry->place),
                                                  .scale = entry->rule->scale.id,

@@ -130,8 +130,9 @@ static const struct option web_rows[] = {
     {"enabled", OPTION_BOOL, "true", .help = "Serve HTTP at all.", S(web_enabled)},
     SECTION("operators", "", "Who may give commands over HTTP."),
     {"host", OPTION_TEXT, "127.0.0.1",
-     .help = "Numeric address to bind to. There is no authentication: another one than loopback "
-             "belongs behind a proxy that has it.",
+     .help =
+         "Numeric address to bind to. Reading needs no authentication and there is no TLS: another "
+         "one than loopback belongs behind a proxy that has both.",
      S(web.host)},
     {"port", OPTION_INT, "8460", .min = 0, .max = 65535, .help = "0 for any free one.",
      S(web.port)},
@@ -695,7 +696,9 @@ static const struct option rule_rows[] = {
     {"expires_after", OPTION_DURATION, "6 h", .min = 60, .max = 604800,
      .help = "Validity of what is published. Expiry is no all-clear.", R(expires_after_us)},
     {"internal", OPTION_BOOL, "false",
-     .help = "About the warning system itself: it makes no public message.", R(internal)},
+     .help = "About the warning system itself: it makes no public message, and its alarms at all "
+             "places are one incident.",
+     R(internal)},
     {"masked_by", OPTION_ID, "",
      .help =
          "Rule whose alarm at the same place (of an area: at the station of the first indicator) "
