@@ -328,8 +328,9 @@ static int read_previous(struct verify *run, struct err *ret_err) {
 }
 
 static int prepare(struct verify *run, struct err *ret_err) {
+    /* The step of the frames means nothing here, and a single one would not tell it. */
     int result =
-        frames_open(run->observed.words, run->observed.count, NULL, 0, &run->frames, ret_err);
+        frames_open(run->observed.words, run->observed.count, NULL, 60, &run->frames, ret_err);
     if (result != 0) {
         return result;
     }
