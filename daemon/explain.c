@@ -342,7 +342,7 @@ static int recompute_into(json_t *report, struct store *store, const struct site
                                         .inputs_max = inputs_max};
     struct recompute computed;
     int result = recompute_decision(&options, &computed, ret_err);
-    if (result == ERR_NOT_FOUND || result == ERR_LIMIT) {
+    if (result == ERR_NOT_FOUND || result == ERR_LIMIT || result == ERR_UNSUPPORTED) {
         report_not_done(report, result == ERR_LIMIT
                                     ? "too many inputs to look through in a running daemon; see "
                                       "--state-dir"
