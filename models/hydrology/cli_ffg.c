@@ -26,7 +26,12 @@ static const char about[] =
     "stood\n"
     "               before it; ratio: rain over that guidance (the usual alarm at 1 is far from "
     "the\n"
-    "               best one, which was 2 to 2.5 in the US record of 2018/19)\n";
+    "               best one, which was 2 to 2.5 in the US record of 2018/19)\n"
+    "               ratio_ahead: the largest ratio of observed plus forecast rain over the\n"
+    "               guidance at its start, of the windows that begin 0 to duration_h - 1 hours "
+    "ago\n"
+    "               and end within --forecast; rain_ahead_mm: the rain of that window\n"
+    "--forecast, CSV: time, P: the hours after the forcing\n";
 
 static const int durations_h[] = {1, 3, 6};
 enum { DURATIONS = 3, BACK_MAX = 6 };
@@ -36,6 +41,8 @@ struct run {
     const char *forcing;
     const char *out;
     const char *state_in;
+    const char *forecast;
+    double ahead_mm[BACK_MAX]; /* rain of the hours to come; NaN unknown */
     double area_km2;
     double threshold_m3_s;
     struct gr_parameters parameters;
@@ -81,6 +88,55 @@ static double last_rain_mm(const struct run *run, int hours) {
     return sum;
 }
 
+/* The hours after the forcing; all unknown without --forecast. */
+static int read_forecast(struct run *run, struct err *ret_err) {
+    static const struct series_column column = {"P", 0, 2000, 0};
+    struct series series = {0};
+    for (int k = 0; k < BACK_MAX; k++) {
+        run->ahead_mm[k] = NAN;
+    }
+    if (run->forecast == NULL) {
+        return 0;
+    }
+    int rc = series_read(run->forecast, INT64_C(3600000000), &column, 1, &series, ret_err);
+    int64_t end_us = series_time_us(&run->series, run->series.count);
+    for (size_t i = 0; rc == 0 && i < series.count; i++) {
+        int64_t k = (series_time_us(&series, i) - end_us) / INT64_C(3600000000);
+        if ((series_time_us(&series, i) - end_us) % INT64_C(3600000000) != 0) {
+            rc = err_set(ret_err, ERR_INVALID, "%.200s: not on the hours of the forcing",
+                         run->forecast);
+        } else if (k >= 0 && k < BACK_MAX) {
+            run->ahead_mm[k] = series_column(&series, 0)[i];
+        }
+    }
+    series_finish(&series);
+    return rc;
+}
+
+/* The window of observed and forecast rain with the largest ratio; NaN when none is known. */
+static int look_ahead(const struct run *run, int hours, double threshold, double *ret_ratio,
+                      double *ret_rain_mm, struct err *ret_err) {
+    *ret_ratio = *ret_rain_mm = NAN;
+    for (int back = 0; back < hours; back++) {
+        double rain_mm = last_rain_mm(run, back);
+        struct ffg then;
+        for (int k = 0; k < hours - back; k++) {
+            rain_mm += run->ahead_mm[k];
+        }
+        int rc = ffg_depth(&run->gr, &run->back[back].dry, hours, threshold, &then, ret_err);
+        if (rc != 0) {
+            return rc;
+        }
+        double ratio = rain_mm / then.depth_mm;
+        if (then.mark == FFG_OK && !run->back[back].recovering && !isnan(ratio) &&
+            !(*ret_ratio >= ratio)) {
+            *ret_ratio = ratio;
+            *ret_rain_mm = rain_mm;
+        }
+    }
+    return 0;
+}
+
 static int write_duration(const struct run *run, int hours, struct table_out *out,
                           struct err *ret_err) {
     static const char *const marks[] = {"ok", "reached", "cap"};
@@ -94,6 +150,11 @@ static int write_duration(const struct run *run, int hours, struct table_out *ou
                              &wet, ret_err);
     rc =
         rc != 0 ? rc : ffg_depth(&run->gr, &run->back[hours].dry, hours, threshold, &then, ret_err);
+    if (rc != 0) {
+        return rc;
+    }
+    double ratio_ahead = NAN, ahead_mm = NAN;
+    rc = look_ahead(run, hours, threshold, &ratio_ahead, &ahead_mm, ret_err);
     if (rc != 0) {
         return rc;
     }
@@ -112,6 +173,8 @@ static int write_duration(const struct run *run, int hours, struct table_out *ou
     table_out_number(out, rain_mm);
     table_out_number(out, then.depth_mm);
     table_out_number(out, ratio);
+    table_out_number(out, ahead_mm);
+    table_out_number(out, ratio_ahead);
     table_out_end_row(out);
     return 0;
 }
@@ -120,7 +183,8 @@ static int work(struct run *run, struct err *ret_err) {
     static const struct series_column columns[] = {{"P", 0, 2000, 0}, {"E", 0, 200, 0}};
     static const char *const names[] = {"duration_h", "ffg_mm",      "mark",   "ffg_wet_mm",
                                         "state",      "peak_m3_s",   "peak_h", "unit_m3_s_km2",
-                                        "rain_mm",    "ffg_then_mm", "ratio"};
+                                        "rain_mm",    "ffg_then_mm", "ratio",  "rain_ahead_mm",
+                                        "ratio_ahead"};
     struct table_out out;
     int rc = gr_init(&run->gr, GR_HOURLY, &run->parameters, false, ret_err);
     rc = rc != 0
@@ -131,6 +195,7 @@ static int work(struct run *run, struct err *ret_err) {
                      run->series.count, BACK_MAX);
     }
     rc = rc != 0 ? rc : start(run, ret_err);
+    rc = rc != 0 ? rc : read_forecast(run, ret_err);
     rc = rc != 0 ? rc : table_out_open(&out, run->out, ret_err);
     if (rc != 0) {
         return rc;
@@ -162,6 +227,7 @@ static int run_ffg(int argc, char **argv) {
         {"threshold-m3-s", ARGS_NUMBER, &run->threshold_m3_s, true, 1e-6, 1e6, "M3_S",
          "flow that floods: bankfull, or a stage through the rating"},
         {"state-in", ARGS_TEXT, &run->state_in, false, 0, 0, "FILE.json", "continue from a state"},
+        {"forecast", ARGS_TEXT, &run->forecast, false, 0, 0, "FILE.csv", "rain to come"},
         {"out", ARGS_TEXT, &run->out, true, 0, 0, "FILE.csv", "result, - for stdout"},
         {"manifest", ARGS_TEXT, &run->manifest, false, 0, 0, "FILE.json", "run manifest"},
         {0},

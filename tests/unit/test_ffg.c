@@ -87,7 +87,7 @@ static double cell(const char *path, size_t row, const char *name) {
     return values[row];
 }
 
-static int ffg_run(const char *forcing, const char *threshold) {
+static int ffg_ahead(const char *forcing, const char *threshold, const char *forecast) {
     char *argv[] = {"ffg",
                     "--forcing",
                     (char *)(uintptr_t)forcing,
@@ -104,8 +104,48 @@ static int ffg_run(const char *forcing, const char *threshold) {
                     "--threshold-m3-s",
                     (char *)(uintptr_t)threshold,
                     "--out",
-                    "/tmp/canhbao-ffg-out.csv"};
-    return model_ffg.run(17, argv);
+                    "/tmp/canhbao-ffg-out.csv",
+                    "--forecast",
+                    (char *)(uintptr_t)forecast};
+    return model_ffg.run(forecast != NULL ? 19 : 17, argv);
+}
+
+static int ffg_run(const char *forcing, const char *threshold) {
+    return ffg_ahead(forcing, threshold, NULL);
+}
+
+static void put_rain(const char *path, int from_h, int to_h, double rain_mm) {
+    FILE *file = fopen(path, "w");
+    assert_non_null(file);
+    fputs("time,P,E\n", file);
+    for (int h = from_h; h < to_h; h++) {
+        fprintf(file, "2025-11-%02dT%02d:00Z,%.17g,0.1\n", 17 + h / 24, h % 24, rain_mm);
+    }
+    assert_int_equal(fclose(file), 0);
+}
+
+/* Forecast rain that is the guidance has the ratio 1; before a forecast there is none. */
+static void test_rain_to_come(void **state) {
+    (void)state;
+    const char *past = "/tmp/canhbao-ffg-past.csv", *ahead = "/tmp/canhbao-ffg-ahead.csv";
+    const char *out = "/tmp/canhbao-ffg-out.csv";
+    put_rain(past, 0, 48, 0);
+    assert_int_equal(ffg_run(past, "15"), 0);
+    double three = cell(out, 1, "ffg_mm");
+    assert_true(isnan(cell(out, 1, "ratio_ahead")));
+    put_rain(ahead, 48, 51, three / 3);
+    assert_int_equal(ffg_ahead(past, "15", ahead), 0);
+    assert_true(fabs(cell(out, 1, "ratio_ahead") - 1) < 1e-9);
+    assert_true(fabs(cell(out, 1, "rain_ahead_mm") - three) < 1e-9);
+    /* Six hours are not foreseen from now on, but from three hours ago they are. */
+    assert_true(fabs(cell(out, 2, "rain_ahead_mm") - three) < 1e-9);
+    put_rain(ahead, 30, 47, 50); /* nothing of it lies ahead */
+    assert_int_equal(ffg_ahead(past, "15", ahead), 0);
+    assert_true(isnan(cell(out, 0, "ratio_ahead")));
+    assert_int_equal(ffg_ahead(past, "15", "/nonexistent.csv"), 1);
+    unlink(past);
+    unlink(ahead);
+    unlink(out);
 }
 
 static void test_command_line(void **state) {
@@ -141,6 +181,7 @@ int main(void) {
         cmocka_unit_test(test_properties),
         cmocka_unit_test(test_marks_and_refusals),
         cmocka_unit_test(test_command_line),
+        cmocka_unit_test(test_rain_to_come),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
