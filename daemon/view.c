@@ -168,6 +168,22 @@ json_t *view_health(const struct view_source *source) {
 
 /* ---- stations ---- */
 
+static const char *quality_name(enum quality_flag flag) {
+    switch (flag) {
+    case QUALITY_GOOD:
+        return "good";
+    case QUALITY_SUSPECT:
+        return "suspect";
+    case QUALITY_FAIL:
+        return "fail";
+    case QUALITY_MISSING:
+        return "missing";
+    case QUALITY_NOT_EVALUATED:
+        break;
+    }
+    return "not evaluated";
+}
+
 static json_t *point_value(const struct view_source *source, uint32_t index) {
     const struct point *point = &source->site->points[index];
     const struct reading *newest = pipeline_newest(source->pipeline, index);
@@ -190,12 +206,7 @@ static json_t *point_value(const struct view_source *source, uint32_t index) {
     json_object_set_new(object, "quality_flag",
                         value != NULL ? json_integer(value->flag) : json_null());
     json_object_set_new(object, "quality",
-                        json_string(value == NULL                    ? "missing"
-                                    : value->flag == QUALITY_GOOD    ? "good"
-                                    : value->flag == QUALITY_SUSPECT ? "suspect"
-                                    : value->flag == QUALITY_FAIL    ? "fail"
-                                    : value->flag == QUALITY_MISSING ? "missing"
-                                                                     : "not evaluated"));
+                        json_string(value != NULL ? quality_name(value->flag) : "missing"));
     json_object_set_new(object, "stale",
                         json_boolean(value == NULL || view_is_stale(source, index, value)));
     json_object_set_new(
@@ -442,12 +453,13 @@ static int add_reading(void *ctx, const struct reading *reading) {
                                      reading->value, &calibration);
     json_array_append_new(
         readings->list,
-        json_pack("{s:s,s:s,s:I,s:o,s:o,s:o,s:o,s:s,s:I}", "point", readings->point->id, "unit",
+        json_pack("{s:s,s:s,s:I,s:o,s:o,s:o,s:o,s:s,s:s,s:I}", "point", readings->point->id, "unit",
                   readings->point->unit, "seq", (json_int_t)reading->seq, "time",
                   time_value(reading->received.utc), "value", number_value(value), "uncalibrated",
                   number_value(reading->value), "calibration",
                   calibration != 0 ? json_integer((json_int_t)calibration) : json_null(), "status",
-                  reading_status_name(reading->status), "quality_flag", (json_int_t)reading->flag));
+                  reading_status_name(reading->status), "quality", quality_name(reading->flag),
+                  "quality_flag", (json_int_t)reading->flag));
     return 0;
 }
 

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "daemon/base/text.h"
+#include "daemon/control/ctl_lang.h"
 #include "daemon/control/ctl_tools.h"
 #include "drivers/modbus/decode.h"
 
@@ -105,7 +106,7 @@ void ctl_candidates_print(const json_t *candidates, bool all, FILE *out) {
                 json_string_value(json_object_get(place, "text")));
         print_numbers(json_object_get(place, "numbers"), all, out);
     }
-    fputs("(* plausible: a number between 0.001 and 1,000,000 in size)\n", out);
+    fprintf(out, "(* %s)\n", ctl_tr("plausible: a number between 0.001 and 1,000,000 in size"));
 }
 
 /* Pairs of hex digits; blanks, commas and colons between. Returns the count of bytes or -1. */

@@ -1,6 +1,7 @@
 #include <string.h>
 
 #include "daemon/config/site.h"
+#include "daemon/control/ctl_lang.h"
 #include "daemon/control/ctl_tools.h"
 #include "drivers/modbus/plan.h"
 
@@ -70,7 +71,7 @@ static void print_plan(const json_t *plan) {
     json_t *request;
     printf("%s at %s\n", json_string_value(json_object_get(plan, "station")),
            json_string_value(json_object_get(plan, "place")));
-    puts("unit  table     start  count  points  thrown away  period");
+    puts(ctl_tr("unit  table     start  count  points  thrown away  period"));
     json_array_foreach(json_object_get(plan, "requests"), index, request) {
         printf("%4d  %-8s  %5d  %5d  %6d  %11d  %g s\n", int_of(request, "unit"),
                json_string_value(json_object_get(request, "table")), int_of(request, "start"),
@@ -78,12 +79,15 @@ static void print_plan(const json_t *plan) {
                json_number_value(json_object_get(request, "period_s")));
     }
     double load = json_number_value(json_object_get(plan, "endpoint_load_percent"));
-    printf("once through all of them: at most %g s\n",
+    printf("%s %g s\n", ctl_tr("once through all of them: at most"),
            json_number_value(json_object_get(plan, "worst_case_s")));
-    printf("load of the endpoint, all stations (%d requests), every reply as late as it may be: "
-           "%.1f %%%s\n",
-           int_of(plan, "endpoint_requests"), load,
-           load > 100 * SITE_LOAD_WARN ? ": too much" : "");
+    printf("%s (%d %s), %s: %.1f %%", ctl_tr("load of the endpoint, all stations"),
+           int_of(plan, "endpoint_requests"), ctl_tr("requests"),
+           ctl_tr("every reply as late as it may be"), load);
+    if (load > 100 * SITE_LOAD_WARN) {
+        printf(": %s", ctl_tr("too much"));
+    }
+    putchar('\n');
 }
 
 int ctl_plan(char **arguments, int count, const struct tool_options *options) {

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "daemon/base/text.h"
+#include "daemon/control/ctl_lang.h"
 #include "drivers/modbus/pdu.h"
 
 static const char *text_of(const json_t *object, const char *key) {
@@ -118,13 +119,21 @@ void ctl_print_stations(const json_t *data, FILE *out) {
     }
 }
 
+/* A label in the language of the user, in a column of its own. */
+static void print_label(const char *text, FILE *out) {
+    fputs("  ", out);
+    print_padded(ctl_tr(text), 22, out);
+}
+
 static void print_count(const json_t *link, const char *key, const char *text, FILE *out) {
     long long count = (long long)json_integer_value(json_object_get(link, key));
     long long polls = (long long)json_integer_value(json_object_get(link, "polls"));
-    fprintf(out, "  %-22s %lld", text, count);
+    print_label(text, out);
+    fprintf(out, "%lld", count);
     if (polls > 0 && strcmp(key, "connects") != 0 && strcmp(key, "polls") != 0 &&
         strcmp(key, "skipped") != 0) {
-        fprintf(out, " (%.1f %% of the requests)", 100.0 * (double)count / (double)polls);
+        fprintf(out, " (%.1f %% %s)", 100.0 * (double)count / (double)polls,
+                ctl_tr("of the requests"));
     }
     fputc('\n', out);
 }
@@ -141,11 +150,11 @@ static void print_exceptions(const json_t *link, FILE *out) {
 
 static void print_ms(const json_t *link, const char *key, const char *text, FILE *out) {
     const json_t *value = json_object_get(link, key);
-    fprintf(out, "  %-22s ", text);
+    print_label(text, out);
     if (json_is_number(value)) {
         fprintf(out, "%.1f ms\n", json_number_value(value));
     } else {
-        fputs("unknown\n", out);
+        fprintf(out, "%s\n", ctl_tr("unknown"));
     }
 }
 
@@ -163,16 +172,20 @@ void ctl_print_diag(const json_t *data, FILE *out) {
         const json_t *link = json_object_get(station, "link");
         size_t at;
         fprintf(out, "%s (%s): %s\n", text_of(station, "id"), text_of(station, "name_vi"),
-                text_of(station, "state"));
+                ctl_tr(text_of(station, "state")));
         if (!json_is_object(link)) {
-            fputs("  it is not asked by this daemon\n", out);
+            fprintf(out, "  %s\n", ctl_tr("it is not asked by this daemon"));
             continue;
         }
         const char *why = text_of(link, "why");
-        fprintf(out, "  %-22s %s%s%s\n", "link", text_of(link, "state"),
-                why[0] != '\0' ? "; last trouble: " : "", why);
-        fprintf(out, "  %-22s %s ICT\n", "last good reply",
-                local_of(link, "last_success", time, sizeof time));
+        print_label("link", out);
+        fprintf(out, "%s", ctl_tr(text_of(link, "state")));
+        if (why[0] != '\0') {
+            fprintf(out, "; %s: %s", ctl_tr("last trouble"), why);
+        }
+        fputc('\n', out);
+        print_label("last good reply", out);
+        fprintf(out, "%s ICT\n", local_of(link, "last_success", time, sizeof time));
         for (size_t i = 0; i < sizeof counts / sizeof counts[0]; i++) {
             print_count(link, counts[i].key, counts[i].text, out);
             if (strcmp(counts[i].key, "exceptions") == 0) {
@@ -181,10 +194,12 @@ void ctl_print_diag(const json_t *data, FILE *out) {
         }
         print_ms(link, "round_trip_p50_ms", "round trip, half below", out);
         print_ms(link, "round_trip_p95_ms", "round trip, 95 % below", out);
-        fputs("  (of the connection, with all stations that share it, since the start)\n", out);
+        fprintf(out, "  (%s)\n",
+                ctl_tr("of the connection, with all stations that share it, since the start"));
         json_array_foreach(json_object_get(station, "points"), at, point) {
-            fprintf(out, "  %-22s %s, asked %s ICT\n", text_of(point, "id"),
-                    text_of(point, "status"), local_of(point, "asked", time, sizeof time));
+            fprintf(out, "  %-22s %s, %s %s ICT\n", text_of(point, "id"),
+                    ctl_tr(text_of(point, "status")), ctl_tr("asked"),
+                    local_of(point, "asked", time, sizeof time));
         }
     }
 }

@@ -2,6 +2,7 @@
 #include <unistd.h>
 
 #include "daemon/base/text.h"
+#include "daemon/control/ctl_lang.h"
 #include "daemon/control/ctl_link.h"
 #include "daemon/control/ctl_tools.h"
 
@@ -53,8 +54,8 @@ static void show_probe(const struct ctl_link *link, const struct modbus_request 
     if (as_json) {
         ctl_json_print(all);
     } else {
-        printf("unit %d, %s, answered in %.1f ms\n", request->unit,
-               modbus_table_name(request->table), round_trip_ms);
+        printf("%s %d, %s, %s %.1f ms\n", ctl_tr("unit"), request->unit,
+               modbus_table_name(request->table), ctl_tr("answered in"), round_trip_ms);
         if (bits) {
             print_bits(values);
         } else {
@@ -165,13 +166,13 @@ int ctl_scan(char **arguments, int count, const struct tool_options *options) {
     for (int64_t unit = first; unit <= last; unit++) {
         int code;
         if (progress) {
-            fprintf(stderr, "\runit %d of %d to %d, %zu found ", (int)unit, (int)first, (int)last,
-                    json_array_size(found));
+            fprintf(stderr, "\r%s %d (%d - %d), %zu %s ", ctl_tr("unit"), (int)unit, (int)first,
+                    (int)last, json_array_size(found), ctl_tr("found"));
         }
         json_t *answer = scan_unit(&link, (uint8_t)unit, &code);
         if (answer != NULL) {
             if (!options->json) {
-                printf("%sunit %d: %s, %.1f ms\n", progress ? "\r" : "", (int)unit,
+                printf("%s%s %d: %s, %.1f ms\n", progress ? "\r" : "", ctl_tr("unit"), (int)unit,
                        json_string_value(json_object_get(answer, "answer")),
                        json_number_value(json_object_get(answer, "round_trip_ms")));
                 (void)fflush(stdout);
@@ -181,7 +182,8 @@ int ctl_scan(char **arguments, int count, const struct tool_options *options) {
             break; /* nobody is there: the other units would not be either */
         }
     }
-    fprintf(stderr, "%s%zu units answer\n", progress ? "\r" : "", json_array_size(found));
+    fprintf(stderr, "%s%zu %s\n", progress ? "\r" : "", json_array_size(found),
+            ctl_tr("units answer"));
     if (json_array_size(found) == 0 && link.why[0] != '\0') {
         fprintf(stderr, "canhbaoctl: %s: %s\n", arguments[0], link.why);
     }

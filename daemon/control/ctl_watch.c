@@ -129,7 +129,7 @@ static void put_head(const struct screen *screen) {
     put_padded(ctl_tr("point"), NAME_WIDTH);
     put_padded("", 4);
     put_padded(ctl_tr("value"), 7);
-    put_padded(ctl_tr("unit"), 8);
+    put_padded(ctl_is_vietnamese() ? "đơn vị" : "unit", 8);
     put_padded(ctl_tr("quality"), 14);
     put_padded(ctl_tr("request"), 14);
     fputs(ctl_tr("age"), stdout);
