@@ -245,6 +245,21 @@ class Chain(unittest.TestCase):
             wait_for(lambda: self.daemon.level("alpha") == 0, "the level falls")
             wait_for(lambda: ("model-stale", "watch") not in self.conditions(), "nothing is stale then")
 
+    def test_an_outdated_run_is_cancelled(self):
+        """stale_after is 2 minutes of a clock that runs 60 times as fast: 2 s; the deadline is far away."""
+        now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+        model = self.fake()
+        self.mode("hang")
+        self.start({"silent": ("127.0.0.1", 1, 1)},
+                   EXTRA + RAIN.replace("TRIGGERS", "every: 1 min").replace("DEADLINE", "30 min"),
+                   ["--exercise", "--clock-scale", "60", "--clock-start", now, "--clock-anchor", now], model=model)
+        wait_for(lambda: "outdated before it was done" in self.conditions().get(("worker-failed", "watch"), ""),
+                 "the run is cancelled")
+        self.assertEqual(self.kept("watch"), [])
+        wait_for(lambda: ("model-stale", "watch") in self.conditions(), "and the product is stale")
+        self.mode("good")
+        wait_for(lambda: ("worker-failed", "watch") not in self.conditions(), "the condition clears")
+
     def test_a_missing_input_is_waited_for_and_said(self):
         extra = EXTRA.replace("products: [radar]", "every: 1 min").replace("stale_after: 90 min", "stale_after: 5 min")
         now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
