@@ -200,6 +200,9 @@ int engine_take_field(struct engine *engine, const struct engine_input *input,
                       const struct engine_sink *sink, struct err *ret_err);
 /* Puts the calibration of its time on a reading. */
 void engine_calibrate(const struct engine *engine, struct reading *reading);
+/* What was tipped but not read yet is no rain: the station's totals start anew with the next
+ * reading. */
+void engine_forget_totals(struct engine *engine, uint32_t station);
 /* True while a bucket test makes the point's amounts no rain; counts them. */
 bool engine_test_bucket(struct engine *engine, const struct reading *reading);
 

@@ -109,6 +109,14 @@ bool engine_test_bucket(struct engine *engine, const struct reading *reading) {
     return true;
 }
 
+void engine_forget_totals(struct engine *engine, uint32_t station) {
+    const struct station *about = &engine->site.stations[station];
+    for (uint32_t i = about->first_point; i < about->first_point + about->point_count; i++) {
+        engine->points[i].set_aside =
+            engine->points[i].set_aside || is_rain(&engine->site.points[i]);
+    }
+}
+
 static int begin_bucket(struct engine *engine, const struct field_entry *entry,
                         struct err *ret_err) {
     const struct command *command = entry->command;
@@ -133,16 +141,8 @@ static int begin_bucket(struct engine *engine, const struct field_entry *entry,
     /* What fell since the last reading belongs to nobody: the test begins at the last total. */
     station->bucket_first =
         state->newest.seq != 0 && !state->set_aside ? state->newest.value : (double)NAN;
+    engine_forget_totals(engine, entry->station); /* even if nothing is read during the test */
     return 0;
-}
-
-/* What was tipped but not read yet is no rain either: totals start anew behind the test. */
-static void forget_totals(struct engine *engine, uint32_t station) {
-    const struct station *about = &engine->site.stations[station];
-    for (uint32_t i = about->first_point; i < about->first_point + about->point_count; i++) {
-        engine->points[i].set_aside =
-            engine->points[i].set_aside || is_rain(&engine->site.points[i]);
-    }
 }
 
 static int end_bucket(struct engine *engine, struct field_entry *entry, struct err *ret_err) {
@@ -158,7 +158,7 @@ static int end_bucket(struct engine *engine, struct field_entry *entry, struct e
                      : field_bucket_result(&command->field, station->bucket.counted_mm,
                                            &entry->bucket, ret_err);
     if (result == 0) {
-        forget_totals(engine, entry->station);
+        engine_forget_totals(engine, entry->station);
         station->bucket = (struct engine_bucket){.counted_mm = (double)NAN};
     }
     return result;

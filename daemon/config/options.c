@@ -530,6 +530,7 @@ static const char *const types[] = {"int16",    "uint16",     "int32",     "uint
                                     "int64",    "uint64",     "float16",   "float64", "int8_high",
                                     "int8_low", "uint8_high", "uint8_low", "bcd16",   "bcd32",
                                     "bit",      "bits",       NULL};
+static const char *const nan_policies[] = {"fault", "no_value", NULL};
 static const char *const orders[] = {"ABCD", "CDAB", "BADC", "DCBA", NULL};
 #define R(member) MEMBER(struct modbus_map, member)
 static const struct option register_rows[] = {
@@ -554,6 +555,10 @@ static const struct option register_rows[] = {
     {"scale", OPTION_NUMBER, "1", .min = -1e12, .max = 1e12,
      .help = "value = number * scale + offset; not 0.", R(scale)},
     {"offset", OPTION_NUMBER, "0", .min = -1e12, .max = 1e12, .help = "See scale.", R(offset)},
+    {"nan", OPTION_CHOICE, "fault", .flags = OPTION_QUIET, .choices = nan_policies,
+     .help = "What NaN of a float means: fault (not_a_number), or no_value (as a sentinel), for "
+             "devices that say so. Infinities are always a fault.",
+     R(nan_policy)},
     {"alone", OPTION_BOOL, "false",
      .help = "In a request of its own, for devices that refuse it together with others.", R(alone)},
     SECTION("sentinels", "",

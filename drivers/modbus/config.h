@@ -75,6 +75,10 @@ enum modbus_type {
  * GHEFCDAB, and for 2 bytes ABCD and CDAB are AB, BADC and DCBA are BA. */
 enum modbus_order { MODBUS_ABCD, MODBUS_CDAB, MODBUS_BADC, MODBUS_DCBA };
 
+/* What NaN in a device's bytes means: that something is wrong, or that it has no value now (many
+ * loggers say so). Infinities are always wrong. */
+enum modbus_nan { MODBUS_NAN_FAULT, MODBUS_NAN_NO_VALUE };
+
 /* One point in the device's registers: value = number * scale + offset. */
 struct modbus_map {
     uint32_t point;   /* index in site.points */
@@ -94,6 +98,7 @@ struct modbus_map {
     /* Numbers before scale and offset that mean "no value"; must be representable in the type
      * (modbus_sentinel_fits()). NaN and infinities never need one: they are no number anyway. */
     double sentinels[MODBUS_SENTINELS_MAX];
+    enum modbus_nan nan_policy;
     int64_t period_us; /* of its request, scenario time, > 0 */
     bool alone;        /* shares no request, for devices that refuse it together with others */
     bool urgent;       /* a rule needs it: its request goes before others that are due */

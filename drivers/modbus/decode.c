@@ -131,7 +131,8 @@ static bool is_sentinel(const struct modbus_map *map, double number) {
 static void judge(const struct modbus_map *map, double number, struct reading *ret_reading) {
     double value = number * map->scale + map->offset;
     ret_reading->value = NAN;
-    if (is_sentinel(map, number)) {
+    bool says_none = isnan(number) && map->nan_policy == MODBUS_NAN_NO_VALUE;
+    if (is_sentinel(map, number) || says_none) {
         ret_reading->status = READING_SENTINEL;
     } else if (!isfinite(number) || !isfinite(value)) {
         ret_reading->status = READING_NOT_A_NUMBER;

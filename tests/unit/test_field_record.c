@@ -249,6 +249,11 @@ static void test_a_test_ends_by_itself(void **state) {
     assert_int_equal(last_reading.suspect_tests, 0); /* at 10 min it is over */
     /* From 5 min on: the first total begins anew, five intervals of 3 mm follow. */
     assert_close(view_of(RULE_RAIN).indicators[0].value, 15);
+    /* Over before anything was read: what was tipped is still no rain. */
+    test.until = fixture_at(10 * MIN + 30 * SEC).utc;
+    assert_int_equal(command_at(10 * MIN, test), 0);
+    read_at(11 * MIN, POINT_RAIN, 160);
+    assert_close(view_of(RULE_RAIN).indicators[0].value, 15);
     strcpy(test.field.point, "stage");
     test.until = fixture_at(20 * MIN).utc;
     assert_int_equal(command_at(11 * MIN, test), ERR_INVALID);

@@ -477,6 +477,17 @@ static void sentinels_are_no_values(void **state) {
     assert_true(isnan(reading.value));
     assert_int_equal(reading.raw_len, 4);
 
+    /* NaN and infinity of binary32 */
+    const uint8_t nan_bytes[4] = {0x7F, 0xC0, 0, 0}, infinity_bytes[4] = {0x7F, 0x80, 0, 0};
+    modbus_decode(&map, nan_bytes, &reading);
+    assert_int_equal(reading.status, READING_NOT_A_NUMBER);
+    map.nan_policy = MODBUS_NAN_NO_VALUE;
+    modbus_decode(&map, nan_bytes, &reading);
+    assert_int_equal(reading.status, READING_SENTINEL);
+    assert_true(isnan(reading.value));
+    modbus_decode(&map, infinity_bytes, &reading);
+    assert_int_equal(reading.status, READING_NOT_A_NUMBER);
+
     map = (struct modbus_map){
         .type = MODBUS_INT16, .scale = 0.1, .sentinel_count = 1, .sentinels = {-32768}};
     modbus_decode(&map, (const uint8_t[]){0x80, 0x00}, &reading);
