@@ -303,10 +303,7 @@ static int create_delivery(struct parts *parts, struct err *ret_err) {
 /* The state is restored; nothing runs yet. */
 static int create_pipeline(struct parts *parts, struct loaded *loaded, struct err *ret_err) {
     const struct site *site = loaded->site;
-    loaded->alerting = site->alerting;
-    if ((parts->line.exercise || parts->line.test) && !site->alerting.approval_in_exercises) {
-        loaded->alerting.approval_from = 0;
-    }
+    loaded->alerting = site_alerting(site, parts->line.exercise || parts->line.test);
     loaded->engine_site = (struct engine_site){
         .stations = site->stations,
         .station_count = site->station_count,

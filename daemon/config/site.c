@@ -516,6 +516,14 @@ int site_load(const char *dir, const struct units *units, struct site **ret_site
     return 0;
 }
 
+struct alerting site_alerting(const struct site *site, bool drill) {
+    struct alerting alerting = site->alerting;
+    if (drill && !alerting.approval_in_exercises) {
+        alerting.approval_from = 0;
+    }
+    return alerting;
+}
+
 struct site *site_destroy(struct site *site) {
     if (site == NULL) {
         return NULL;

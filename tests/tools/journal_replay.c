@@ -72,6 +72,8 @@ int main(int argc, char **argv) {
         fprintf(stderr, "journal_replay: cannot open: %s\n", err.text);
         return 1;
     }
+    struct alerting alerting =
+        site_alerting(site, replay.context.status != MESSAGE_ACTUAL); /* Test is a drill, too */
     struct engine_site engine_site = {
         .stations = site->stations,
         .station_count = site->station_count,
@@ -81,6 +83,7 @@ int main(int argc, char **argv) {
         .area_count = site->area_count,
         .rules = site->rules,
         .rule_count = site->rule_count,
+        .alerting = &alerting,
     };
     replay.sink = (struct engine_sink){.context = &replay, .on_event = on_event};
     int result = engine_create(&engine_site, origin, &replay.engine, &err);
