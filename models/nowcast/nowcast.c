@@ -34,7 +34,9 @@ static const char about[] =
     "probabilities probability_rate_0p1, _1 and _5 of at least 0.1, 1 and 5 mm h-1, and\n"
     "probability_amount_1h_10 ... _3h_50 of at least 10, 20 and 50 mm in the 1, 2 and 3 h up to "
     "the\n"
-    "lead: what was observed and what is forecast. The same seed gives the same ensemble.\n";
+    "lead: what was observed and what is forecast. The same seed gives the same ensemble. Needs "
+    "two\n"
+    "frames.\n";
 
 struct request {
     struct args_list in;
@@ -491,6 +493,12 @@ static int read_frames(struct nowcast *run, struct err *ret_err) {
         return result;
     }
     run->newest = newest;
+    if (run->request.members > 0 && !run->nothing && run->pick.count < 2) {
+        return err_set(ret_err, ERR_NOT_FOUND,
+                       "%s: --members: needs two frames with rain rates, close to one another; "
+                       "there is one",
+                       frames->name);
+    }
     run->age_steps = (double)(run->reference_us - frames->utc_us[newest]) / (double)frames->step_us;
     if (run->age_steps > 0.0) {
         fprintf(stderr, "canhbao-model nowcast: warning: the newest frame is %.1f min old\n",

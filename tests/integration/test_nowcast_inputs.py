@@ -259,6 +259,19 @@ class Inputs(unittest.TestCase):
         self.assertIn("no_frames", data.source)
         data.close()
 
+    def test_an_ensemble_from_one_frame_is_refused(self):
+        """How rain changes cannot be seen in one frame; of frames without a value, or too far back, there are none."""
+        def last_only(x_km, y_km, minutes):
+            values = rain(x_km, y_km, minutes)
+            return values if minutes == 20.0 else numpy.full_like(values, numpy.nan)
+        for sequence in (Sequence(frames=1), Sequence(kind="f4", field=last_only), Sequence(minutes=[0.0, 60.0])):
+            path = sequence.write(self.path("in.nc"))
+            for members in ("1", "3"):
+                done = run("nowcast", "--in", path, "--step", "300", "--out", self.path("no.nc"), "--members", members)
+                self.assertEqual(done.returncode, 3, done.stderr)
+                self.assertIn("needs two frames", done.stderr)
+                self.assertFalse(os.path.exists(self.path("no.nc")))
+
     def test_all_dry(self):
         for members in ((), ("--members", "3")):
             data = self.nowcast([Sequence(field=lambda x, y, m: 0.0 * (x + y)).write(self.path("in.nc"))], 2, *members)
