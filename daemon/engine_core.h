@@ -27,7 +27,7 @@ struct engine_point {
     enum reading_status status; /* of the newest reading */
     bool newest_failed;         /* the newest value failed quality control */
     bool received_any;
-    bool set_aside; /* readings came during maintenance: what comes next follows on nothing */
+    bool set_aside; /* somebody worked on the station: what comes next follows on nothing */
     struct mono_us received;           /* of the newest reading */
     struct sample_ref newest, before;  /* newest usable readings; seq 0: none */
     double newest_gain;                /* counters: of their calibration */
@@ -175,7 +175,8 @@ void engine_count_members(struct engine *engine, struct incident *incident);
 /* Both note when the next one is due. */
 void engine_end_maintenance(struct engine *engine, const struct engine_sink *sink);
 void engine_close_incidents(struct engine *engine, const struct engine_sink *sink);
-/* Begins or ends (NULL) the maintenance of a station and looks at all it concerns. */
+/* Begins or ends (NULL) the maintenance of a station and looks at all it concerns; what was tipped
+ * but not read yet is no rain, even if nothing is read in between. */
 void engine_set_maintenance(struct engine *engine, uint32_t station,
                             const struct alarm_override *maintenance,
                             const struct engine_sink *sink);

@@ -200,6 +200,7 @@ void engine_set_maintenance(struct engine *engine, uint32_t station,
     } else {
         memset(to, 0, sizeof *to);
     }
+    engine_forget_totals(engine, station); /* even if nothing is read meanwhile */
     for (uint32_t i = 0; i < engine->alarm_count; i++) {
         struct engine_alarm *entry = &engine->alarms[i];
         if (entry->place.kind == PLACE_STATION && entry->place.index == station) {

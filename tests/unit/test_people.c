@@ -21,6 +21,7 @@ static int events, level_events;
 static enum event_kind last_kind;
 static char last_role_contact[STATION_ID_SIZE];
 static struct alarm found;
+static double found_value; /* of its first indicator */
 
 static void on_event(void *context, const struct event *event) {
     (void)context;
@@ -65,6 +66,7 @@ static void order(int64_t now_us, const struct command *command) {
 static int keep(void *rule, const struct alarm_view *view) {
     if (strcmp(view->rule->id, rule) == 0) {
         found = *view->alarm;
+        found_value = view->indicators[0].value;
         return 1;
     }
     return 0;
@@ -232,6 +234,43 @@ static void test_tips_during_maintenance_are_no_rain(void **state) {
     assert_int_equal(rain_after_a_bucket_test(false), 2);
 }
 
+/* Begun at 2:10 and over by 2:50, by a command or by its time, while the station is read at full
+ * minutes: no reading carries the tag, and still nobody knows what of the 60 mm was rain. */
+static uint8_t rain_after_work_between_polls(bool maintenance, bool by_command, double *ret_value) {
+    make();
+    double total = 10;
+    read_at(MIN, POINT_RAIN, total);
+    read_at(2 * MIN, POINT_RAIN, total);
+    if (maintenance) {
+        struct command command = {.kind = COMMAND_MAINTENANCE, .place = "gauge"};
+        command.until.us = START_UTC + (by_command ? HOUR : 2 * MIN + 50 * SEC);
+        order(2 * MIN + 10 * SEC, &command);
+        command = (struct command){.kind = COMMAND_END_MAINTENANCE, .place = "gauge"};
+        if (by_command) {
+            order(2 * MIN + 50 * SEC, &command);
+        }
+    }
+    total += 60;
+    for (int i = 3; i < 62; i++) {
+        read_at(i * MIN, POINT_RAIN, total);
+    }
+    read_at(62 * MIN, POINT_RAIN, total += 7); /* what falls later counts as ever */
+    const struct alarm *alarm = alarm_of("rain");
+    assert_int_equal(alarm->overrides[OVERRIDE_MAINTENANCE].active, false);
+    *ret_value = found_value;
+    return alarm->highest_level;
+}
+
+static void test_tips_of_a_short_maintenance_are_no_rain(void **state) {
+    (void)state;
+    double value;
+    assert_int_equal(rain_after_work_between_polls(true, true, &value), 0);
+    assert_true(fabs(value - 7) < 1e-9);
+    assert_int_equal(rain_after_work_between_polls(true, false, &value), 0);
+    assert_true(fabs(value - 7) < 1e-9);
+    assert_int_equal(rain_after_work_between_polls(false, false, &value), 2);
+}
+
 static struct contact contacts[] = {{.id = "an", .name = "An"}, {.id = "binh", .name = "Binh"}};
 
 static void test_ladder_and_calendar(void **state) {
@@ -342,6 +381,7 @@ int main(void) {
         TEST(test_dead_link_during_level_3),
         TEST(test_noise_around_level_2),
         TEST(test_tips_during_maintenance_are_no_rain),
+        TEST(test_tips_of_a_short_maintenance_are_no_rain),
         TEST(test_ladder_and_calendar),
         TEST(test_incidents_open_merge_split_and_close),
         TEST(test_a_circle_of_masks_is_refused),
