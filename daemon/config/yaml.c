@@ -488,7 +488,7 @@ const struct yaml_node *yaml_root(const struct yaml_doc *doc) {
 }
 
 const struct yaml_node *yaml_member(const struct yaml_node *map, const char *key) {
-    if (map->kind != YAML_MAP) {
+    if (map == NULL || map->kind != YAML_MAP) {
         return NULL;
     }
     for (const struct yaml_node *node = map->first; node != NULL; node = node->next) {

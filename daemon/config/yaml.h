@@ -62,7 +62,7 @@ void yaml_destroy(struct yaml_doc *doc);
 /* Never NULL; valid as long as the document. */
 const struct yaml_node *yaml_root(const struct yaml_doc *doc);
 
-/* Member of a map, or NULL. */
+/* Member of a map, or NULL; also where there is no map (NULL, or a node of another kind). */
 const struct yaml_node *yaml_member(const struct yaml_node *map, const char *key);
 
 /* Adds an error at a node's value, or at its key. */

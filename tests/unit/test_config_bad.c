@@ -69,6 +69,16 @@ static const struct bad bads[] = {
     {alpha, "kind: stage\n", "kind: stage\n|kind: stage\n", "stands here a second time", NULL},
     {alpha, "      hard_max: 20 m\n", "      hard_max: 20 m\n      |hard_mx: 20 m\n",
      "unknown key 'hard_mx'", NULL},
+    {alpha, "    quality:\n      hard_min: -2 m\n      hard_max: 20 m\n", "    quality: |20 m\n",
+     "one value here; expected a map of keys", NULL},
+    {alpha,
+     "  - id: stage\n    quantity: stage\n    unit: m\n    period: 1 min\n    stale_after: 10 min\n"
+     "    register:\n      table: holding\n      address: 0\n      type: float32\n"
+     "    quality:\n      hard_min: -2 m\n      hard_max: 20 m\n",
+     "  - |id: stage\n    quantity: stage\n    unit: m\n    period: 1 min\n    stale_after: 10 "
+     "min\n"
+     "    register:\n      table: holding\n      address: 0\n      type: float32\n",
+     "the key 'quality' is missing", NULL},
     {alpha, "id: alpha\n", "id: |beta\n", "is not the file's name; expected 'alpha'", NULL},
     {alpha, "id: alpha\n", "id: |Alpha\n", "is not an identifier", NULL},
     {alpha, "kind: stage\n", "kind: |[stage]\n", "a list here; expected one value", NULL},
