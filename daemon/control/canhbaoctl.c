@@ -25,7 +25,7 @@
 
 enum { REPLY_MAX = 64 * 1024 * 1024 };
 /* Options without a letter. */
-enum { OPTION_BAUD = 1000, OPTION_PARITY, OPTION_STOP_BITS };
+enum { OPTION_BAUD = 1000, OPTION_PARITY, OPTION_STOP_BITS, OPTION_STRING, OPTION_WATCH };
 
 #define SOCKET_DEFAULT "/run/canhbaod/control.sock"
 
@@ -132,7 +132,7 @@ static void usage(FILE *out) {
         ")\n"
         "  -j, --json              print the reply as JSON\n"
         "  -f, --follow            events: wait for new ones\n"
-        "  -n, --limit N           events, readings: at most N\n"
+        "  -n, --limit N           events, readings: at most N; probe --watch: rounds\n"
         "      --after N           events: only those with a larger number\n"
         "  -r, --reason TEXT       why (shelve, out-of-service, comment; optional for others)\n"
         "      --for DURATION      how long: \"30 min\", \"6h\"; skill, kpi: how far back\n"
@@ -145,6 +145,13 @@ static void usage(FILE *out) {
         "      --framing tcp|rtu   probe, scan: Modbus TCP (default), or RTU over TCP\n"
         "      --table NAME        probe: holding (default), input, coil, discrete\n"
         "      --from N --count N  probe: which registers (default 0 and 16)\n"
+        "      --string plain|swapped\n"
+        "                          probe, decode: one text, two characters a register; swapped: "
+        "the\n"
+        "                          second character of each register comes first\n"
+        "      --watch[=DURATION]  probe: again and again, after a pause (default 1 s), until "
+        "Ctrl-C\n"
+        "                          or --limit N rounds; what changed is marked\n"
         "      --units A-B         scan: which units (default 1-247)\n"
         "      --at TIME           spot: when it was read; calibrate: applies from (default now)\n"
         "      --as-of TIME        readings: with the calibrations known then\n"
@@ -213,6 +220,13 @@ static bool take_tool_option(int option, struct tool_options *ret_options) {
     case 'N':
         ret_options->units = optarg;
         return true;
+    case OPTION_STRING:
+        ret_options->string = optarg;
+        return true;
+    case OPTION_WATCH:
+        ret_options->watch = true;
+        ret_options->every = optarg;
+        return true;
     case OPTION_BAUD:
         ret_options->baud = optarg;
         return true;
@@ -250,6 +264,8 @@ static const struct option longs[] = {
     {"baud", required_argument, NULL, OPTION_BAUD},
     {"parity", required_argument, NULL, OPTION_PARITY},
     {"stop-bits", required_argument, NULL, OPTION_STOP_BITS},
+    {"string", required_argument, NULL, OPTION_STRING},
+    {"watch", optional_argument, NULL, OPTION_WATCH},
 
     {"at", required_argument, NULL, 'a'},
     {"as-of", required_argument, NULL, 'S'},
@@ -278,6 +294,7 @@ static int parse_options(int argc, char **argv, struct options *ret_options) {
             break;
         case 'n':
             ret_options->limit = optarg;
+            ret_options->tool.rounds = optarg;
             break;
         case 'A':
             ret_options->after = optarg;

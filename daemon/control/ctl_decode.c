@@ -2,11 +2,17 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "daemon/base/text.h"
 #include "daemon/control/ctl_lang.h"
 #include "daemon/control/ctl_tools.h"
 #include "drivers/modbus/decode.h"
+#include "drivers/modbus/text.h"
+
+/* ECMA-48. */
+#define REVERSE_ON  "\033[7m"
+#define REVERSE_OFF "\033[0m"
 
 enum { BYTES_MAX = 2 * MODBUS_REGISTERS_MAX };
 
@@ -101,12 +107,66 @@ void ctl_candidates_print(const json_t *candidates, bool all, FILE *out) {
     size_t index;
     json_t *place;
     json_array_foreach(candidates, index, place) {
-        fprintf(out, "%5d  %s  %s", (int)json_integer_value(json_object_get(place, "address")),
+        bool changed = json_is_true(json_object_get(place, "changed"));
+        bool reverse = changed && isatty(fileno(out)) == 1;
+        fprintf(out, "%s%c%5d  %s  %s%s", reverse ? REVERSE_ON : "", changed ? '>' : ' ',
+                (int)json_integer_value(json_object_get(place, "address")),
                 json_string_value(json_object_get(place, "raw")),
-                json_string_value(json_object_get(place, "text")));
+                json_string_value(json_object_get(place, "text")), reverse ? REVERSE_OFF : "");
         print_numbers(json_object_get(place, "numbers"), all, out);
     }
     fprintf(out, "(* %s)\n", ctl_tr("plausible: a number between 0.001 and 1,000,000 in size"));
+}
+
+json_t *ctl_string(const uint8_t *bytes, unsigned count, bool swapped) {
+    char raw[BYTES_MAX * 3 + 1] = "";
+    char text[MODBUS_TEXT_SIZE];
+    for (unsigned i = 0; i < 2 * count; i++) {
+        (void)snprintf(raw + (size_t)3 * i, 4, "%02X ", bytes[i]);
+    }
+    raw[count > 0 ? 6 * count - 1 : 0] = '\0';
+    const char *fault = modbus_text_decode(bytes, count, swapped, text);
+    return json_pack("{s:s,s:b,s:s?,s:s?}", "raw", raw, "swapped", (int)swapped, "text",
+                     fault == NULL ? text : NULL, "fault", fault);
+}
+
+void ctl_string_print(const json_t *string, FILE *out) {
+    const char *text = json_string_value(json_object_get(string, "text"));
+    const char *raw = json_string_value(json_object_get(string, "raw"));
+    bool changed = json_is_true(json_object_get(string, "changed"));
+    fprintf(out, "%c %s\n", changed ? '>' : ' ', raw);
+    if (text != NULL) {
+        fprintf(out, "  %s\n", text);
+    } else {
+        fprintf(stderr, "canhbaoctl: no text: %s\n",
+                json_string_value(json_object_get(string, "fault")));
+    }
+}
+
+int ctl_string_option(const char *option, bool *ret_swapped) {
+    bool swapped = strcmp(option, "swapped") == 0;
+    if (!swapped && strcmp(option, "plain") != 0) {
+        fprintf(stderr, "canhbaoctl: --string: expected plain or swapped, got '%s'\n", option);
+        return EXIT_USAGE;
+    }
+    *ret_swapped = swapped;
+    return EXIT_DONE;
+}
+
+static int decode_string(const uint8_t *bytes, unsigned count, const struct tool_options *options) {
+    bool swapped;
+    if (ctl_string_option(options->string, &swapped) != EXIT_DONE) {
+        return EXIT_USAGE;
+    }
+    json_t *string = ctl_string(bytes, count, swapped);
+    int result = json_is_string(json_object_get(string, "fault")) ? EXIT_FAILED : EXIT_DONE;
+    if (options->json) {
+        ctl_json_print(string);
+    } else {
+        ctl_string_print(string, stdout);
+    }
+    json_decref(string);
+    return result;
 }
 
 /* Pairs of hex digits; blanks, commas and colons between. Returns the count of bytes or -1. */
@@ -141,6 +201,9 @@ int ctl_decode(char **arguments, int count, const struct tool_options *options) 
                 "such as 4148 0000\n",
                 MODBUS_REGISTERS_MAX);
         return EXIT_USAGE;
+    }
+    if (options->string != NULL) {
+        return decode_string(bytes, (unsigned)length / 2, options);
     }
     json_t *candidates = ctl_candidates(0, bytes, (unsigned)length / 2);
     if (options->json) {

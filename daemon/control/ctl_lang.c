@@ -73,6 +73,8 @@ static const struct {
     /* scan, probe, plan, diag */
     {"units answer", "thiết bị trả lời"},
     {"answered in", "trả lời trong"},
+    {"round", "lượt"},
+    {"changed since the last answer", "đã đổi so với lần trả lời trước"},
     {"plausible: a number between 0.001 and 1,000,000 in size",
      "hợp lý: số có độ lớn từ 0,001 đến 1.000.000"},
     {"link", "đường truyền"},

@@ -21,6 +21,9 @@ struct tool_options {
     const char *timeout;                   /* texts as given; NULL: default */
     const char *baud, *parity, *stop_bits; /* of a serial device */
     const char *framing, *table, *from, *count, *units;
+    const char *string; /* "plain" or "swapped" */
+    bool watch;
+    const char *every, *rounds; /* of watch */
 };
 
 /* Each takes its arguments behind the name and returns an exit code. */
@@ -35,8 +38,16 @@ int ctl_scan(char **arguments, int count, const struct tool_options *options);
  * between 0.001 and 1,000,000: what instruments show; an all-zero place tells nothing and has none.
  */
 json_t *ctl_candidates(uint16_t address, const uint8_t *bytes, unsigned count);
-/* One line a place with its 16-bit numbers, and with the plausible wider ones; `all`: every one. */
+/* One line a place with its 16-bit numbers, and with the plausible wider ones; `all`: every one.
+ * A place with a true "changed" begins with '>', on a terminal in reverse video. */
 void ctl_candidates_print(const json_t *candidates, bool all, FILE *out);
+
+/* Registers as one text: {raw, swapped, text, fault}, one of the last two null. */
+json_t *ctl_string(const uint8_t *bytes, unsigned count, bool swapped);
+/* The fault goes to standard error. */
+void ctl_string_print(const json_t *string, FILE *out);
+/* What --string says; 0 or EXIT_USAGE, told already. */
+int ctl_string_option(const char *option, bool *ret_swapped);
 
 /* The site of a folder, or EXIT_FAILED with its faults told. */
 int ctl_load_site(const char *dir, struct site **ret_site);

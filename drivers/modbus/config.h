@@ -48,7 +48,8 @@ enum {
 enum modbus_table { MODBUS_COIL = 1, MODBUS_DISCRETE, MODBUS_HOLDING, MODBUS_INPUT };
 
 /* What a 64-bit integer from +-2^53 on says cannot be told exactly, and is taken for no number; so
- * is a BCD digit above 9. There is no text type: a text is no reading. */
+ * is a BCD digit above 9. There is no text type: a text is no reading; text.h
+ * decodes it for the tools. */
 enum modbus_type {
     MODBUS_INT16,
     MODBUS_UINT16,

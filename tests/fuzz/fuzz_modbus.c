@@ -2,6 +2,7 @@
  * start (2), count, then the stream as it came. What is taken for values is judged again here, with
  * code of its own. */
 #include <math.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,6 +10,7 @@
 #include "drivers/modbus/decode.h"
 #include "drivers/modbus/pdu.h"
 #include "drivers/modbus/rtu.h"
+#include "drivers/modbus/text.h"
 
 enum { HEAD = 7 };
 
@@ -17,6 +19,29 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 static void demand(int condition) {
     if (!condition) {
         abort();
+    }
+}
+
+/* A text is what the bytes say, all of it, with nothing but padding left out. */
+static void judge_text(const uint8_t *bytes, size_t registers, bool swapped) {
+    char text[MODBUS_TEXT_SIZE] = "untouched";
+    if (modbus_text_decode(bytes, registers, swapped, text) != NULL) {
+        demand(strcmp(text, "untouched") == 0);
+        return;
+    }
+    size_t length = strlen(text);
+    size_t blanks_end = length;
+    demand(length > 0 && length <= 2 * registers && text[length - 1] != ' ');
+    for (size_t i = 0; i < 2 * registers; i++) {
+        uint8_t byte = bytes[swapped ? i + 1 - i % 2 * 2 : i];
+        if (i < length) {
+            demand((uint8_t)text[i] == byte && byte >= 0x20 && byte != 0x7F);
+        } else if (byte == ' ') {
+            demand(blanks_end == i); /* no blank behind a NUL */
+            blanks_end = i + 1;
+        } else {
+            demand(byte == 0);
+        }
     }
 }
 
@@ -43,6 +68,10 @@ static void judge_values(const struct modbus_request *request, const uint8_t *fr
         map.type = MODBUS_BIT;
     } else if (frame[9] % 2 == 1) {
         memcpy(map.permutation, "EBGDAFCH", modbus_type_registers(map.type) == 4 ? 8 : 0);
+    }
+    if (request->table >= MODBUS_HOLDING) {
+        judge_text(reply->data, request->count, false);
+        judge_text(reply->data, request->count, true);
     }
     uint16_t step = modbus_type_registers(map.type);
     for (unsigned at = 0; at + step <= request->count; at += step) {

@@ -3,10 +3,12 @@ Python's struct module."""
 import json
 import os
 import shutil
+import signal
 import socket
 import struct
 import subprocess
 import tempfile
+import threading
 import unittest
 
 import harness
@@ -51,6 +53,22 @@ class Tools(unittest.TestCase):
             done = run("decode", *arguments)
             self.assertEqual((done.returncode, done.stdout), (2, ""), arguments)
             self.assertIn("expected 1 to 125 registers", done.stderr)
+
+    def test_decode_string(self):
+        swapped = "4e53 302d 3430 0032"
+        done = run("-j", "decode", swapped, "--string", "swapped")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertEqual(json.loads(done.stdout),
+                         {"raw": "4E 53 30 2D 34 30 00 32", "swapped": True, "text": "SN-0042",
+                          "fault": None})
+        plain = run("-j", "decode", swapped, "--string", "plain")
+        self.assertEqual(plain.returncode, 1)
+        answer = json.loads(plain.stdout)
+        self.assertEqual((answer["text"], answer["fault"]), (None, "bytes behind a NUL"))
+        person = run("decode", swapped, "--string", "plain")
+        self.assertEqual(person.returncode, 1)
+        self.assertIn("no text: bytes behind a NUL", person.stderr)
+        self.assertEqual(run("decode", swapped, "--string", "BADC").returncode, 2)
 
     def test_plan(self):
         done = run("--json", "plan", "--config", MINIMAL, "alpha")
@@ -105,6 +123,96 @@ stations:
 """
 
 
+class Device:
+    """A Modbus TCP server of its own: `answers` are the registers, as bytes, of one reading after
+    the other, the last one again and again; None: an exception 6 (busy)."""
+
+    def __init__(self, *answers):
+        self.answers = list(answers)
+        self.listener = socket.socket()
+        self.listener.bind(("127.0.0.1", 0))
+        self.listener.listen()
+        self.place = f"127.0.0.1:{self.listener.getsockname()[1]}"
+        self.thread = threading.Thread(target=self.serve, daemon=True)
+
+    def serve(self):
+        while True:
+            try:
+                peer, _ = self.listener.accept()
+            except OSError:
+                return
+            with peer:
+                while request := peer.recv(12):
+                    transaction, _, _, unit, function, start, count = struct.unpack(">HHHBBHH",
+                                                                                    request)
+                    data = self.answers[0]
+                    if len(self.answers) > 1:
+                        del self.answers[0]
+                    pdu = bytes((function | 0x80, 6))
+                    if data is not None:
+                        part = data[2 * start:2 * (start + count)]
+                        pdu = bytes((function, len(part))) + part
+                    peer.sendall(struct.pack(">HHHB", transaction, 0, len(pdu) + 1, unit) + pdu)
+
+    def __enter__(self):
+        self.thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self.listener.shutdown(socket.SHUT_RDWR)
+        self.listener.close()
+        self.thread.join(10)
+
+
+class OwnDevice(unittest.TestCase):
+    SWAPPED = struct.pack(">6H", *struct.unpack("<6H", "Trạm-7".encode().ljust(12, b"\0")))
+
+    def test_a_device_with_swapped_strings(self):
+        with Device(self.SWAPPED) as device:
+            ask = ("-j", "probe", device.place, "1", "--count", "6", "--string")
+            good = run(*ask, "swapped")
+            self.assertEqual(good.returncode, 0, good.stderr)
+            self.assertEqual(json.loads(good.stdout)["string"]["text"], "Trạm-7")
+            bad = run(*ask, "plain")
+            self.assertEqual(bad.returncode, 1)
+            self.assertEqual(json.loads(bad.stdout)["string"]["fault"], "no well-formed UTF-8")
+            self.assertEqual(run("probe", device.place, "1", "--table", "coil", "--string",
+                                 "plain").returncode, 2)
+
+    def test_watch_marks_what_changed(self):
+        first, second = struct.pack(">2H", 5, 6), struct.pack(">2H", 5, 7)
+        with Device(first, first, None, second) as device:
+            done = run("-j", "probe", device.place, "1", "--count", "2", "--watch=10ms",
+                       "--limit", "5")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        rounds = [json.loads(line) for line in done.stdout.splitlines()]
+        self.assertEqual([r["round"] for r in rounds], [1, 2, 3, 4, 5])
+        self.assertIn("exception 6", rounds[2].pop("error"))
+        self.assertNotIn("registers", rounds[2])
+        self.assertEqual([[p.get("changed") for p in r["registers"]]
+                          for r in rounds if "registers" in r],
+                         [[None, None], [False, False], [False, True], [False, False]])
+        with Device(first, second) as device:
+            text = run("probe", device.place, "1", "--count", "2", "--watch=10ms", "-n", "2").stdout
+        marked = [line for line in text.splitlines() if line.startswith(">")]
+        self.assertEqual(len(marked), 1, text)
+        self.assertIn("00 07", marked[0])
+
+    def test_watch_ends_with_its_last_round(self):
+        with Device(struct.pack(">H", 1), None) as device:
+            done = run("probe", device.place, "1", "--count", "1", "--watch=10ms", "-n", "2")
+        self.assertEqual(done.returncode, 1)
+
+    def test_watch_stops_cleanly(self):
+        for number in (signal.SIGINT, signal.SIGTERM):
+            with Device(struct.pack(">H", 1)) as device, \
+                    subprocess.Popen([CTL, "-j", "probe", device.place, "1", "--count", "1",
+                                      "--watch=1h"], stdout=subprocess.PIPE, text=True) as watch:
+                self.assertEqual(json.loads(watch.stdout.readline())["round"], 1)
+                watch.send_signal(number)
+                self.assertEqual((watch.stdout.read(), watch.wait(10)), ("", 0))
+
+
 class OnTheWire(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
@@ -136,6 +244,17 @@ class OnTheWire(unittest.TestCase):
                               "--count", "1").stdout)
         self.assertEqual(bits["bits"], [{"address": 3, "value": 1}])
 
+    def test_watch(self):
+        done = run("--json", "probe", self.place, "3", "--count", "3", "--watch=10ms",
+                   "--limit", "4")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        rounds = [json.loads(line) for line in done.stdout.splitlines()]
+        self.assertEqual([r["round"] for r in rounds], [1, 2, 3, 4])
+        for answer in rounds:
+            found = numbers(answer["registers"][0])
+            self.assertEqual(found["float32", "CDAB"]["value"], 12.375)
+        self.assertFalse(any(p["changed"] for p in rounds[3]["registers"]))
+
     def test_probe_tells_why_not(self):
         refused = run("probe", self.place, "3", "--from", "50", "--count", "1")
         self.assertEqual((refused.returncode, refused.stdout), (1, ""))
@@ -156,6 +275,9 @@ class OnTheWire(unittest.TestCase):
                       ["probe", self.place, "1", "--table", "coils"],
                       ["probe", self.place, "1", "--framing", "ascii"],
                       ["probe", self.place, "1", "--timeout", "1"],
+                      ["probe", self.place, "1", "--string", "swap"],
+                      ["probe", self.place, "1", "--watch=1ms"],
+                      ["probe", self.place, "1", "--watch", "--limit", "0"],
                       ["probe", "127.0.0.1:0", "1"], ["probe", ":502", "1"],
                       ["scan"], ["scan", self.place, "--units", "5-2"],
                       ["scan", self.place, "--units", "0-256"]):
