@@ -539,7 +539,9 @@ static const struct option register_rows[] = {
     {"address", OPTION_INT, NULL, .min = 0, .max = 65535,
      .help = "Zero-based, as in the request (register 40001 is 0).", R(address)},
     {"type", OPTION_CHOICE, NULL, .choices = types,
-     .help = "How the bytes are read. Coils and discrete inputs are of the type bit.", R(type)},
+     .help = "How the bytes are read. Coils and discrete inputs are of the type bit. A text is no "
+             "reading: canhbaoctl probe --string shows it.",
+     R(type)},
     {"order", OPTION_CHOICE, "ABCD", .choices = orders,
      .help = "Of the bytes on the wire, A the most significant: as they are, registers swapped, "
              "bytes of each register swapped, both.",

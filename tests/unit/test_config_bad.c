@@ -106,6 +106,7 @@ static const struct bad bads[] = {
      "'ABCC' does not have each of the 4 bytes of a float32 once", NULL},
     {alpha, "type: float32", "type: float32\n      order: CDAB\n      |bytes: ABCD",
      "order is given too", NULL},
+    {alpha, "type: float32", "type: |string", "'string' is unknown; expected one of: int16", NULL},
     {alpha, "type: float32", "type: float32\n      |bit: 1", "only the types bit and bits", NULL},
     {alpha, "type: float32", "type: bits\n      bit: 14\n      bit_count: |3",
      "3 bits from bit 14 on are not within bits 0 to 15", NULL},
