@@ -168,7 +168,7 @@ struct rule {
     struct rule_table levels_from;
     struct rule_row *rows; /* owner: who filled the rule */
     size_t row_count;      /* to RULE_ROWS_MAX */
-    bool internal;         /* about the warning system itself: no public message */
+    bool internal;         /* for the operators only: no public message */
     /* The alarm of this rule at the same place (for areas: at the station of the first indicator)
      * is the parent: while it is raised, this one is masked. Empty: none. */
     char masked_by[STATION_ID_SIZE];

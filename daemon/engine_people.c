@@ -4,9 +4,20 @@
 
 /* ---- what lies around an alarm ---- */
 
+/* Whether the rule asks for silence: then it is about the warning system, not about a hazard at the
+ * place. (An internal rule may be about either.) */
+static bool is_about_silence(const struct rule *rule) {
+    for (uint32_t i = 0; i < rule->indicator_count; i++) {
+        if (rule->indicators[i].kind == INDICATOR_SILENCE) {
+            return true;
+        }
+    }
+    return false;
+}
+
 const char *engine_group(const struct engine *engine, const struct engine_alarm *entry) {
     const struct rule_place place = entry->place;
-    if (entry->rule->internal) {
+    if (entry->rule->internal && is_about_silence(entry->rule)) {
         return entry->rule->hazard; /* what ails the warning system is one event for the site */
     }
     if (place.kind == PLACE_AREA) {

@@ -703,8 +703,9 @@ static const struct option rule_rows[] = {
     {"expires_after", OPTION_DURATION, "6 h", .min = 60, .max = 604800,
      .help = "Validity of what is published. Expiry is no all-clear.", R(expires_after_us)},
     {"internal", OPTION_BOOL, "false",
-     .help = "About the warning system itself: it makes no public message, and its alarms at all "
-             "places are one incident.",
+     .help =
+         "For the operators only: it makes no public message. With an indicator of silence it is "
+         "about the warning system itself, and its alarms at all places are one incident.",
      R(internal)},
     {"masked_by", OPTION_ID, "",
      .help =
