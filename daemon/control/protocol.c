@@ -104,7 +104,7 @@ static const struct verb {
     {"late-readings", CONTROL_LATE, 0, ROLE_OPERATOR, KEY_STATION | KEY_POINT | KEY_ROWS | KEY_LAST,
      KEY_STATION | KEY_POINT | KEY_ROWS | KEY_LAST},
     {"records", CONTROL_RECORDS, 0, ROLE_VIEWER, KEY_STATION, KEY_STATION},
-    {"resend-state", CONTROL_COMMAND, COMMAND_RESEND_STATE, ROLE_OPERATOR, 0, 0},
+    {"resend-state", CONTROL_COMMAND, COMMAND_RESEND_STATE, ROLE_OPERATOR, KEY_EXPIRES | KEY_ID, 0},
 };
 
 const char *control_role_name(enum control_role role) {
