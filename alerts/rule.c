@@ -58,6 +58,9 @@ static bool check_indicator(const struct indicator_spec *spec) {
     if (spec->kind == INDICATOR_SILENCE) {
         return spec->window_us == 0;
     }
+    if (spec->kind == INDICATOR_NOWCAST && spec->window_us != RULE_NOWCAST_US) {
+        return false;
+    }
     bool window = spec->kind == INDICATOR_LATEST ? spec->window_us == 0 : spec->window_us > 0;
     return share && window && (unsigned)spec->kind < INDICATOR_KIND_COUNT &&
            spec->point[0] != '\0' && spec->max_age_us >= 0;
@@ -265,8 +268,8 @@ enum tristate rule_row_holds(const struct rule *rule, size_t row, bool held,
 }
 
 const char *indicator_kind_name(enum indicator_kind kind) {
-    static const char *const names[INDICATOR_KIND_COUNT] = {"latest", "rise",  "accumulation",
-                                                            "mean",   "model", "silence"};
+    static const char *const names[INDICATOR_KIND_COUNT] = {
+        "latest", "rise", "accumulation", "mean", "model", "silence", "nowcast"};
     return (unsigned)kind < INDICATOR_KIND_COUNT ? names[kind] : "unknown";
 }
 

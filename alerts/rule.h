@@ -56,12 +56,15 @@ enum indicator_kind {
     INDICATOR_MEAN,         /* arithmetic mean of the readings of `window_us` */
     INDICATOR_MODEL,        /* a model's output for the place */
     INDICATOR_SILENCE, /* seconds since any point of the station gave a value, while we asked */
+    INDICATOR_NOWCAST, /* of particulate matter, VN_AQI: weighted hourly means of `window_us` = 12 h
+                        */
     INDICATOR_KIND_COUNT
 };
 
 struct indicator_spec {
     enum indicator_kind kind;
-    int64_t window_us;  /* RISE, ACCUMULATION, MEAN: above 0; MODEL: key, 0 is an instant */
+    int64_t window_us;  /* RISE, ACCUMULATION, MEAN: above 0; NOWCAST: 12 h; MODEL: key, 0 is an
+                           instant */
     int64_t max_age_us; /* older evidence is stale. Points: 0 takes the point's stale_after_us.
                            MODEL (age since the reference time): must be above 0 */
     /* Share of the window that must have good evidence for the value to count as complete, 0 to 1
@@ -83,6 +86,8 @@ struct indicator_spec {
     double probability;     /* part of the key: the value that is reached or exceeded with this
                                probability. NaN: not asked */
 };
+
+#define RULE_NOWCAST_US (INT64_C(12) * 3600 * 1000000)
 
 enum node_kind { NODE_ALL, NODE_ANY, NODE_COMPARE };
 

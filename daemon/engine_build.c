@@ -131,6 +131,8 @@ static int window_kind_of(enum indicator_kind kind) {
         return WINDOW_ACCUMULATION;
     case INDICATOR_MEAN:
         return WINDOW_MEAN;
+    case INDICATOR_NOWCAST:
+        return WINDOW_NOWCAST;
     case INDICATOR_LATEST:
     case INDICATOR_MODEL:
     case INDICATOR_SILENCE:
@@ -216,7 +218,8 @@ static int resolve_point(struct build *build, const struct rule *rule,
     }
     bool adds_up = build->engine->site.points[point].kind != POINT_INSTANT;
     if ((spec->kind == INDICATOR_ACCUMULATION) != adds_up &&
-        (spec->kind == INDICATOR_ACCUMULATION || spec->kind == INDICATOR_MEAN)) {
+        (spec->kind == INDICATOR_ACCUMULATION || spec->kind == INDICATOR_MEAN ||
+         spec->kind == INDICATOR_NOWCAST)) {
         return err_set(build->err, ERR_UNSUPPORTED, "rule %s: no %s of point %s.%s: it is %s",
                        rule->id, indicator_kind_name(spec->kind), station, spec->point,
                        adds_up ? "a total" : "a state at an instant");

@@ -265,7 +265,7 @@ static void refresh_window(struct indicator *indicator, const struct indicator_s
     }
     double needed = spec->kind == INDICATOR_RISE ? 1 : spec->min_completeness;
     if (value->completeness < needed) {
-        indicator->lower_bound = spec->kind != INDICATOR_MEAN;
+        indicator->lower_bound = spec->kind != INDICATOR_MEAN && spec->kind != INDICATOR_NOWCAST;
         if (indicator->knowledge == KNOWLEDGE_FRESH) {
             set_knowledge(indicator, KNOWLEDGE_DOUBTFUL,
                           value->doubtful ? CAUSE_QUALITY_SUSPECT : CAUSE_INCOMPLETE);

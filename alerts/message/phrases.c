@@ -67,6 +67,7 @@ static const char *const required[] = {
     "brief.other",
     "value.accumulation",
     "value.mean",
+    "value.nowcast",
     "value.model",
     "value.model_window",
     "value.model_lead",

@@ -283,7 +283,7 @@ static void put_value(const struct telling *telling, uint32_t index, char *ret_t
     static const char *const endings[INDICATOR_KIND_COUNT] = {
         [INDICATOR_LATEST] = "latest",  [INDICATOR_ACCUMULATION] = "accumulation",
         [INDICATOR_MEAN] = "mean",      [INDICATOR_MODEL] = "model",
-        [INDICATOR_SILENCE] = "latest",
+        [INDICATOR_SILENCE] = "latest", [INDICATOR_NOWCAST] = "nowcast",
     };
     const struct indicator_spec *spec = &telling->event->view.rule->indicators[index];
     const struct indicator *indicator = &telling->event->view.indicators[index];

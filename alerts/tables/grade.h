@@ -14,6 +14,7 @@
 #define CANHBAO_ALERTS_TABLES_GRADE_H
 
 #include "alerts/tables/tables.h"
+#include "daemon/station/air_nowcast.h"
 
 struct grade {
     bool known;       /* the level is exact; false: it may be higher, values or thresholds miss */
@@ -72,12 +73,6 @@ int air_limit_grade(const struct tables *tables, const char *parameter, double a
  * over 8 h above 400 ug/m3 (not computed). ERR_NOT_FOUND. ERR_RANGE: negative. */
 int aqi_sub_index(const struct tables *tables, const char *parameter, double averaging_h,
                   double conc_ug_m3, double *ret_index);
-
-/* Nowcast of PM from 12 hourly means, newest first, NaN missing: NaN unless two of the newest three
- * are there. With weight 1/2 the Decision sums w^i c_i without dividing by the weights, which with
- * missing hours would come out too low; then we divide (*ret_own, may be NULL). */
-enum { NOWCAST_HOURS = 12 };
-double aqi_nowcast(const double hourly[NOWCAST_HOURS], bool *ret_own);
 
 struct aqi_hour {
     double o3_1h, co_1h, so2_1h, no2_1h;              /* ug/m3; NaN missing */

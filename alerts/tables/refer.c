@@ -61,6 +61,21 @@ static bool find_air(const struct tables *tables, const char *row, struct found 
     return false;
 }
 
+/* An index is rounded, so one above a breakpoint begins half a unit behind it. */
+static bool find_aqi(const struct tables *tables, const char *row, struct found *ret_found) {
+    for (size_t i = 0; i < tables->aqi_segment_count; i++) {
+        const struct aqi_segment *at = &tables->aqi_segments[i];
+        if (is_row(&at->source, row)) {
+            double slope =
+                (at->conc_high_ug_m3 - at->conc_low_ug_m3) / (at->index_high - at->index_low);
+            *ret_found = (struct found){
+                &at->source, "ug m-3", 0, {"from_ug_m3"}, {at->conc_low_ug_m3 + 0.5 * slope}};
+            return true;
+        }
+    }
+    return false;
+}
+
 static bool find_water(const struct tables *tables, const char *row, struct found *ret_found) {
     for (size_t i = 0; i < tables->water_count; i++) {
         const struct water_row *at = &tables->waters[i];
@@ -112,6 +127,7 @@ int table_cell(const struct tables *tables, const char *table, const char *row, 
     } finders[] = {{"aegl", find_aegl},
                    {"radiation_levels", find_radiation},
                    {"air_limits", find_air},
+                   {"vn_aqi_breakpoints", find_aqi},
                    {"water_limits", find_water},
                    {"rainfall_thresholds", find_rainfall},
                    {"flood_alarm_levels", find_flood}};

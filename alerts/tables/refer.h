@@ -1,6 +1,7 @@
 /* One cell or row of a table by name, for rules that take their thresholds from it.
  *
  * Cells:  aegl t10min_ppm to t8h_ppm; radiation_levels low, high; air_limits limit_ug_m3;
+ *         vn_aqi_breakpoints from_ug_m3 (the rounded index is above index_low from there on);
  *         water_limits min, max; rainfall_thresholds total_1h_mm to total_72h_mm;
  *         flood_alarm_levels bd1_m, bd2_m, bd3_m, historic_peak_m.
  * Thread rule: pure. */

@@ -338,6 +338,9 @@ static void read_air(struct sheet *sheet, struct tables *tables) {
 }
 
 static void read_aqi(struct sheet *sheet, struct tables *tables) {
+    char *id = id_room(sheet, tables);
+    (void)snprintf(id, ID_MAX, "%.24s/%.8sh/%.8s", field(sheet, 0), field(sheet, 1),
+                   field(sheet, 2));
     struct aqi_segment row = {
         .parameter = field(sheet, 0),
         .averaging_h = number(sheet, 1, 1, 24),
@@ -345,7 +348,7 @@ static void read_aqi(struct sheet *sheet, struct tables *tables) {
         .index_high = number(sheet, 3, 0, 500),
         .conc_low_ug_m3 = number(sheet, 4, 0, 1e6),
         .conc_high_ug_m3 = number(sheet, 5, 0, 1e6),
-        .source = source_of(sheet, field(sheet, 0)),
+        .source = source_of(sheet, id),
     };
     const struct aqi_segment *before =
         tables->aqi_segment_count > 0 ? &tables->aqi_segments[tables->aqi_segment_count - 1] : NULL;

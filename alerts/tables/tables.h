@@ -17,7 +17,8 @@
 /* Strings point into the loaded tables. */
 struct table_source {
     const char *id; /* of the row: "heavy_rain-04", "Cl2/AEGL-2", "PM2.5/24h/2026-01-01" (from that
-                       day on), "nitrite_N/any", "al-fi-1", a gauge's name */
+                       day on), "PM2.5/24h/100" (an index above 100), "nitrite_N/any", "al-fi-1", a
+                       gauge's name */
     const char *text, *kind, *confidence;
     bool provisional;
     const struct csv *csv; /* with the whole row */

@@ -751,20 +751,22 @@ const struct option_group group_places = {.path = "rules/ID.yaml places",
                                           .help = "Where the rule holds; at least one place.",
                                           GROUP(place_rows)};
 
-static const char *const indicator_kinds[] = {"latest",  "rise", "accumulation", "mean", "model",
-                                              "silence", NULL};
+static const char *const indicator_kinds[] = {"latest", "rise",    "accumulation", "mean",
+                                              "model",  "silence", "nowcast",      NULL};
 #define I(member) MEMBER(struct indicator_spec, member)
 static const struct option indicator_rows[] = {
     SECTION("name", NULL, "How the conditions of this rule call it."),
     {"kind", OPTION_CHOICE, NULL, .choices = indicator_kinds,
      .help = "latest, rise over the window, accumulation over the window, mean of the window, a "
-             "model's output, or silence: seconds since the station gave any value.",
+             "model's output, silence: seconds since the station gave any value, or nowcast: the "
+             "Nowcast of particulate matter of VN_AQI over 12 h.",
      I(kind)},
     {"point", OPTION_ID, "", .help = "Id of a point of the place (not for model).", I(point)},
     {"station", OPTION_ID, "", .help = "Another station than the place; needed for areas.",
      I(station)},
     {"window", OPTION_DURATION, "0 s", .flags = OPTION_QUIET, .max = 2592000,
-     .help = "Of rise, accumulation and mean; for model: one of the product's, 0 for a rate.",
+     .help = "Of rise, accumulation and mean; of nowcast 12 h; for model: one of the product's, 0 "
+             "for a rate.",
      I(window_us)},
     {"max_age", OPTION_DURATION, "0 s", .flags = OPTION_QUIET, .max = 604800,
      .help = "Older evidence is stale. Points: 0 takes stale_after. Model: mandatory.",

@@ -155,7 +155,7 @@ static void check_point_use(struct rule_reader *reader, const struct yaml_node *
         yaml_error(errors_of(reader), yaml_member(node, "kind"),
                    "the point '%s' of '%s' is %s; expected %s", spec->point,
                    site->stations[station].id, total ? "a total" : "a state",
-                   total ? "accumulation" : "latest, rise or mean");
+                   total ? "accumulation" : "latest, rise, mean or nowcast");
     }
     if (spec->window_us > 0 && spec->window_us < point->period_us) {
         yaml_error(errors_of(reader), yaml_member(node, "window"),
@@ -184,6 +184,14 @@ static void check_point_indicator(struct rule_reader *reader, const struct yaml_
         if (yaml_member(node, foreign[i]) != NULL) {
             yaml_error_key(errors_of(reader), yaml_member(node, foreign[i]),
                            "only an indicator of kind model has it");
+        }
+    }
+    if (spec->kind == INDICATOR_NOWCAST) {
+        /* Which hours count, and the division where the Decision has none, are ours (window.h). */
+        reader->rule->provisional = true;
+        if (spec->window_us != RULE_NOWCAST_US) {
+            yaml_error(errors_of(reader), node,
+                       "an indicator of kind nowcast has a window of 12 h");
         }
     }
     bool windowed = spec->kind != INDICATOR_LATEST;

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "daemon/base/err.h"
+#include "daemon/station/air_nowcast.h"
 
 int window_init(enum window_kind kind, int64_t window_us, int64_t period_us,
                 struct window *ret_series) {
@@ -161,6 +162,40 @@ static struct window_value mean(const struct window *series, int64_t end_us) {
     return result;
 }
 
+static struct window_value nowcast(const struct window *series, int64_t end_us) {
+    const int64_t hour_us = series->window_us / NOWCAST_HOURS;
+    const double needed = NOWCAST_HOUR_SHARE * (double)hour_us / (double)series->period_us;
+    struct window_value result = {.oldest_us = end_us};
+    double hours[NOWCAST_HOURS] = {0};
+    uint32_t counts[NOWCAST_HOURS] = {0};
+    uint32_t good[NOWCAST_HOURS] = {0};
+    int there = 0;
+    for (uint32_t i = 0; i < series->count; i++) {
+        const struct window_segment *segment = at(series, i);
+        int64_t back = (end_us - segment->start_us) / hour_us;
+        if (back < 0 || back >= NOWCAST_HOURS) {
+            continue;
+        }
+        hours[back] += segment->amount;
+        counts[back] += segment->count;
+        good[back] += segment->good;
+        result.count += segment->count;
+        result.doubtful = result.doubtful || segment->good < segment->count;
+        if (result.oldest_seq == 0) {
+            result.oldest_us = segment->start_us;
+            result.oldest_seq = segment->seq;
+        }
+    }
+    for (int i = 0; i < NOWCAST_HOURS; i++) {
+        bool known = counts[i] > 0 && good[i] >= needed;
+        hours[i] = known ? hours[i] / counts[i] : (double)NAN;
+        there += known;
+    }
+    result.value = aqi_nowcast(hours, NULL);
+    result.completeness = (double)there / NOWCAST_HOURS;
+    return result;
+}
+
 /* Newest value at or before the start of the window, or NULL; drop_old() keeps the tolerance. */
 static const struct window_segment *reference_at(const struct window *series, int64_t start_us) {
     const struct window_segment *reference = NULL;
@@ -212,6 +247,8 @@ struct window_value window_value(const struct window *series, int64_t end_us) {
         return accumulation(series, end_us);
     case WINDOW_MEAN:
         return mean(series, end_us);
+    case WINDOW_NOWCAST:
+        return nowcast(series, end_us);
     case WINDOW_RISE:
         return rise(series, end_us);
     case WINDOW_KIND_COUNT:

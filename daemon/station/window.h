@@ -12,8 +12,11 @@
  * window, end]. completeness = undoubted readings / (window / period), at most 1. rise Newest value
  * minus the newest one at or before end - window, which may be older by up to max(2 periods, window
  * / 10). completeness 1. With nothing there, newest minus the oldest in the window: completeness is
- * the share that it spans. Unknown is NaN. With completeness below what the user asks for, an
- * accumulation is a lower bound. Thread rule: per object. */
+ * the share that it spans.
+ *   nowcast       Of the means of the twelfths (hours) of the window, counted back from its end,
+ * see air_nowcast.h; a twelfth that lacks undoubted readings is missing. completeness = twelfths
+ * there. Unknown is NaN. With completeness below what the user asks for, an accumulation is a lower
+ * bound. Thread rule: per object. */
 #ifndef CANHBAO_STATION_WINDOW_H
 #define CANHBAO_STATION_WINDOW_H
 
@@ -25,7 +28,16 @@
 
 enum { WINDOW_SHARE = 360, WINDOW_SEGMENTS_MAX = WINDOW_SHARE * 2 + 8 };
 
-enum window_kind { WINDOW_ACCUMULATION, WINDOW_MEAN, WINDOW_RISE, WINDOW_KIND_COUNT };
+enum window_kind {
+    WINDOW_ACCUMULATION,
+    WINDOW_MEAN,
+    WINDOW_RISE,
+    WINDOW_NOWCAST,
+    WINDOW_KIND_COUNT
+};
+
+/* Share of an hour that must have undoubted readings for its mean to count in a Nowcast (ours). */
+#define NOWCAST_HOUR_SHARE 0.75
 
 /* A stretch of evidence. start_us = end_us for values at an instant. */
 struct window_segment {

@@ -218,6 +218,60 @@ static void test_sizes_are_checked(void **state) {
     assert_true(window.capacity >= 3);
 }
 
+/* Readings of every half hour; `hours` newest first, NaN: none in that hour. */
+static void fill_hours(const double hours[12], double spread) {
+    begin(WINDOW_NOWCAST, 12 * HOUR, 30 * MIN);
+    for (int half = 1; half <= 24; half++) {
+        double value = hours[11 - (half - 1) / 2];
+        if (!isnan(value)) {
+            value += half % 2 == 0 ? spread : -spread;
+            add(half * 30 * MIN, half * 30 * MIN, value, true, (uint64_t)half);
+        }
+    }
+}
+
+static void test_nowcast_of_whole_hours(void **state) {
+    (void)state;
+    double hours[12];
+    for (int i = 0; i < 12; i++) {
+        hours[i] = i == 0 ? 100 : 60;
+    }
+    fill_hours(hours, 5);
+    /* w = 60/100; (100 + 60 (0.6 + ... + 0.6^11)) / (1 + 0.6 + ... + 0.6^11)
+     * = 60 + 40 / ((1 - 0.6^12) / 0.4), and 0.6^12 = 0.002176782336 */
+    assert_close(at_min(720).value, 60 + 16 / (1 - 0.002176782336));
+    assert_close(at_min(720).completeness, 1);
+    assert_int_equal(at_min(720).count, 24);
+    window_finish(&window);
+    for (int i = 1; i < 12; i++) {
+        hours[i] = 20;
+    }
+    fill_hours(hours, 0); /* w = 1/2: 50 + 20 (1/4 + ... + 1/4096) = 50 + 20 (1/2 - 1/4096) */
+    assert_close(at_min(720).value, 60 - 20.0 / 4096);
+}
+
+static void test_nowcast_with_missing_hours(void **state) {
+    (void)state;
+    double hours[12] = {50, NAN, 50, NAN, NAN, NAN, NAN, NAN, NAN, NAN, NAN, NAN};
+    fill_hours(hours, 0);
+    assert_close(at_min(720).value, 50); /* two of the newest three */
+    assert_close(at_min(720).completeness, 2.0 / 12);
+    window_finish(&window);
+    hours[2] = NAN;
+    hours[3] = hours[4] = hours[5] = 50;
+    fill_hours(hours, 0);
+    assert_true(isnan(at_min(720).value)); /* one of the newest three: not known */
+    window_finish(&window);
+    hours[1] = 50;
+    fill_hours(hours, 0);
+    assert_close(at_min(720).value, 50);
+    /* Half an hour later with a doubted reading: the newest hour has one of two, which is below
+     * three quarters; the next one stands, the third misses. */
+    add(750 * MIN, 750 * MIN, 900, false, 25);
+    assert_true(isnan(at_min(750).value));
+    assert_true(at_min(750).doubtful);
+}
+
 #define TEST(name) cmocka_unit_test_teardown(name, finish)
 
 int main(void) {
@@ -229,6 +283,8 @@ int main(void) {
         TEST(test_accumulation_counts_doubted_amounts_but_not_their_time),
         TEST(test_accumulation_merges_but_does_not_lose),
         TEST(test_ring_is_bounded_for_hostile_input),
+        TEST(test_nowcast_of_whole_hours),
+        TEST(test_nowcast_with_missing_hours),
         TEST(test_mean_of_the_window),
         TEST(test_mean_with_few_or_doubted_readings),
         TEST(test_rise_against_the_start_of_the_window),
