@@ -124,6 +124,13 @@ struct alarm_escalation {
     struct moment since;
 };
 
+/* People's verdicts; one an episode: a later one takes the place of the first. */
+struct alarm_verdicts {
+    uint32_t counts[JUDGED_COUNT]; /* episodes, [JUDGED_NONE] unused */
+    enum operator_verdict newest;
+    struct utc_us episode; /* episode_start of the newest one */
+};
+
 struct trend_sample {
     struct mono_us at;
     double value;
@@ -176,6 +183,8 @@ struct alarm {
     struct moment flapping_since;
     uint8_t move_count;
     struct mono_us moves[RULE_FLAP_MOVES_MAX]; /* of the level, oldest first */
+
+    struct alarm_verdicts verdicts;
 
     uint8_t trend_count;
     struct trend_sample trend_samples[ALARM_TREND_SAMPLES]; /* 10 min apart, oldest first */

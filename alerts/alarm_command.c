@@ -171,6 +171,31 @@ static int reject(struct alarm *alarm, const struct command *command, struct mom
     return result;
 }
 
+/* Changes no axis. Of an episode that has ended too: often it is known only then. */
+static int judge(struct alarm *alarm, const struct rule *rule, const struct command *command,
+                 struct err *ret_err) {
+    struct alarm_verdicts *verdicts = &alarm->verdicts;
+    if (strcmp(rule->hazard, "radiation") != 0 && strcmp(rule->hazard, "chemical") != 0) {
+        return err_set(ret_err, ERR_INVALID,
+                       "a verdict is given on alarms of radiation and chemicals, not of %s",
+                       rule->hazard);
+    }
+    if (command->verdict == JUDGED_NONE || command->verdict >= JUDGED_COUNT ||
+        command->actor[0] == '\0') {
+        return err_set(ret_err, ERR_INVALID, "a verdict needs an actor and real, rain or fault");
+    }
+    if (alarm->raised_on.utc.us == 0) {
+        return err_set(ret_err, ERR_INVALID, "there is nothing to judge: it was never raised");
+    }
+    if (verdicts->newest != JUDGED_NONE && verdicts->episode.us == alarm->episode_start.us) {
+        verdicts->counts[verdicts->newest]--;
+    }
+    verdicts->counts[command->verdict]++;
+    verdicts->newest = command->verdict;
+    verdicts->episode = alarm->episode_start;
+    return 0;
+}
+
 static int apply_command(struct alarm *alarm, const struct rule *rule,
                          const struct command *command, struct moment now,
                          struct alarm_change *change, struct err *ret_err) {
@@ -182,6 +207,9 @@ static int apply_command(struct alarm *alarm, const struct rule *rule,
         return command->comment[0] != '\0'
                    ? 0
                    : err_set(ret_err, ERR_INVALID, "a comment needs a text");
+    case COMMAND_VERDICT:
+        change->what |= CHANGE_COMMENT;
+        return judge(alarm, rule, command, ret_err);
     case COMMAND_SHELVE:
         change->what |= CHANGE_OVERRIDE;
         return alarm_override_begin(&alarm->overrides[OVERRIDE_SHELVED], OVERRIDE_SHELVED, command,

@@ -9,6 +9,7 @@
 #include "daemon/explain.h"
 #include "daemon/metrics.h"
 #include "daemon/proposals.h"
+#include "daemon/verdicts.h"
 #include "daemon/view_skill.h"
 #include "daemon/web/console.h"
 
@@ -112,6 +113,8 @@ static json_t *answer(void *ctx, const struct control_request *request, const ch
         return view_incidents(view);
     case CONTROL_PROPOSALS:
         return proposals_value(pipeline_engine(view->pipeline));
+    case CONTROL_VERDICTS:
+        return verdicts_value(pipeline_engine(view->pipeline));
     case CONTROL_SKILL:
         return view_skill(view, request->product, request->for_us, ret_err);
     case CONTROL_EXPLAIN:
@@ -197,6 +200,12 @@ static int get_proposals(struct desk *desk, const struct web_query *query,
                          struct web_reply *ret_reply) {
     (void)query;
     return give_json(proposals_value(pipeline_engine(desk->view.pipeline)), ret_reply);
+}
+
+static int get_verdicts(struct desk *desk, const struct web_query *query,
+                        struct web_reply *ret_reply) {
+    (void)query;
+    return give_json(verdicts_value(pipeline_engine(desk->view.pipeline)), ret_reply);
 }
 
 static int get_explain(struct desk *desk, const struct web_query *query,
@@ -292,6 +301,7 @@ static int get(void *ctx, const char *path, const struct web_query *query,
         {"/api/v1/incidents", get_incidents},
         {"/api/v1/explain", get_explain},
         {"/api/v1/proposals", get_proposals},
+        {"/api/v1/verdicts", get_verdicts},
         {"/api/v1/skill", get_skill},
         {"/api/v1/products", get_products},
     };

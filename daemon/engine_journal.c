@@ -3,7 +3,7 @@
 #include <math.h>
 #include <string.h>
 
-enum { JOURNAL_VERSION = 4 };
+enum { JOURNAL_VERSION = 5 };
 
 static void put_moment(struct bytes *bytes, struct moment moment) {
     bytes_put_i64(bytes, moment.mono.us);
@@ -144,6 +144,7 @@ static void put_command(const struct command *command, struct bytes *bytes) {
     bytes_put_u8(bytes, command->has_expected_revision);
     bytes_put_u64(bytes, command->expected_revision);
     put_field(&command->field, bytes);
+    bytes_put_u8(bytes, (uint8_t)command->verdict);
 }
 
 static void get_command(struct bytes_reader *reader, struct command *ret_command) {
@@ -162,6 +163,7 @@ static void get_command(struct bytes_reader *reader, struct command *ret_command
     ret_command->has_expected_revision = bytes_get_bool(reader);
     ret_command->expected_revision = bytes_get_u64(reader);
     get_field(reader, &ret_command->field);
+    ret_command->verdict = bytes_get_enum(reader, JUDGED_COUNT);
 }
 
 int engine_input_encode(const struct engine *engine, const struct engine_input *input,

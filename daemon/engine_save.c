@@ -5,7 +5,7 @@
 
 #include "daemon/base/ids.h"
 
-enum { SAVE_VERSION = 6 };
+enum { SAVE_VERSION = 7 };
 
 #define TIME_MAX_US (INT64_MAX / 4)
 
@@ -262,6 +262,18 @@ static void io_publication(const struct io *io, struct alarm *alarm) {
     io_text(io, alarm->approval.decided_by, sizeof alarm->approval.decided_by);
 }
 
+static void io_verdicts(const struct io *io, struct alarm_verdicts *verdicts) {
+    IO_ENUM(io, verdicts->newest, JUDGED_COUNT);
+    io_i64(io, &verdicts->episode.us);
+    for (int i = 0; i < JUDGED_COUNT; i++) {
+        io_u32(io, &verdicts->counts[i]);
+    }
+    if (io->in != NULL && verdicts->counts[verdicts->newest] == 0 &&
+        verdicts->newest != JUDGED_NONE) {
+        io->in->failed = true; /* the newest one is among those counted */
+    }
+}
+
 static void io_alarm(const struct io *io, struct alarm *alarm) {
     io_u64(io, &alarm->revision);
     io_u8(io, &alarm->defined_mask);
@@ -296,6 +308,7 @@ static void io_alarm(const struct io *io, struct alarm *alarm) {
         io_i64(io, &alarm->trend_samples[i].at.us);
         io_double(io, &alarm->trend_samples[i].value);
     }
+    io_verdicts(io, &alarm->verdicts);
 }
 
 static void save_points(const struct engine *engine, const struct io *io) {

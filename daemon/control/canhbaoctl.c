@@ -97,6 +97,9 @@ static const struct ctl_command {
      ctl_print_command},
     {"cancel", "cancel", "RULE PLACE", "withdraw what was published, with --reason", 2, 2,
      ctl_print_command},
+    {"verdict", "verdict", "RULE PLACE VERDICT",
+     "what a radiation or gas alarm was: real|rain|fault", 3, 3, ctl_print_command},
+    {"verdicts", "verdicts", "", "those verdicts, counted by station", 0, 0, ctl_print_verdicts},
     {"incidents", "incidents", "", "alarms that belong together", 0, 0, ctl_print_incidents},
     {"ack-incident", "acknowledge", "INCIDENT", "acknowledge every alarm of an incident", 1, 1,
      ctl_print_command},
@@ -379,7 +382,7 @@ static int put_duration(json_t *request, const char *text) {
 
 static int build_request(const struct ctl_command *command, char **arguments, int count,
                          const struct options *options, json_t *request) {
-    static const char *const alarm_keys[] = {"rule", "place"};
+    static const char *const alarm_keys[] = {"rule", "place", "verdict"};
     static const char *const station_keys[] = {"station", "point"};
     if (count < command->arguments_min || count > command->arguments_max) {
         fprintf(stderr, "canhbaoctl: usage: canhbaoctl %s %s\n", command->name, command->arguments);

@@ -219,6 +219,24 @@ void ctl_print_proposals(const json_t *proposals, FILE *out) {
     }
 }
 
+void ctl_print_verdicts(const json_t *verdicts, FILE *out) {
+    static const char *const names[] = {"real", "rain", "fault"};
+    size_t index;
+    json_t *place;
+    if (json_array_size(verdicts) == 0) {
+        fputs("no verdict was given\n", out);
+        return;
+    }
+    fprintf(out, "%-24s %6s %6s %6s\n", "station", "real", "rain", "fault");
+    json_array_foreach(verdicts, index, place) {
+        fprintf(out, "%-24s", text_of(place, "place"));
+        for (int i = 0; i < 3; i++) {
+            fprintf(out, " %6lld", (long long)json_integer_value(json_object_get(place, names[i])));
+        }
+        fputs("\n", out);
+    }
+}
+
 int ctl_explain_verdict(const json_t *report) {
     return json_is_true(json_object_get(json_object_get(report, "recomputed"), "same"))
                ? EXIT_DONE

@@ -11,6 +11,8 @@
 void ctl_print_explain(const json_t *report, FILE *out);
 /* The list of daemon/proposals.h. */
 void ctl_print_proposals(const json_t *proposals, FILE *out);
+/* The list of daemon/verdicts.h. */
+void ctl_print_verdicts(const json_t *verdicts, FILE *out);
 /* EXIT_DONE: the recomputation gives the same; else EXIT_FAILED. */
 int ctl_explain_verdict(const json_t *report);
 

@@ -31,13 +31,14 @@ enum key {
     KEY_PRODUCT = 1 << 20,
     KEY_ROWS = 1 << 21,
     KEY_LAST = 1 << 22,
+    KEY_VERDICT = 1 << 23,
 };
 
 static const char *const key_names[] = {
     "rule",    "place",      "reason",    "for_s",   "until",  "expected_revision",
     "station", "point",      "limit",     "after",   "follow", "incident",
     "into",    "attachment", "reference", "expires", "id",     "event",
-    "field",   "as_of",      "product",   "rows",    "last"};
+    "field",   "as_of",      "product",   "rows",    "last",   "verdict"};
 
 enum {
     COMMAND_KEYS = KEY_REVISION | KEY_REASON | KEY_EXPIRES | KEY_ID,
@@ -101,6 +102,9 @@ static const struct verb {
      FIELD_NEEDED},
     {"revoke", CONTROL_COMMAND, COMMAND_REVOKE, ROLE_OPERATOR, FIELD_KEYS,
      FIELD_NEEDED | KEY_FIELD | KEY_REASON},
+    {"verdict", CONTROL_COMMAND, COMMAND_VERDICT, ROLE_OPERATOR, ALARM_KEYS | KEY_VERDICT,
+     ALARM | KEY_VERDICT},
+    {"verdicts", CONTROL_VERDICTS, 0, ROLE_VIEWER, 0, 0},
     {"late-readings", CONTROL_LATE, 0, ROLE_OPERATOR, KEY_STATION | KEY_POINT | KEY_ROWS | KEY_LAST,
      KEY_STATION | KEY_POINT | KEY_ROWS | KEY_LAST},
     {"records", CONTROL_RECORDS, 0, ROLE_VIEWER, KEY_STATION, KEY_STATION},
@@ -175,6 +179,14 @@ static int take_token(const json_t *value, const char *key, char *ret_text, size
     return 0;
 }
 
+static int take_verdict(const json_t *value, enum operator_verdict *ret_verdict,
+                        struct err *ret_err) {
+    const char *name = json_string_value(value);
+    return name != NULL && verdict_parse(name, ret_verdict) == 0
+               ? 0
+               : err_set(ret_err, ERR_INVALID, "verdict: expected real, rain or fault");
+}
+
 /* The keys that only commands have. */
 static int take_command_key(unsigned bit, const json_t *value, struct command *command,
                             struct err *ret_err) {
@@ -194,6 +206,8 @@ static int take_command_key(unsigned bit, const json_t *value, struct command *c
                           ret_err);
     case KEY_ID:
         return take_token(value, "id", command->id, sizeof command->id, ret_err);
+    case KEY_VERDICT:
+        return take_verdict(value, &command->verdict, ret_err);
     default:
         return err_set(ret_err, ERR_INVALID, "unknown key");
     }

@@ -38,6 +38,7 @@ enum control_verb {
     CONTROL_INCIDENTS,
     CONTROL_EXPLAIN,
     CONTROL_PROPOSALS,
+    CONTROL_VERDICTS,
     CONTROL_RELOAD,
     CONTROL_SKILL,
     CONTROL_COMMAND /* see request.command.kind */

@@ -28,6 +28,7 @@ static const struct {
     [COMMAND_BUCKET_TEST] = {"bucket-test", TARGET_STATION},
     [COMMAND_END_BUCKET_TEST] = {"end-bucket-test", TARGET_STATION},
     [COMMAND_REVOKE] = {"revoke", TARGET_STATION},
+    [COMMAND_VERDICT] = {"verdict", TARGET_ALARM},
 };
 
 const char *command_kind_name(enum command_kind kind) {
@@ -38,6 +39,27 @@ int command_kind_parse(const char *name, enum command_kind *ret_kind) {
     for (unsigned i = 0; i < COMMAND_KIND_COUNT; i++) {
         if (strcmp(kinds[i].name, name) == 0) {
             *ret_kind = (enum command_kind)i;
+            return 0;
+        }
+    }
+    return ERR_NOT_FOUND;
+}
+
+static const char *const verdicts[JUDGED_COUNT] = {
+    [JUDGED_NONE] = "none",
+    [JUDGED_REAL] = "real",
+    [JUDGED_RAIN] = "rain",
+    [JUDGED_FAULT] = "fault",
+};
+
+const char *verdict_name(enum operator_verdict verdict) {
+    return (unsigned)verdict < JUDGED_COUNT ? verdicts[verdict] : "unknown";
+}
+
+int verdict_parse(const char *name, enum operator_verdict *ret_verdict) {
+    for (unsigned i = JUDGED_NONE + 1; i < JUDGED_COUNT; i++) {
+        if (strcmp(verdicts[i], name) == 0) {
+            *ret_verdict = (enum operator_verdict)i;
             return 0;
         }
     }

@@ -38,8 +38,12 @@ enum command_kind {
     COMMAND_BUCKET_TEST,     /* station; field.point and until: tips are no rain from now on */
     COMMAND_END_BUCKET_TEST, /* station; field: judges */
     COMMAND_REVOKE,          /* station; field.point, field.revokes; needs reason */
+    COMMAND_VERDICT,         /* alarm of radiation or chemicals; needs verdict */
     COMMAND_KIND_COUNT
 };
+
+/* What the alarm was in a person's eyes. Written to the journal: never renumber. */
+enum operator_verdict { JUDGED_NONE, JUDGED_REAL, JUDGED_RAIN, JUDGED_FAULT, JUDGED_COUNT };
 
 enum { COMMAND_TEXT_SIZE = 256, COMMAND_ACTOR_SIZE = 64 };
 
@@ -58,14 +62,20 @@ struct command {
     struct utc_us until;   /* end of what is asked for; 0: none given */
     struct utc_us expires; /* the command itself is refused from then on; 0: never */
     bool has_expected_revision;
-    uint64_t expected_revision; /* of the alarm or incident; another one is refused as stale */
-    struct field_record field;  /* commands of a technician */
+    uint64_t expected_revision;    /* of the alarm or incident; another one is refused as stale */
+    struct field_record field;     /* commands of a technician */
+    enum operator_verdict verdict; /* VERDICT */
 };
 
 /* "acknowledge", ... Never NULL. */
 const char *command_kind_name(enum command_kind kind);
 /* ERR_NOT_FOUND for an unknown name. */
 int command_kind_parse(const char *name, enum command_kind *ret_kind);
+
+/* "none", "real", "rain", "fault". Never NULL. */
+const char *verdict_name(enum operator_verdict verdict);
+/* ERR_NOT_FOUND for an unknown name, and for "none": no verdict is none. */
+int verdict_parse(const char *name, enum operator_verdict *ret_verdict);
 
 /* ERR_INVALID with a sentence when the target is not one that the kind takes. */
 int command_target_check(const struct command *command, struct err *ret_err);

@@ -214,6 +214,26 @@ class Releases(unittest.TestCase):
         self.assertEqual(evidence["dose_alarm"], 1)
         self.assertGreater(evidence["dose_excess"], 50)
 
+    def check_verdicts(self):
+        self.assertEqual(self.daemon.ctl("verdicts"), [])
+        self.daemon.ctl("verdict", "cl2", PORT, "fault")
+        self.daemon.ctl("verdict", "cl2", PORT, "real", "--reason", "the store called")
+        self.daemon.ctl("verdict", "dose-rain", RAIN, "rain")
+        for words in (("cl2", PORT, "perhaps"), ("dose-rise", RAIN, "rain"), ("cl2", WEATHER, "real")):
+            refused = self.daemon.ctl("verdict", *words, check=False)
+            self.assertEqual(refused.returncode, 4, words)
+        with urllib.request.urlopen(f"http://{self.daemon.web()}/api/v1/verdicts") as reply:
+            served = json.load(reply)
+        self.assertEqual(served, self.daemon.ctl("verdicts"))
+        self.assertEqual({v["place"]: (v["real"], v["rain"], v["fault"]) for v in served},
+                         {PORT: (1, 0, 0), RAIN: (0, 1, 0)})  # the second verdict took the place of the first
+        texts = [e["alert"]["comment"] for e in self.daemon.ctl("events", "--limit", "1000")
+                 if e["alert"]["event"] == "commented"]
+        self.assertIn("verdict: real; the store called", texts)
+        self.assertEqual(self.daemon.stop(), 0)
+        self.daemon.start()  # out of snapshot and journal
+        self.assertEqual(self.daemon.ctl("verdicts"), served)
+
     def check_cap(self):
         rows = self.daemon.query("select body from outbox where row >> 48 = 2 order by row")
         found = 0
@@ -246,6 +266,7 @@ class Releases(unittest.TestCase):
             self.check_assumed()
             release = self.check_traced()
             self.check_washout()
+            self.check_verdicts()
             self.assertEqual(self.daemon.stop(), 0)
             found = self.check_cap()
             print(f"traced {release['source']['Q_g_s']:.0f} g/s of {Q_G_S:.0f}, {found} messages with a polygon; "

@@ -82,6 +82,7 @@ struct log_entry { /* one look of one alarm */
 
 struct oracle_alarm {
     int levels;
+    bool ever; /* raised at least once */
     int64_t on_delay_us[LEVELS], off_delay_us[LEVELS];
     bool fresh_only;
     int log_count;
@@ -321,6 +322,7 @@ static inline void oracle_move(struct oracle_alarm *alarm, int level, int64_t no
         alarm->below_peak_since_us = now_us;
     }
     alarm->level = level;
+    alarm->ever = alarm->ever || level > 0;
     alarm->moves_us[alarm->move_count++] = now_us;
     oracle_publish(alarm, now_us);
 }
@@ -542,6 +544,11 @@ static inline bool oracle_command(struct oracle *oracle, const struct command *c
         break;
     case COMMAND_COMMENT:
         if (command->comment[0] == '\0') {
+            return false;
+        }
+        break;
+    case COMMAND_VERDICT: /* moves nothing */
+        if (command->verdict == JUDGED_NONE || !alarm->ever) {
             return false;
         }
         break;

@@ -580,6 +580,45 @@ static void test_stale_revisions_are_refused(void **state) {
     assert_int_equal(alarm.revision, before.revision + 1);
 }
 
+static int judge(enum operator_verdict verdict) {
+    struct command command = {.kind = COMMAND_VERDICT, .actor = "duty", .verdict = verdict};
+    struct err err = {0};
+    int result = alarm_command(&alarm, &rule, &command, fixture_at(clock_us), &change, &err);
+    assert_int_equal(result != 0, err.text[0] != '\0');
+    return result;
+}
+
+static void test_one_verdict_an_episode(void **state) {
+    (void)state;
+    strcpy(rule.hazard, "radiation");
+    see(0, 1, 1);
+    assert_int_equal(judge(JUDGED_RAIN), ERR_INVALID); /* never raised */
+    see(1, 10, 1);
+    struct alarm before = alarm;
+    assert_int_equal(judge(JUDGED_NONE), ERR_INVALID);
+    assert_int_equal(judge(JUDGED_COUNT), ERR_INVALID);
+    strcpy(rule.hazard, "flood");
+    assert_int_equal(judge(JUDGED_RAIN), ERR_INVALID);
+    strcpy(rule.hazard, "chemical");
+    assert_memory_equal(&before, &alarm, sizeof alarm);
+    assert_int_equal(judge(JUDGED_REAL), 0);
+    assert_int_equal(change.what, CHANGE_COMMENT);
+    assert_int_equal(alarm.revision, before.revision + 1);
+    assert_int_equal(alarm.level, before.level);
+    assert_int_equal(alarm.annunciation, before.annunciation);
+    assert_int_equal(alarm.verdicts.counts[JUDGED_REAL], 1);
+    see(2, 1, 1); /* over; now they know better */
+    assert_int_equal(judge(JUDGED_FAULT), 0);
+    assert_int_equal(alarm.verdicts.counts[JUDGED_REAL], 0);
+    assert_int_equal(alarm.verdicts.counts[JUDGED_FAULT], 1);
+    assert_int_equal(order(COMMAND_ACKNOWLEDGE, "", 0), 0); /* else the next raise is the same */
+    see(3, 10, 1);
+    assert_int_equal(judge(JUDGED_FAULT), 0); /* another episode */
+    assert_int_equal(alarm.verdicts.counts[JUDGED_FAULT], 2);
+    assert_int_equal(alarm.verdicts.newest, JUDGED_FAULT);
+    assert_int_equal(alarm.verdicts.episode.us, alarm.episode_start.us);
+}
+
 static void test_expiry_is_no_all_clear(void **state) {
     (void)state;
     see(0, 10, 1);
@@ -690,6 +729,7 @@ int main(void) {
         TEST(test_shelving),
         TEST(test_out_of_service_masks_but_records_raises),
         TEST(test_stale_revisions_are_refused),
+        TEST(test_one_verdict_an_episode),
         TEST(test_expiry_is_no_all_clear),
         TEST(test_renewal_while_the_evidence_stands),
         TEST(test_trend),

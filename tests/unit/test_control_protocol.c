@@ -42,6 +42,14 @@ static void takes_what_the_table_allows(void **state) {
                      1763506800000000LL); /* date -u -d 2025-11-18T23:00Z +%s */
     assert_int_equal(
         parse("{\"do\":\"events\",\"follow\":true,\"after\":12,\"limit\":5}", &request, &err), 0);
+    struct control_request judged;
+    assert_int_equal(
+        parse("{\"do\":\"verdict\",\"rule\":\"r\",\"place\":\"p\",\"verdict\":\"rain\"}", &judged,
+              &err),
+        0);
+    assert_int_equal(judged.command.kind, COMMAND_VERDICT);
+    assert_int_equal(judged.command.verdict, JUDGED_RAIN);
+    assert_int_equal(judged.role_needed, ROLE_OPERATOR);
     assert_true(request.follow);
     assert_int_equal(request.after, 12);
     assert_int_equal(request.limit, 5);
@@ -84,6 +92,14 @@ static void refuses_everything_else(void **state) {
          ERR_INVALID, "until"},
         {"{\"do\":\"events\",\"limit\":1001}", ERR_RANGE, "from 1 to 1000"},
         {"{\"do\":\"events\",\"follow\":1}", ERR_INVALID, "true or false"},
+        {"{\"do\":\"verdict\",\"rule\":\"r\",\"place\":\"p\"}", ERR_INVALID, "\"verdict\""},
+        {"{\"do\":\"verdict\",\"rule\":\"r\",\"place\":\"p\",\"verdict\":\"none\"}", ERR_INVALID,
+         "real, rain or fault"},
+        {"{\"do\":\"verdict\",\"rule\":\"r\",\"place\":\"p\",\"verdict\":1}", ERR_INVALID,
+         "real, rain or fault"},
+        {"{\"do\":\"comment\",\"rule\":\"r\",\"place\":\"p\",\"reason\":\"x\",\"verdict\":"
+         "\"rain\"}",
+         ERR_INVALID, "does not take the key \"verdict\""},
         {"{\"do\":\"readings\"}", ERR_INVALID, "\"station\""},
         {"{\"do\":\"status\"} {\"do\":\"status\"}", ERR_SYNTAX, "not JSON"},
     };

@@ -788,7 +788,8 @@ static void test_journal_form_of_inputs(void **state) {
                                             .comment = "Đã gọi ông Tư",
                                             .until = {5},
                                             .has_expected_revision = true,
-                                            .expected_revision = 9};
+                                            .expected_revision = 9,
+                                            .verdict = JUDGED_FAULT};
     inputs[3] = input_of(ENGINE_TICK, 4);
     inputs[4] = input_of(ENGINE_START, 5);
     inputs[4].as.gap_us = 123;

@@ -210,6 +210,7 @@ static void random_command(struct command *command, int64_t now_us, uint64_t rev
     } else if (rng(5) == 0) {
         command->kind = COMMAND_APPROVE;
     }
+    command->verdict = (enum operator_verdict)rng(JUDGED_COUNT);
     bool flood = rng(2) == 0;
     strcpy(command->rule, flood ? "flood" : "fast");
     strcpy(command->place, flood == (rng(20) != 0) ? "gauge" : "basin");
@@ -563,6 +564,9 @@ static int setup(void **state) {
     fixture.site.rule_count = ALARMS; /* flood and fast: what the oracle knows */
     fixture.rules[RULE_FLOOD].realert_decay_us = DECAY_US;
     fixture.rules[RULE_FLOOD].flap_moves = FLAP_MOVES;
+    for (size_t i = 0; i < fixture.site.rule_count; i++) {
+        strcpy(fixture.rules[i].hazard, "chemical"); /* verdicts are given on such alarms */
+    }
     fixture.rules[RULE_FLOOD].flap_window_us = FLAP_WINDOW_US;
     strcpy(fixture.stations[0].group, "river");
     strcpy(fixture.areas[0].group, "river");
