@@ -150,6 +150,8 @@ class Commands(unittest.TestCase):
         self.assertEqual(topics.reply("c3")["code"], "exists")
         refused = {"c4": (dict(ask, id="c4"), "invalid"),
                    "c5": ({"do": "status", "id": "c5", "actor": "an", "expires": utc(60)}, "invalid"),
+                   "c8": (dict(ask, do="verdict", verdict="rain", id="c8", expires=utc(60)), "invalid"),
+                   "c9": (dict(ask, do="verdict", verdict="perhaps", id="c9", expires=utc(60)), "invalid"),
                    "c6": (dict(ask, id="c6", expires=utc(60), place="nowhere"), "not-found"),
                    "c7": ({"do": "acknowledge", "rule": "flood", "place": "st-0", "id": "c7", "expires": utc(60)},
                           "invalid")}
@@ -175,6 +177,9 @@ class Commands(unittest.TestCase):
         self.assertEqual((status, body["ok"]), (200, True), body)
         self.assertEqual(self.state("st-2")["override"]["active"][0]["actor"], "http:an")
         self.assertEqual(self.post(dict(shelve, expected_revision=0))[0], 409)
+        status, body = self.post({"do": "verdict", "rule": "flood", "place": "st-0", "verdict": "rain"})
+        self.assertEqual((status, body["code"]), (400, "invalid"), body)
+        self.assertIn("not of flood", body["text"] if "text" in body else body["error"])
 
     def check_approval(self):
         """Two different people, whatever way they come."""
