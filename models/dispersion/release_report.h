@@ -23,7 +23,7 @@ json_t *release_member(const struct release_live *live, const struct trace_place
  * closed; convex hull of the lowest level) and what to do, {vi, en}. Empty without zones. */
 json_t *release_cap(const struct release_live *live, const json_t *alarms);
 
-/* GeoJSON for maps: zones, source, regions of the source, sensors, points to measure next. */
+/* GeoJSON for maps: zones, source, regions of the source, sensors. */
 json_t *release_map(const struct release_live *live);
 
 /* "Wind from the north-east, 5 m/s: ..." in both languages: {vi, en}. */
