@@ -597,6 +597,33 @@ static void test_snapshot_is_the_state(void **state) {
     bytes_finish(&second);
 }
 
+/* A Nowcast over hours, in the middle of one, is the same after a restart. */
+static void test_snapshot_keeps_a_nowcast(void **state) {
+    (void)state;
+    struct bytes first = {0};
+    struct bytes second = {0};
+    struct indicator_spec *spec = &fixture.rules[RULE_RISE].indicators[0];
+    spec->kind = INDICATOR_NOWCAST;
+    spec->window_us = RULE_NOWCAST_US;
+    engine = engine_destroy(engine);
+    create();
+    for (int64_t i = 0; i < 200; i++) {
+        read_at(i * MIN, POINT_STAGE, 2 + (double)(i % 7) / 4);
+    }
+    double before = view_of("fast").indicators[0].value;
+    assert_true(before > 2 && before < 3.5);
+    save(&first);
+    engine = engine_destroy(engine);
+    create();
+    assert_int_equal(engine_load(engine, first.data, first.length, NULL, NULL), 0);
+    save(&second);
+    assert_int_equal(first.length, second.length);
+    assert_memory_equal(first.data, second.data, first.length);
+    assert_true(view_of("fast").indicators[0].value == before);
+    bytes_finish(&first);
+    bytes_finish(&second);
+}
+
 static void restart(void) {
     struct bytes bytes = {0};
     save(&bytes);
@@ -881,6 +908,7 @@ int main(void) {
         TEST(test_sites_that_do_not_fit_are_refused),
         TEST(test_an_ungraded_place_has_no_alarm),
         TEST(test_snapshot_is_the_state),
+        TEST(test_snapshot_keeps_a_nowcast),
         TEST(test_a_restart_anywhere_is_invisible),
         TEST(test_no_changed_byte_of_a_snapshot_is_taken),
         TEST(test_snapshots_of_nonsense_are_refused),
