@@ -176,8 +176,8 @@ int site_load(const char *dir, const struct units *units, struct site **ret_site
               struct config_errors *errors);
 struct site *site_destroy(struct site *site); /* NULL is fine; returns NULL */
 
-/* How a run of this status is to alert: a drill or test waits for nobody's approval, unless the site
- * says that exercises do. Pointers into the site. */
+/* How a run of this status is to alert: a drill or test waits for nobody's approval, unless the
+ * site says that exercises do. Pointers into the site. */
 struct alerting site_alerting(const struct site *site, bool drill);
 
 /* The canonical dump: all settings with their defaults, stations, areas, rules; secrets masked.
