@@ -86,6 +86,18 @@ class Broker(unittest.TestCase):
         self.assertIn("flood: 2 events, 1 graded, highest level 3", lines[3])
         self.assertEqual(result.returncode, 0)
 
+    def test_brief_prints_news_and_counts_the_rest(self):
+        topic = "tail.brief"
+        for number, kind in enumerate(("raised", "knowledge", "renewed", "suppression", "notice", "escalated")):
+            self.produce(topic, event(id=str(number), event=kind))
+        self.produce(topic, event(id="a", event="assessed", level=LOW))
+        self.produce(topic, event(id="b", event="assessed"))  # finds a level: news
+        result = self.tail(topic, "--tail-brief")
+        kinds = [line.split(", ")[-3] for line in result.stdout.splitlines() if " ICT " in line]
+        self.assertEqual(kinds, ["raised", "escalated", "assessed"])
+        self.assertIn("8 alerts, 0 duplicates", result.stdout)
+        self.assertIn("5 of them changed no level", result.stdout)
+
     def test_hazards_are_judged(self):
         topic = "tail.judge"
         self.produce(topic, event(id="1"))

@@ -30,6 +30,7 @@ const char options_help[] =
     "  --tail BOOTSTRAP     consume from these servers; duplicates are dropped by event id\n"
     "  --topic NAME         the topic (default canhbao.alert.v1)\n"
     "  --tail-json          print the events themselves, one a line\n"
+    "  --tail-brief         print changes of level, calls and people's deeds; count the rest\n"
     "  --expect-hazards N   exit 0 only if graded alerts of N hazards came within --seconds\n"
     "\n"
     "conformance of a consumer (deploy/schemas/README.md, deploy/examples/README.md):\n"
@@ -62,6 +63,7 @@ enum {
     OPTION_TAIL,
     OPTION_TOPIC,
     OPTION_TAIL_JSON,
+    OPTION_TAIL_BRIEF,
     OPTION_EXPECT_HAZARDS,
     OPTION_CONSUMER_TEST,
     OPTION_CONFIG,
@@ -88,6 +90,7 @@ static const struct option table[] = {
     {"tail", required_argument, NULL, OPTION_TAIL},
     {"topic", required_argument, NULL, OPTION_TOPIC},
     {"tail-json", no_argument, NULL, OPTION_TAIL_JSON},
+    {"tail-brief", no_argument, NULL, OPTION_TAIL_BRIEF},
     {"expect-hazards", required_argument, NULL, OPTION_EXPECT_HAZARDS},
     {"consumer-test", required_argument, NULL, OPTION_CONSUMER_TEST},
     {"config", required_argument, NULL, OPTION_CONFIG},
@@ -174,6 +177,9 @@ static int take(int option, struct options *options, struct err *ret_err) {
     case OPTION_TAIL_JSON:
         options->tail_json = true;
         return 0;
+    case OPTION_TAIL_BRIEF:
+        options->tail_brief = true;
+        return 0;
     case OPTION_CONSUMER_TEST:
         options->consumer_test = optarg;
         return 0;
@@ -205,8 +211,10 @@ static int check_together(const struct options *options, struct err *ret_err) {
     if (options->tail != NULL && (options->scenario != NULL || options->broker)) {
         return err_set(ret_err, ERR_INVALID, "--tail goes alone: run a second canhbao-sim");
     }
-    if (options->tail == NULL && (options->tail_json || options->expect_hazards >= 0)) {
-        return err_set(ret_err, ERR_INVALID, "--tail-json and --expect-hazards need --tail");
+    if (options->tail == NULL &&
+        (options->tail_json || options->tail_brief || options->expect_hazards >= 0)) {
+        return err_set(ret_err, ERR_INVALID,
+                       "--tail-json, --tail-brief and --expect-hazards need --tail");
     }
     if (options->tail == NULL && options->scenario == NULL && !options->broker) {
         return err_set(ret_err, ERR_INVALID, "a scenario, --broker or --tail is expected");

@@ -26,6 +26,7 @@ struct options {
     const char *tail; /* bootstrap servers; NULL: do not consume */
     const char *tail_topic;
     bool tail_json;
+    bool tail_brief;           /* print only what tail_event_is_news() says */
     int64_t expect_hazards;    /* -1: do not judge */
     const char *consumer_test; /* bootstrap servers; NULL: no conformance test */
     const char *config;        /* folder of a site */

@@ -34,7 +34,8 @@ struct tail {
     struct seen *seen; /* in order of arrival */
     struct hazard_count hazards[TAIL_HAZARDS_MAX];
     size_t hazard_count;
-    uint64_t printed;
+    uint64_t taken;
+    uint64_t unprinted; /* of those, see tail_brief */
     uint64_t duplicates;
     uint64_t unreadable;
 };
@@ -173,8 +174,10 @@ static void take(struct tail *tail, const rd_kafka_message_t *message) {
         return;
     }
     count(tail, &event);
-    tail->printed++;
-    if (tail->options->tail_json) {
+    tail->taken++;
+    if (tail->options->tail_brief && !tail_event_is_news(&event)) {
+        tail->unprinted++;
+    } else if (tail->options->tail_json) {
         printf("%.*s\n", (int)message->len, (const char *)message->payload);
     } else {
         tail_event_line(&event, line, sizeof line);
@@ -189,7 +192,13 @@ static size_t summary(const struct tail *tail) {
     (void)fprintf(out,
                   "canhbao-sim: %" PRIu64 " alerts, %" PRIu64 " duplicates dropped, %" PRIu64
                   " unreadable\n",
-                  tail->printed, tail->duplicates, tail->unreadable);
+                  tail->taken, tail->duplicates, tail->unreadable);
+    if (tail->unprinted > 0) {
+        (void)fprintf(out,
+                      "canhbao-sim:   %" PRIu64 " of them changed no level and called nobody: "
+                      "counted, not printed (--tail-brief)\n",
+                      tail->unprinted);
+    }
     for (size_t i = 0; i < tail->hazard_count; i++) {
         const struct hazard_count *hazard = &tail->hazards[i];
         graded += hazard->graded > 0;

@@ -87,3 +87,13 @@ void tail_event_line(const struct tail_event *event, char *ret_text, size_t size
                    event->kind, event->knowledge, fresh ? "" : ": ", fresh ? "" : event->cause,
                    event->rule, event->provisional ? " (provisional)" : "");
 }
+
+bool tail_event_is_news(const struct tail_event *event) {
+    static const char *const others[] = {"knowledge", "renewed", "suppression", "notice"};
+    for (size_t i = 0; i < sizeof others / sizeof others[0]; i++) {
+        if (strcmp(event->kind, others[i]) == 0) {
+            return false;
+        }
+    }
+    return strcmp(event->kind, "assessed") != 0 || !event->has_level || event->level > 0;
+}

@@ -32,6 +32,10 @@ struct tail_event {
 /* ERR_SYNTAX when the bytes are no JSON object. */
 int tail_event_parse(const char *text, size_t length, struct tail_event *ret_event);
 
+/* False for what happens by itself and changes no level: how well a level is known, a renewal, a
+ * first look that finds nothing, a suppression, a notice handed on. */
+bool tail_event_is_news(const struct tail_event *event);
+
 /* One line without line break: local time (ICT), status, hazard, place, level with its scale, kind,
  * knowledge, rule. */
 void tail_event_line(const struct tail_event *event, char *ret_text, size_t size);
