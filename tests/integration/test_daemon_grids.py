@@ -114,9 +114,15 @@ class Grids(unittest.TestCase):
         before = self.alarm()
         self.drop(path, name)
         reason = os.path.join(self.inbox, "quarantine", name + ".reason")
-        wait_for(lambda: os.path.exists(reason), f"{name} is in quarantine")
-        with open(reason, encoding="utf-8") as file:
-            text = file.read()
+
+        def told():
+            if not os.path.exists(reason):
+                return None
+            with open(reason, encoding="utf-8") as file:
+                text = file.read()
+            return text if text.endswith("\n") else None  # the file is there before its line is
+
+        text = wait_for(told, f"{name} is in quarantine with its reason")
         self.assertRegex(text, says, name)
         wait_for(lambda: "grid-rejected" in self.conditions() or "worker-failed" in self.conditions(),
                  f"{name} raises a condition")
