@@ -143,16 +143,14 @@ static json_t *make_manifest(const struct run *run, struct err *ret_err) {
     char reference[32];
     text_format_time(run->flood.reference_us, reference, sizeof reference);
     json_t *manifest =
-        manifest_create("flood", json_pack("{s:s, s:s, s:s?}", "reference_time", reference, "now",
-                                           run->reference, "variable", run->variable));
-    if (manifest == NULL || json_object_set(manifest, "left_out", run->left_out) != 0) {
+        manifest_of_files("flood",
+                          json_pack("{s:s, s:s, s:s?}", "reference_time", reference, "now",
+                                    run->reference, "variable", run->variable),
+                          files, sizeof files / sizeof *files, ret_err);
+    if (manifest != NULL && json_object_set(manifest, "left_out", run->left_out) != 0) {
         (void)err_set(ret_err, ERR_MEMORY, "no memory for the manifest");
-    }
-    for (size_t i = 0; manifest != NULL && i < sizeof files / sizeof *files; i++) {
-        if (files[i] != NULL && manifest_add_file(manifest, files[i], ret_err) != 0) {
-            json_decref(manifest);
-            return NULL;
-        }
+        json_decref(manifest);
+        return NULL;
     }
     return manifest;
 }

@@ -295,20 +295,11 @@ static json_t *make_manifest(const struct run *run, struct err *ret_err) {
                                  run->update,   run->rating, run->state_in};
     char reference[32];
     text_format_time(run->reference_us, reference, sizeof reference);
-    json_t *manifest = manifest_create(
-        "forecast", json_pack("{s:s, s:f, s:I, s:s?, s:s}", "gauge", run->gauge, "area_km2",
-                              run->area_km2, "leads_h", (json_int_t)run->leads, "levels",
-                              run->levels, "reference_time", reference));
-    if (manifest == NULL) {
-        (void)err_set(ret_err, ERR_MEMORY, "no memory for the manifest");
-    }
-    for (size_t i = 0; manifest != NULL && i < sizeof files / sizeof *files; i++) {
-        if (files[i] != NULL && manifest_add_file(manifest, files[i], ret_err) != 0) {
-            json_decref(manifest);
-            return NULL;
-        }
-    }
-    return manifest;
+    return manifest_of_files("forecast",
+                             json_pack("{s:s, s:f, s:I, s:s?, s:s}", "gauge", run->gauge,
+                                       "area_km2", run->area_km2, "leads_h", (json_int_t)run->leads,
+                                       "levels", run->levels, "reference_time", reference),
+                             files, sizeof files / sizeof *files, ret_err);
 }
 
 static int write_all(const struct run *run, struct err *ret_err) {

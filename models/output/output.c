@@ -90,6 +90,22 @@ int manifest_add_file(json_t *manifest, const char *path, struct err *ret_err) {
     return 0;
 }
 
+json_t *manifest_of_files(const char *model, json_t *parameters, const char *const *files,
+                          size_t file_count, struct err *ret_err) {
+    json_t *manifest = manifest_create(model, parameters);
+    if (manifest == NULL) {
+        (void)err_set(ret_err, ERR_MEMORY, "no memory for the manifest");
+        return NULL;
+    }
+    for (size_t i = 0; i < file_count; i++) {
+        if (files[i] != NULL && manifest_add_file(manifest, files[i], ret_err) != 0) {
+            json_decref(manifest);
+            return NULL;
+        }
+    }
+    return manifest;
+}
+
 int manifest_hash(const json_t *manifest, char ret_text[HASH_TEXT_SIZE]) {
     char *text = json_dumps(manifest, JSON_COMPACT | JSON_SORT_KEYS | JSON_REAL_PRECISION(17));
     if (text == NULL) {

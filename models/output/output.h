@@ -30,6 +30,10 @@ int output_write_json(const char *path, const json_t *json, struct err *ret_err)
 json_t *manifest_create(const char *model, json_t *parameters);
 /* Adds a file with its hash to "inputs". ERR_IO, ERR_MEMORY. */
 int manifest_add_file(json_t *manifest, const char *path, struct err *ret_err);
+/* A manifest of these files; NULL entries are files that were not given. Takes `parameters` over.
+ * NULL, with a sentence: a file that cannot be read, or no memory. */
+json_t *manifest_of_files(const char *model, json_t *parameters, const char *const *files,
+                          size_t file_count, struct err *ret_err);
 int manifest_hash(const json_t *manifest, char ret_text[HASH_TEXT_SIZE]);
 
 /* {model, product, reference_time, manifest, manifest_sha256, results}. Takes `manifest` and
