@@ -171,6 +171,12 @@ class Releases(unittest.TestCase):
         return {e["quantity"] if e["indicator"] == "model" else e["indicator"]: e["value"]
                 for e in self.daemon.alarms()[(rule, place)]["evidence"]}
 
+    def evidence_above(self, rule, place, **bounds):
+        def above():
+            evidence = self.evidence(rule, place)
+            return all((evidence.get(name) or 0) > bound for name, bound in bounds.items())
+        wait_for(above, f"the evidence of {rule} at {place} is above {bounds}")
+
     def check_assumed(self):
         wait_for(lambda: self.level("cl2", PORT) >= 1, "the port's sensor alarms")
         release = self.release("assumed")["release"]
@@ -205,14 +211,9 @@ class Releases(unittest.TestCase):
     def check_washout(self):
         wait_for(lambda: self.level("dose-rise", RAIN_AND_RELEASE) >= 1, "the release in the rain alarms")
         wait_for(lambda: self.level("dose-rain", RAIN) >= 1, "rain explains the other rise")
-        evidence = self.evidence("dose-rain", RAIN)
-        self.assertEqual(evidence["dose_rain"], 1)
-        self.assertGreater(evidence["dose_washout"], 10)
-        self.assertGreater(evidence["rise"], 10)
-        self.assertGreater(evidence["accumulation"], 2)
-        evidence = self.evidence("dose-rise", RAIN_AND_RELEASE)
-        self.assertEqual(evidence["dose_alarm"], 1)
-        self.assertGreater(evidence["dose_excess"], 50)
+        # The first run that decides sees the foot of a ramp; the later ones see the whole of it.
+        self.evidence_above("dose-rain", RAIN, dose_rain=0, dose_washout=10, rise=10, accumulation=2)
+        self.evidence_above("dose-rise", RAIN_AND_RELEASE, dose_alarm=0, dose_excess=50)
 
     def check_verdicts(self):
         self.assertEqual(self.daemon.ctl("verdicts"), [])
