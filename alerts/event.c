@@ -111,3 +111,19 @@ bool view_is_simulated(const struct alarm_view *view) {
     }
     return false;
 }
+
+static bool asks_historic_peak(const struct rule *rule) {
+    for (uint32_t i = 0; i < rule->node_count; i++) {
+        if (rule->nodes[i].station_level == STATION_LEVEL_HISTORIC) {
+            return true;
+        }
+    }
+    return false;
+}
+
+bool view_is_provisional(const struct alarm_view *view) {
+    const struct alarm_levels *levels = view->alarm_levels;
+    return view->rule->provisional || view->place.provisional ||
+           (levels != NULL && (levels->provisional ||
+                               (levels->historic_provisional && asks_historic_peak(view->rule))));
+}

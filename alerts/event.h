@@ -103,5 +103,7 @@ const char *event_kind_name(enum event_kind kind);
 
 /* True when any evidence of the view was put in by hand or by a simulator. */
 bool view_is_simulated(const struct alarm_view *view);
+/* The rule, the place, or what the rule compares with is not certain. */
+bool view_is_provisional(const struct alarm_view *view);
 
 #endif

@@ -29,6 +29,7 @@ const char *cause_name(enum cause cause) {
         [CAUSE_WORSE_THAN_PERSISTENCE] = "worse_than_persistence",
         [CAUSE_OUT_OF_SERVICE] = "out_of_service",
         [CAUSE_MAINTENANCE] = "maintenance",
+        [CAUSE_NO_THRESHOLD] = "no_threshold",
     };
     return (unsigned)cause < CAUSE_COUNT ? names[cause] : "unknown";
 }

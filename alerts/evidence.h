@@ -48,6 +48,7 @@ enum cause {
     CAUSE_WORSE_THAN_PERSISTENCE, /* the forecast was, over the last day */
     CAUSE_OUT_OF_SERVICE,         /* masked by an operator */
     CAUSE_MAINTENANCE,            /* somebody works on the station: what it says is not evidence */
+    CAUSE_NO_THRESHOLD,           /* what the value is compared with is not known at the place */
     CAUSE_COUNT
 };
 

@@ -26,7 +26,7 @@ static uint32_t check_tree(const struct rule *rule, uint32_t node, uint32_t end,
         bool valid = at->indicator < rule->indicator_count &&
                      (unsigned)at->comparison <= COMPARE_BELOW && isfinite(at->threshold) &&
                      at->hysteresis >= 0 && isfinite(at->hysteresis) &&
-                     at->station_level <= ALARM_LEVELS_MAX;
+                     at->station_level <= STATION_LEVEL_HISTORIC;
         return valid ? node : 0;
     }
     if ((at->kind != NODE_ALL && at->kind != NODE_ANY) || at->child_count == 0) {
@@ -128,7 +128,13 @@ double rule_threshold(const struct rule_node *node, const struct alarm_levels *l
     if (node->station_level == 0) {
         return node->threshold;
     }
-    if (levels == NULL || node->station_level > levels->count) {
+    if (levels == NULL || levels->count == 0) {
+        return (double)NAN;
+    }
+    if (node->station_level == STATION_LEVEL_HISTORIC) {
+        return levels->historic_peak + node->threshold;
+    }
+    if (node->station_level > levels->count) {
         return (double)NAN;
     }
     return levels->at[node->station_level - 1] + node->threshold;
@@ -139,7 +145,9 @@ bool rule_level_defined(const struct rule *rule, uint32_t level_index,
     const struct rule_level *level = &rule->levels[level_index];
     for (uint32_t i = 0; i < level->node_count; i++) {
         const struct rule_node *node = &rule->nodes[level->first_node + i];
-        if (node->kind == NODE_COMPARE && !isfinite(rule_threshold(node, alarm_levels))) {
+        bool asked = node->station_level == STATION_LEVEL_HISTORIC && alarm_levels != NULL &&
+                     alarm_levels->count > 0;
+        if (node->kind == NODE_COMPARE && !asked && !isfinite(rule_threshold(node, alarm_levels))) {
             return false;
         }
     }
@@ -165,6 +173,21 @@ static bool compare(const struct rule_node *node, bool held, double value, doubl
     return false;
 }
 
+/* A highest flood on record that nobody has put down lies above the alarm levels all the same (the
+ * law has a band between them): below the highest of those it is not reached. */
+static bool below_any_record(const struct rule_node *node, const struct alarm_levels *levels,
+                             double value) {
+    double highest = NAN;
+    if (node->station_level != STATION_LEVEL_HISTORIC || levels == NULL ||
+        (node->comparison != COMPARE_AT_LEAST && node->comparison != COMPARE_ABOVE)) {
+        return false;
+    }
+    for (uint32_t i = 0; i < levels->count; i++) {
+        highest = isnan(levels->at[i]) ? highest : levels->at[i];
+    }
+    return value < highest - node->hysteresis + node->threshold;
+}
+
 static struct verdict evaluate_comparison(const struct rule *rule, const struct rule_node *node,
                                           bool held, const struct alarm_levels *levels,
                                           const struct indicator *indicators) {
@@ -177,8 +200,12 @@ static struct verdict evaluate_comparison(const struct rule *rule, const struct 
                              .observed = indicator->observed};
     /* Missing input is looked at before any limit: NaN compares false with everything. */
     if (indicator->knowledge >= KNOWLEDGE_STALE || isnan(indicator->value) || isnan(threshold)) {
-        if (result.knowledge < KNOWLEDGE_STALE) {
+        if (result.knowledge == KNOWLEDGE_FRESH && !indicator->lower_bound &&
+            below_any_record(node, levels, indicator->value)) {
+            result.value = TRI_FALSE;
+        } else if (result.knowledge < KNOWLEDGE_STALE) {
             result.knowledge = KNOWLEDGE_UNKNOWN;
+            result.cause = isnan(threshold) ? CAUSE_NO_THRESHOLD : result.cause;
         }
         return result;
     }

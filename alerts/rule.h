@@ -23,6 +23,7 @@ enum {
     RULE_ROWS_MAX = 24,
     RULE_QUANTITIES_MAX = 4,
     RULE_FLAP_MOVES_MAX = 8,
+    STATION_LEVEL_HISTORIC = ALARM_LEVELS_MAX + 1, /* see struct rule_node */
     RULE_TEXT_SIZE = 512,
     RULE_REVISION_SIZE = 33,
     LEVEL_NAME_SIZE = 64
@@ -103,7 +104,8 @@ struct rule_node {
     uint8_t indicator; /* index in rule.indicators */
     enum comparison comparison;
     uint8_t station_level; /* 0: `threshold` is meant; k: the place's alarm_levels.at[k - 1] plus
-                              `threshold` (usually 0) */
+                              `threshold` (usually 0); STATION_LEVEL_HISTORIC: its highest flood
+                              on record plus `threshold` */
     double threshold;      /* in the unit of the indicator */
     double hysteresis;     /* >= 0: once true, false only this far on the other side */
 };
@@ -209,7 +211,9 @@ void rule_revision(const void *text, size_t length, char ret_revision[RULE_REVIS
 int rule_check(const struct rule *rule, struct err *ret_err);
 
 /* True when every threshold of the level exists at a place with these alarm levels (NULL: the place
- * has none). A level without a known threshold is not part of the alarm there. */
+ * has none). A level without a known threshold is not part of the alarm there; but one that asks
+ * for a highest flood on record that nobody has put down is: the law has it at every gauge. From
+ * the highest alarm level on it is then unknown whether that flood is reached. */
 bool rule_level_defined(const struct rule *rule, uint32_t level_index,
                         const struct alarm_levels *alarm_levels);
 

@@ -93,7 +93,8 @@ static void put_comparison(struct words *words, const struct rule *rule,
     put(words, unit_of(rule, computed->indicators, node->indicator));
     if (node->station_level > 0) {
         (void)snprintf(number, sizeof number, " (alarm level %u here)", node->station_level);
-        put(words, number);
+        put(words, node->station_level == STATION_LEVEL_HISTORIC ? " (highest flood on record here)"
+                                                                 : number);
     }
 }
 

@@ -263,9 +263,7 @@ static void put_parameters(struct xml *xml, const struct cap *cap,
     put_named(xml, "parameter", "leadTimeMinutes", lead);
     put_named(xml, "parameter", "knowledge", knowledge_name(view->alarm->knowledge));
     put_named(xml, "parameter", "trend", trend_name(view->alarm->trend));
-    put_flag(xml, "provisional",
-             rule->provisional || view->place.provisional ||
-                 (view->alarm_levels != NULL && view->alarm_levels->provisional));
+    put_flag(xml, "provisional", view_is_provisional(view));
     put_flag(xml, "simulated", view_is_simulated(view));
     put_flag(xml, "reconstructed", cap->context->messages.reconstructed);
     put_named(xml, "parameter", "rule", rule->id);

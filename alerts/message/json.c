@@ -63,6 +63,9 @@ static void put_alarm_levels(struct json_writer *json, const struct alarm_levels
     json_text(json, "unit", levels->unit);
     json_text(json, "source", levels->source);
     json_truth(json, "provisional", levels->provisional);
+    json_number(json, "historic_peak", levels->historic_peak);
+    put_text_or_null(json, "historic_source", levels->historic_source);
+    json_truth(json, "historic_provisional", levels->historic_provisional);
     json_close(json, '}');
 }
 

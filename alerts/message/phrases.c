@@ -53,6 +53,7 @@ static const char *const required[] = {
     "describe.expired",
     "describe.trend",
     "describe.doubtful",
+    "describe.no_threshold",
     "describe.provisional",
     "describe.reconstructed",
     "describe.simulated",

@@ -420,7 +420,6 @@ static int put_description(const struct telling *telling, const char *const *end
                            size_t size) {
     const struct alarm_view *view = &telling->event->view;
     const struct phrases *phrases = telling->phrases;
-    const struct alarm_levels *marks = view->alarm_levels;
     char key[32];
     struct words words = {.rule = phrases_language(phrases) == LANGUAGE_VI ? view->rule->text_vi
                                                                            : view->rule->text_en,
@@ -430,6 +429,8 @@ static int put_description(const struct telling *telling, const char *const *end
                           .trend = trend_words(telling)};
     (void)snprintf(key, sizeof key, "describe.%s", endings[telling->bulletin]);
     text[0] = '\0';
+    bool doubtful = view->alarm->knowledge == KNOWLEDGE_DOUBTFUL;
+    bool may_be_higher = doubtful && view->alarm->cause == CAUSE_NO_THRESHOLD;
     int result = add(text, size, phrase(phrases, key), &words);
     for (uint32_t i = 0; result == 0 && i < view->rule->indicator_count; i++) {
         result = add_evidence(telling, i, text, size);
@@ -439,10 +440,9 @@ static int put_description(const struct telling *telling, const char *const *end
         const char *key;
     } more[] = {
         {true, "describe.trend"},
-        {view->alarm->knowledge == KNOWLEDGE_DOUBTFUL, "describe.doubtful"},
-        {view->rule->provisional || view->place.provisional ||
-             (marks != NULL && marks->provisional),
-         "describe.provisional"},
+        {doubtful && !may_be_higher, "describe.doubtful"},
+        {may_be_higher, "describe.no_threshold"},
+        {view_is_provisional(view), "describe.provisional"},
         {telling->context->reconstructed, "describe.reconstructed"},
         {view_is_simulated(view), "describe.simulated"},
     };

@@ -54,6 +54,9 @@ static enum truth within(const struct risk_bound *bound, const double *marks_m, 
         return TRUE_;
     }
     double at = marks_m[bound->mark] + bound->offset;
+    if (bound->mark == MARK_HISTORIC && isnan(at) && value < marks_m[MARK_BD3] + bound->offset) {
+        return side > 0 ? TRUE_ : FALSE_; /* it lies above the alarm levels in any case */
+    }
     if (isnan(value) || isnan(at)) {
         return UNKNOWN_;
     }

@@ -32,7 +32,8 @@ struct risk_query {
     const char *zone;       /* of the table: "plain_coastal", "KV1"; rows of zone "any" apply too */
     uint8_t susceptibility; /* one bit; Art. 46 only, else 0 */
     double values[RISK_METRIC_COUNT]; /* NaN: not known */
-    double marks_m[MARK_COUNT];       /* Art. 45: alarm levels I to III, historic flood; NaN */
+    double marks_m[MARK_COUNT];       /* Art. 45: alarm levels I to III, historic flood; NaN: not
+                                         known. A historic flood is above the alarm levels. */
 };
 
 /* All values NaN, no susceptibility; marks_m[MARK_ZERO] = 0. */

@@ -292,10 +292,15 @@ static void read_flood(struct sheet *sheet, struct tables *tables) {
         .at_m = {number_or_nan(sheet, 6, -10, 3000), number_or_nan(sheet, 7, -10, 3000),
                  number_or_nan(sheet, 8, -10, 3000)},
         .historic_m = number_or_nan(sheet, 17, -10, 3000),
+        .historic_year = field(sheet, 19),
+        .historic_confidence = field(sheet, 20),
         .source = source_of(sheet, field(sheet, 0)),
     };
     if (row.at_m[0] >= row.at_m[1] || row.at_m[1] >= row.at_m[2]) {
         fault(sheet, "alarm levels that do not ascend at", row.name_vi);
+    }
+    if (isnan(row.historic_m) != (*row.historic_confidence == '\0')) {
+        fault(sheet, "a highest flood without its confidence, or the reverse, at", row.name_vi);
     }
     /* The bulletins print the distance to a level; the appendix of the Decision was not read. */
     row.source.provisional = true;

@@ -81,9 +81,10 @@ struct risk_row {
 };
 
 struct flood_station {
-    const char *name_vi, *river, *zone; /* zone of Art. 45, "": none */
-    double at_m[3];                     /* alarm levels I to III; NaN: not known */
-    double historic_m;                  /* highest flood on record; NaN: not known */
+    const char *name_vi, *river, *zone;              /* zone of Art. 45, "": none */
+    double at_m[3];                                  /* alarm levels I to III; NaN: not known */
+    double historic_m;                               /* highest flood on record; NaN: not known */
+    const char *historic_year, *historic_confidence; /* of it: "memory"; "" without one */
     struct table_source source;
 };
 

@@ -367,12 +367,22 @@ static const struct option alarm_level_rows[] = {
     {"level_5", OPTION_VALUE, "", .help = "Likewise.", A(at[4])},
     {"table_row", OPTION_TEXT, "",
      .help =
-         "Name of a gauge in the table flood_alarm_levels: levels I to III and their source come "
-         "from there; a level that is given as well must be the same.",
+         "Name of a gauge in the table flood_alarm_levels: levels I to III, the highest flood on "
+         "record and their source come from there; one that is given as well must be the same.",
      A(table_row)},
     {"source", OPTION_TEXT, "", .help = "Law, table or bulletin; mandatory without table_row.",
      A(source)},
     {"provisional", OPTION_BOOL, "false", .help = "The levels are not certain.", A(provisional)},
+    {"historic_peak", OPTION_VALUE, "",
+     .help =
+         "The highest flood on record, for Art. 45 in zone KV4; where it is left out, the level "
+         "there stays unknown.",
+     A(historic_peak)},
+    {"historic_source", OPTION_TEXT, "",
+     .help = "Who says so; mandatory for a historic_peak that is not of the table.",
+     A(historic_source)},
+    {"historic_provisional", OPTION_BOOL, "false", .help = "The highest flood is not certain.",
+     A(historic_provisional)},
 };
 #undef A
 const struct option_group group_alarm_levels = {.path = "stations/ID.yaml alarm_levels",
@@ -856,12 +866,13 @@ static const struct option condition_rows[] = {
     SECTION("any", "", "List of conditions: at least one."),
     SECTION("indicator", "", "Name of an indicator, with one of the next four keys."),
     SECTION("at_least", "",
-            "A value with unit; or 'level N': the place's alarm level N; or "
+            "A value with unit; or 'level N': the place's alarm level N; or 'level historic': its "
+            "highest flood on record; or "
             "'table NAME ROW COLUMN': a cell of a legal table."),
     SECTION("above", "", "Likewise."),
     SECTION("at_most", "", "Likewise."),
     SECTION("below", "", "Likewise."),
-    SECTION("margin", "", "Added to 'level N', with unit."),
+    SECTION("margin", "", "Added to 'level ...', with unit."),
     SECTION("hysteresis", "", "Once true, false only this far on the other side, with unit."),
 };
 const struct option_group group_condition = {.path = "rules/ID.yaml levels[].when",

@@ -427,10 +427,13 @@ static bool read_station_level(struct rule_reader *reader, const struct yaml_nod
         return false;
     }
     int64_t level;
-    if (text_parse_int(node->text + 6, 1, ALARM_LEVELS_MAX, &level) != 0) {
+    if (strcmp(node->text + 6, "historic") == 0) {
+        rule_node->station_level = STATION_LEVEL_HISTORIC;
+    } else if (text_parse_int(node->text + 6, 1, ALARM_LEVELS_MAX, &level) != 0) {
         yaml_error(errors_of(reader), node,
-                   "'%.80s' is no alarm level; expected 'level 1' to 'level %d'", node->text,
-                   ALARM_LEVELS_MAX);
+                   "'%.80s' is no alarm level; expected 'level 1' to 'level %d', or 'level "
+                   "historic'",
+                   node->text, ALARM_LEVELS_MAX);
     } else {
         rule_node->station_level = (uint8_t)level;
     }
@@ -670,6 +673,14 @@ static void check_station_levels(struct rule_reader *reader, const struct yaml_n
         }
         uses = true;
         defined = defined || isfinite(rule_threshold(node, levels));
+        if (node->station_level == STATION_LEVEL_HISTORIC && levels != NULL &&
+            levels->historic_peak <= levels->at[levels->count > 0 ? levels->count - 1 : 0]) {
+            yaml_error(errors_of(reader), yaml_member(map, "places"),
+                       "the highest flood on record of '%s' is not above its alarm levels, which "
+                       "the rule needs",
+                       place_id(site, place));
+            return;
+        }
         const char *unit = reader->units[node->indicator];
         if (levels != NULL && levels->count > 0 && strcmp(levels->unit, unit) != 0) {
             yaml_error(errors_of(reader), yaml_member(map, "levels"),

@@ -266,13 +266,14 @@ static void add_limit(const struct making *making, const struct risk_limit *limi
     const struct rule_quantity *quantity = quantity_of(from, limit->metric);
     bool below;
     const struct risk_bound *bound = bound_of(limit, &below);
-    uint8_t mark = bound->mark == MARK_ZERO ? 0 : (uint8_t)(bound->mark - MARK_BD1 + 1);
+    uint8_t mark = bound->mark == MARK_ZERO       ? 0
+                   : bound->mark == MARK_HISTORIC ? STATION_LEVEL_HISTORIC
+                                                  : (uint8_t)(bound->mark - MARK_BD1 + 1);
     const struct rule_quantity *rain = quantity_of(from, RISK_RAIN_24H_MM);
-    if (quantity == NULL || bound->mark == MARK_HISTORIC) {
+    if (quantity == NULL) {
         yaml_error(errors_of(making->reader), making->node,
-                   "the row %s of the table needs %s, which no quantity stands for",
-                   making->row->source.id,
-                   quantity == NULL ? "another metric" : "the highest flood on record");
+                   "the row %s of the table needs another metric, which no quantity stands for",
+                   making->row->source.id);
         return;
     }
     /* Art. 46: with 200 mm or more in 24 h these count as a rain day (our rule, see grade.h). */

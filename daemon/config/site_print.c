@@ -228,8 +228,12 @@ static void print_comparison(const struct site *site, const struct rule *rule,
                   indicator_kind_name(rule->indicators[node->indicator].kind),
                   (unsigned)node->indicator + 1);
     if (node->station_level != 0) {
-        (void)fprintf(file, "%*s%s: level %u\n", (int)indent, "", keys[node->comparison],
-                      (unsigned)node->station_level);
+        (void)fprintf(file, "%*s%s: level ", (int)indent, "", keys[node->comparison]);
+        if (node->station_level == STATION_LEVEL_HISTORIC) {
+            (void)fputs("historic\n", file);
+        } else {
+            (void)fprintf(file, "%u\n", (unsigned)node->station_level);
+        }
         if (node->threshold != 0) {
             print_value("margin", node->threshold, unit, indent, file);
         }
@@ -361,6 +365,10 @@ void site_print_provisional(const struct site *site, FILE *file) {
         if (station->alarm_levels.provisional) {
             (void)fprintf(file, "provisional: alarm levels of %s: %s\n", station->id,
                           station->alarm_levels.source);
+        }
+        if (station->alarm_levels.historic_provisional) {
+            (void)fprintf(file, "provisional: highest flood on record of %s: %s\n", station->id,
+                          station->alarm_levels.historic_source);
         }
         for (uint32_t k = 0; k < station->point_count; k++) {
             const struct point *point = &site->points[station->first_point + k];

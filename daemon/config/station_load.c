@@ -46,6 +46,28 @@ static void check_alarm_levels(struct loader *loader, const struct yaml_node *no
     }
 }
 
+/* The highest flood on record, where the table has one. */
+static void take_historic_peak(struct loader *loader, const struct yaml_node *name,
+                               const struct flood_station *row, struct alarm_levels *levels) {
+    double at = NAN;
+    if (!isfinite(row->historic_m) ||
+        units_convert(loader->reader.units, row->historic_m, "m", levels->unit, &at) != 0) {
+        return; /* the unit of the levels was looked at before */
+    }
+    if (isfinite(levels->historic_peak) && levels->historic_peak != at) {
+        yaml_error(loader->reader.errors, name,
+                   "historic_peak is %.10g; the table has %.10g in historic_peak_m of '%s'",
+                   levels->historic_peak, at, levels->table_row);
+    }
+    levels->historic_peak = at;
+    levels->historic_provisional = levels->historic_provisional || row->source.provisional;
+    if (levels->historic_source[0] == '\0') {
+        (void)snprintf(levels->historic_source, sizeof levels->historic_source,
+                       "table flood_alarm_levels, flood of %s: %s", row->historic_year,
+                       row->historic_confidence);
+    }
+}
+
 /* Levels I to III of a gauge as the table has them. */
 static void take_table_row(struct loader *loader, const struct yaml_node *node,
                            struct alarm_levels *levels) {
@@ -76,6 +98,7 @@ static void take_table_row(struct loader *loader, const struct yaml_node *node,
         }
         levels->at[i] = at;
     }
+    take_historic_peak(loader, name, row, levels);
     levels->provisional = levels->provisional || row->source.provisional;
     if (levels->source[0] == '\0') {
         (void)text_copy(levels->source, sizeof levels->source, row->source.text); /* tables.c */
@@ -101,6 +124,10 @@ static void read_alarm_levels(struct loader *loader, const struct yaml_node *map
         }
         if (levels->source[0] == '\0') {
             yaml_error(reader->errors, node, "the key 'source' is missing");
+        }
+        if (isfinite(levels->historic_peak) != (levels->historic_source[0] != '\0')) {
+            yaml_error(reader->errors, node,
+                       "the keys 'historic_peak' and 'historic_source' belong together");
         }
         check_alarm_levels(loader, node, levels);
     }

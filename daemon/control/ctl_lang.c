@@ -22,6 +22,7 @@ static const struct {
     {"not_a_number", "không phải số"},
     {"skipped", "bỏ lượt"},
     {"no_data_yet", "chưa có số liệu"},
+    {"no_threshold", "chưa có ngưỡng"},
     {"unknown", "không rõ"},
     {"none", "không"},
     {"passed", "ĐẠT"},

@@ -127,6 +127,9 @@ struct alarm_levels {
     char table_row[STATION_NAME_SIZE]; /* of the table flood_alarm_levels; "": not of it */
     char source[STATION_SOURCE_SIZE];
     bool provisional;
+    double historic_peak; /* the highest flood on record, in `unit`; NaN: not known */
+    char historic_source[STATION_SOURCE_SIZE];
+    bool historic_provisional;
 };
 
 struct station {

@@ -263,7 +263,7 @@ static void test_bad_rules_are_refused(void **state) {
     REFUSED(rule.nodes[0].indicator = 2);
     REFUSED(rule.nodes[0].threshold = (double)NAN);
     REFUSED(rule.nodes[0].hysteresis = -0.1);
-    REFUSED(rule.nodes[0].station_level = ALARM_LEVELS_MAX + 1);
+    REFUSED(rule.nodes[0].station_level = STATION_LEVEL_HISTORIC + 1);
     REFUSED(rule.nodes[0].kind = NODE_ALL); /* no children */
     REFUSED(rule.indicators[0].point[0] = '\0');
     REFUSED(rule.indicators[0].window_us = 5); /* latest has no window */
@@ -700,6 +700,38 @@ static void test_levels_without_thresholds_are_left_out(void **state) {
     assert_int_equal(alarm.level, 0);
 }
 
+/* A fourth level from the highest flood on record, which nobody has put down: what lies above the
+ * alarm levels is "at least", and never assessed as nothing. */
+static void test_a_record_that_nobody_knows(void **state) {
+    (void)state;
+    struct fixture f;
+    fixture_init(&f);
+    struct alarm_levels levels = {.count = 3, .at = {2, 4, 6}, .historic_peak = (double)NAN};
+    struct rule record = f.rules[RULE_FLOOD];
+    record.scale.level_count = 4;
+    record.levels[3] = record.levels[2];
+    record.levels[3].level = 4;
+    record.levels[3].first_node = (uint16_t)record.node_count;
+    record.level_count = 4;
+    record.nodes[record.node_count] = record.nodes[record.levels[2].first_node];
+    record.nodes[record.node_count++].station_level = STATION_LEVEL_HISTORIC;
+    struct err err;
+    assert_int_equal(rule_check(&record, &err), 0);
+    assert_int_equal(alarm_init(&record, &levels, fixture_at(0), &alarm), 0);
+    assert_int_equal(alarm.defined_mask, 15);
+    struct indicator stage = {.value = 1, .observed = fixture_at(1)};
+    alarm_evaluate(&alarm, &record, &levels, &stage, &around, fixture_at(1), &change);
+    assert_true(alarm.assessed && alarm.level == 0 && alarm.knowledge == KNOWLEDGE_FRESH);
+    stage = (struct indicator){.value = 9, .observed = fixture_at(MIN)};
+    alarm_evaluate(&alarm, &record, &levels, &stage, &around, fixture_at(MIN), &change);
+    assert_int_equal(alarm.level, 3);
+    assert_true(alarm.knowledge == KNOWLEDGE_DOUBTFUL && alarm.cause == CAUSE_NO_THRESHOLD);
+    levels.historic_peak = 8.5; /* with the datum it is what it is */
+    assert_int_equal(alarm_init(&record, &levels, fixture_at(0), &alarm), 0);
+    alarm_evaluate(&alarm, &record, &levels, &stage, &around, fixture_at(MIN), &change);
+    assert_true(alarm.level == 4 && alarm.knowledge == KNOWLEDGE_FRESH);
+}
+
 #define TEST(name) cmocka_unit_test_setup(name, setup)
 
 int main(void) {
@@ -734,6 +766,7 @@ int main(void) {
         TEST(test_renewal_while_the_evidence_stands),
         TEST(test_trend),
         TEST(test_levels_without_thresholds_are_left_out),
+        TEST(test_a_record_that_nobody_knows),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
