@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "models/grid/curvilinear.h"
 #include "models/grid/env.h"
 #include "models/grid/geo.h"
 #include "models/grid/grid.h"
@@ -35,6 +36,7 @@ struct weather_field {
     struct grid_env *env;
     struct grid *grid;
     struct geo *to_grid, *to_ground; /* NULL: the grid is in metres about the origin */
+    struct curvilinear *curved;      /* instead of to_grid on 2-D longitude and latitude */
     size_t frames, cells;
     float *values[VARIABLES]; /* [frames * cells] or [cells]; NULL: not in the file */
     bool constant[VARIABLES]; /* one frame for all */
@@ -48,6 +50,7 @@ struct weather_field *weather_field_destroy(struct weather_field *field) {
         }
         geo_destroy(field->to_grid);
         geo_destroy(field->to_ground);
+        curvilinear_destroy(field->curved);
         grid_destroy(field->grid);
         grid_env_destroy(field->env);
         free(field);
@@ -130,9 +133,6 @@ static int make_projections(struct weather_field *f, const struct weather_origin
     struct grid_mapping mapping = {0};
     char crs[GRID_CRS_MAX];
     bool geographic = false, degrees = false;
-    if (f->grid->curvilinear) {
-        return err_set(ret_err, ERR_UNSUPPORTED, "wind on a curvilinear grid is not read");
-    }
     if (!isfinite(o->latitude_deg) || !isfinite(o->longitude_deg)) {
         return f->grid->degrees || strstr(f->grid->crs, "aeqd") == NULL
                    ? err_set(ret_err, ERR_NOT_FOUND,
@@ -145,6 +145,9 @@ static int make_projections(struct weather_field *f, const struct weather_origin
                  : grid_mapping_crs(&mapping, crs, sizeof crs, &geographic, &degrees, ret_err);
     grid_mapping_finish(&mapping);
     rc = rc != 0 ? rc : geo_create(f->env, crs, &f->to_ground, ret_err);
+    if (rc == 0 && f->grid->curvilinear) {
+        return curvilinear_create(f->grid, CURVILINEAR_CENTRES, &f->curved, ret_err);
+    }
     return rc != 0 ? rc : geo_create(f->env, f->grid->crs, &f->to_grid, ret_err);
 }
 
@@ -203,11 +206,15 @@ struct corners {
 static bool locate(const struct weather_field *f, double x_m, double y_m, struct corners *ret) {
     double x = x_m, y = y_m, row = 0, column = 0;
     const struct grid *g = f->grid;
-    if (f->to_grid != NULL) {
+    if (f->to_ground != NULL) {
         (void)geo_inverse(f->to_ground, 1, &x, &y); /* NaN is found outside below */
+    }
+    if (f->to_grid != NULL) {
         (void)geo_forward(f->to_grid, 1, &x, &y);
     }
-    if (!isfinite(x) || !isfinite(y) || !grid_locate(g, x, y, &row, &column)) {
+    if (!isfinite(x) || !isfinite(y) ||
+        !(f->curved != NULL ? curvilinear_locate(f->curved, x, y, &row, &column)
+                            : grid_locate(g, x, y, &row, &column))) {
         return false;
     }
     row = fmin(fmax(row, 0), (double)(g->rows - 1));

@@ -4,9 +4,10 @@
  * or the variables wind_m_s and wind_from_deg. The rest has the names of the CSV columns
  * (ustar_m_s, obukhov_L_m, sigma_azimuth_deg, mixing_height_m, z0_m, rain_mm_h) or standard names
  * (atmosphere_boundary_layer_thickness, surface_roughness_length, rainfall_rate), and
- * pasquill_class, 1 (A) to 6 (F). Dimensions ([time,] y, x): longitude and latitude, a projection,
- * or metres about the origin of the release. Units of the file are converted. Interpolated
- * bilinearly (class: nearest cell). Thread rule: a loaded field is read by one thread. */
+ * pasquill_class, 1 (A) to 6 (F). Dimensions ([time,] y, x): longitude and latitude (also 2-D), a
+ * projection, or metres about the origin of the release. Units of the file are converted.
+ * Interpolated bilinearly (class: nearest cell). Thread rule: a loaded field is read by one thread.
+ */
 #ifndef CANHBAO_MODELS_DISPERSION_WEATHER_FIELD_H
 #define CANHBAO_MODELS_DISPERSION_WEATHER_FIELD_H
 

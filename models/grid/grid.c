@@ -352,9 +352,13 @@ void grid_corners(const struct grid *grid, double *ret_lon, double *ret_lat) {
             for (size_t j = 0; j <= columns; j++) {
                 size_t c = j == 0 ? 0 : j == columns ? columns - 2 : j - 1;
                 double w = (double)j - 0.5 - (double)c;
-                const double *p = v + r * columns + c;
-                corners[f][i * (columns + 1) + j] = (1 - u) * ((1 - w) * p[0] + w * p[1]) +
-                                                    u * ((1 - w) * p[columns] + w * p[columns + 1]);
+                const double *centre = v + r * columns + c;
+                double p[] = {centre[0], centre[1], centre[columns], centre[columns + 1]};
+                for (size_t k = 1; f == 0 && k < 4; k++) { /* longitudes on one branch */
+                    p[k] -= 360.0 * round((p[k] - p[0]) / 360.0);
+                }
+                corners[f][i * (columns + 1) + j] =
+                    (1 - u) * ((1 - w) * p[0] + w * p[1]) + u * ((1 - w) * p[2] + w * p[3]);
             }
         }
     }

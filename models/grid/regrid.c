@@ -6,9 +6,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "models/grid/curvilinear.h"
 #include "models/grid/geo.h"
+#include "models/grid/polygon.h"
 
-enum { EDGE_PARTS = 2, POLYGON_MAX = 4 * EDGE_PARTS + 8, WEIGHTS_MAX = 400000000 };
+enum { EDGE_PARTS = 2, WEIGHTS_MAX = 400000000 };
 
 static const double share_min = 0.5; /* of a target cell with data */
 static const double nothing = 1e-12; /* of a source cell: what rounding leaves */
@@ -60,20 +62,33 @@ static double index_on(const double *edge, size_t count, double value) {
     return (double)low + (value - edge[low]) / (edge[low + 1] - edge[low]);
 }
 
-/* Points of the target, in its coordinates, to fractional edge indexes of the source; NaN where a
- * projection cannot place them. */
-static int place(struct grid_env *env, const struct grid *from, const struct grid *to, size_t count,
-                 double *x, double *y, struct err *ret_err) {
-    struct geo *source = NULL;
-    struct geo *target = NULL;
-    int result = geo_create(env, from->crs, &source, ret_err);
-    result = result == 0 ? geo_create(env, to->crs, &target, ret_err) : result;
-    if (result == 0) {
-        (void)geo_inverse(target, count, x, y);
-        (void)geo_forward(source, count, x, y);
+/* Points of the target, in its coordinates, to longitudes and latitudes on WGS 84. */
+static int to_degrees(struct grid_env *env, const struct grid *to, size_t count, double *x,
+                      double *y, struct err *ret_err) {
+    struct geo *geo = NULL;
+    if (to->curvilinear) {
+        return 0; /* they are */
     }
+    int result = geo_create(env, to->crs, &geo, ret_err);
+    if (result == 0) {
+        (void)geo_inverse(geo, count, x, y); /* a point that cannot be placed is NaN */
+    }
+    geo_destroy(geo);
+    return result;
+}
+
+/* Longitudes and latitudes to fractional edge indexes of a source with axes; NaN where its
+ * projection cannot place them. */
+static int to_indexes(struct grid_env *env, const struct grid *from, size_t count, double *x,
+                      double *y, struct err *ret_err) {
+    struct geo *geo = NULL;
+    int result = geo_create(env, from->crs, &geo, ret_err);
+    if (result != 0) {
+        return result;
+    }
+    (void)geo_forward(geo, count, x, y);
     double middle = from->x[from->columns / 2];
-    for (size_t i = 0; i < count && result == 0; i++) {
+    for (size_t i = 0; i < count; i++) {
         if (isnan(x[i]) || isnan(y[i])) {
             continue;
         }
@@ -81,8 +96,21 @@ static int place(struct grid_env *env, const struct grid *from, const struct gri
         x[i] = index_on(from->x_edge, from->columns, x[i]);
         y[i] = index_on(from->y_edge, from->rows, y[i]);
     }
-    geo_destroy(source);
-    geo_destroy(target);
+    geo_destroy(geo);
+    return 0;
+}
+
+/* Points of the target to where they are in the source: for one with axes fractional edge indexes,
+ * else longitude, on the branch of its cells, and latitude. */
+static int place(struct grid_env *env, const struct grid *from, const struct curvilinear *cells,
+                 const struct grid *to, size_t count, double *x, double *y, struct err *ret_err) {
+    int result = to_degrees(env, to, count, x, y, ret_err);
+    if (result == 0 && cells == NULL) {
+        return to_indexes(env, from, count, x, y, ret_err);
+    }
+    for (size_t i = 0; i < count && result == 0; i++) {
+        x[i] = curvilinear_longitude(cells, x[i]);
+    }
     return result;
 }
 
@@ -101,22 +129,39 @@ static bool between(double edge_index, size_t count, size_t *ret_index, double *
     return true;
 }
 
-static int fill_bilinear(struct regrid *regrid, const struct grid *from, const double *x,
-                         const double *y) {
+/* The centre before a place in both directions, and the shares of the next ones. */
+struct spot {
+    size_t row, column;
+    double fy, fx;
+};
+
+static bool find_spot(const struct grid *from, const struct curvilinear *cells, double x, double y,
+                      struct spot *ret_spot) {
+    double row;
+    double column;
+    if (cells == NULL) {
+        return between(x, from->columns, &ret_spot->column, &ret_spot->fx) &&
+               between(y, from->rows, &ret_spot->row, &ret_spot->fy);
+    }
+    return curvilinear_locate(cells, x, y, &row, &column) &&
+           between(column + 0.5, from->columns, &ret_spot->column, &ret_spot->fx) &&
+           between(row + 0.5, from->rows, &ret_spot->row, &ret_spot->fy);
+}
+
+static int fill_bilinear(struct regrid *regrid, const struct grid *from,
+                         const struct curvilinear *cells, const double *x, const double *y) {
     size_t at = 0;
     for (size_t cell = 0; cell < regrid->cells; cell++) {
-        size_t column;
-        size_t row;
-        double fx;
-        double fy;
+        struct spot spot;
         regrid->begin[cell] = at;
-        if (!between(x[cell], from->columns, &column, &fx) ||
-            !between(y[cell], from->rows, &row, &fy)) {
+        if (!find_spot(from, cells, x[cell], y[cell], &spot)) {
             continue;
         }
+        double fx = spot.fx;
+        double fy = spot.fy;
         const double shares[] = {(1 - fx) * (1 - fy), fx * (1 - fy), (1 - fx) * fy, fx * fy};
         for (size_t k = 0; k < 4; k++) {
-            size_t source = (row + k / 2) * from->columns + column + k % 2;
+            size_t source = (spot.row + k / 2) * from->columns + spot.column + k % 2;
             if (shares[k] > 1e-9 && add_weight(regrid, at++, source, shares[k]) != 0) {
                 return ERR_MEMORY;
             }
@@ -127,57 +172,23 @@ static int fill_bilinear(struct regrid *regrid, const struct grid *from, const d
 }
 
 static int make_bilinear(struct regrid *regrid, struct grid_env *env, const struct grid *from,
-                         const struct grid *to, struct err *ret_err) {
+                         const struct curvilinear *cells, const struct grid *to,
+                         struct err *ret_err) {
     double *x = malloc(regrid->cells * sizeof *x);
     double *y = malloc(regrid->cells * sizeof *y);
     int result = x == NULL || y == NULL ? ERR_MEMORY : 0;
     for (size_t i = 0; i < regrid->cells && result == 0; i++) {
-        x[i] = to->x[i % to->columns];
-        y[i] = to->y[i / to->columns];
+        x[i] = to->curvilinear ? to->lon[i] : to->x[i % to->columns];
+        y[i] = to->curvilinear ? to->lat[i] : to->y[i / to->columns];
     }
-    result = result == 0 ? place(env, from, to, regrid->cells, x, y, ret_err) : result;
-    result = result == 0 ? fill_bilinear(regrid, from, x, y) : result;
+    result = result == 0 ? place(env, from, cells, to, regrid->cells, x, y, ret_err) : result;
+    result = result == 0 ? fill_bilinear(regrid, from, cells, x, y) : result;
     free(x);
     free(y);
     return result;
 }
 
 /* ---- conservative ---- */
-
-struct polygon {
-    size_t count;
-    double x[POLYGON_MAX];
-    double y[POLYGON_MAX];
-};
-
-/* The part on the side sign * (coordinate - limit) >= 0 (Sutherland & Hodgman 1974). */
-static void clip(const struct polygon *in, bool along_x, double limit, double sign,
-                 struct polygon *ret_out) {
-    ret_out->count = 0;
-    for (size_t i = 0; i < in->count; i++) {
-        size_t next = i + 1 < in->count ? i + 1 : 0;
-        double a = sign * ((along_x ? in->x[i] : in->y[i]) - limit);
-        double b = sign * ((along_x ? in->x[next] : in->y[next]) - limit);
-        if (a >= 0.0 && ret_out->count < POLYGON_MAX) {
-            ret_out->x[ret_out->count] = in->x[i];
-            ret_out->y[ret_out->count++] = in->y[i];
-        }
-        if ((a >= 0.0) != (b >= 0.0) && ret_out->count < POLYGON_MAX) {
-            double share = a / (a - b);
-            ret_out->x[ret_out->count] = in->x[i] + share * (in->x[next] - in->x[i]);
-            ret_out->y[ret_out->count++] = in->y[i] + share * (in->y[next] - in->y[i]);
-        }
-    }
-}
-
-static double area_of(const struct polygon *polygon) {
-    double sum = 0.0;
-    for (size_t i = 0; i < polygon->count; i++) {
-        size_t next = i + 1 < polygon->count ? i + 1 : 0;
-        sum += polygon->x[i] * polygon->y[next] - polygon->x[next] * polygon->y[i];
-    }
-    return fabs(sum) / 2.0;
-}
 
 static void extent(const double *values, size_t count, double *ret_low, double *ret_high) {
     *ret_low = INFINITY;
@@ -198,6 +209,42 @@ static double along(const double *edge, size_t point) {
     size_t cell = point / EDGE_PARTS;
     double share = (double)(point % EDGE_PARTS) / EDGE_PARTS;
     return share > 0.0 ? edge[cell] + share * (edge[cell + 1] - edge[cell]) : edge[cell];
+}
+
+/* The points of a curvilinear target, from its corners; inside cells any will do. */
+static int fill_curved(const struct grid *to, struct lattice *lattice) {
+    size_t columns = to->columns + 1;
+    size_t count = (to->rows + 1) * columns;
+    double *lon = malloc(2 * count * sizeof *lon);
+    if (lon == NULL) {
+        return ERR_MEMORY;
+    }
+    double *lat = lon + count;
+    grid_corners(to, lon, lat);
+    for (size_t i = 0; i < lattice->rows * lattice->columns; i++) {
+        size_t row = i / lattice->columns;
+        size_t column = i % lattice->columns;
+        size_t first = row / EDGE_PARTS * columns + column / EDGE_PARTS;
+        double down = (double)(row % EDGE_PARTS) / EDGE_PARTS;
+        double right = (double)(column % EDGE_PARTS) / EDGE_PARTS;
+        size_t next = first + (down > 0.0 ? columns : 0) + (right > 0.0 ? 1 : 0);
+        double share = fmax(down, right);
+        lattice->x[i] = lon[first] + share * (lon[next] - lon[first]);
+        lattice->y[i] = lat[first] + share * (lat[next] - lat[first]);
+    }
+    free(lon);
+    return 0;
+}
+
+static int fill_lattice(const struct grid *to, struct lattice *lattice) {
+    if (to->curvilinear) {
+        return fill_curved(to, lattice);
+    }
+    for (size_t i = 0; i < lattice->rows * lattice->columns; i++) {
+        lattice->x[i] = along(to->x_edge, i % lattice->columns);
+        lattice->y[i] = along(to->y_edge, i / lattice->columns);
+    }
+    return 0;
 }
 
 /* The outline of a target cell; false when a point could not be placed. */
@@ -223,76 +270,109 @@ static bool outline(const struct lattice *lattice, size_t row, size_t column,
     return known;
 }
 
-/* Adds the intersections of one target cell. Weights are m2 over the m2 of the whole cell, whose
- * part beyond the source has the ground area of the same measure at its rim. */
-static int add_cell(struct regrid *regrid, const struct grid *from, const double *area_m2,
-                    const struct polygon *cell, size_t *at) {
+/* A target cell and what was found of it in the source. */
+struct adding {
+    struct regrid *regrid;
+    const struct grid *from;
+    const struct curvilinear *cells; /* NULL: the source has axes */
+    const double *area_m2;           /* of the cells of the source */
+    struct polygon cell;
+    size_t at;        /* weights so far */
+    double inside;    /* in the plane of the polygon */
+    double inside_m2; /* on the ground */
+};
+
+/* The intersection with one cell of the source: `piece` of its `whole` in the plane. */
+static int add_piece(struct adding *adding, size_t source, double piece, double whole) {
+    double share = piece / whole;
+    if (!(share >= nothing)) {
+        return 0;
+    }
+    adding->inside += piece;
+    adding->inside_m2 += share * adding->area_m2[source];
+    return add_weight(adding->regrid, adding->at++, source, share * adding->area_m2[source]);
+}
+
+static int add_curved(void *context, size_t source) {
+    struct adding *adding = context;
+    return add_piece(adding, source, curvilinear_overlap(adding->cells, source, &adding->cell),
+                     curvilinear_area(adding->cells, source));
+}
+
+/* In edge indexes, where every cell of the source is a unit square. */
+static int add_straight(struct adding *adding) {
+    const struct grid *from = adding->from;
     double low_x, high_x, low_y, high_y;
-    extent(cell->x, cell->count, &low_x, &high_x);
-    extent(cell->y, cell->count, &low_y, &high_y);
-    double whole = area_of(cell); /* in cells of the source */
-    double inside = 0.0;
-    double inside_m2 = 0.0;
-    size_t first = *at;
+    extent(adding->cell.x, adding->cell.count, &low_x, &high_x);
+    extent(adding->cell.y, adding->cell.count, &low_y, &high_y);
     size_t row_end = (size_t)fmin(fmax(ceil(high_y), 0.0), (double)from->rows);
     size_t column_end = (size_t)fmin(fmax(ceil(high_x), 0.0), (double)from->columns);
     for (size_t row = (size_t)fmax(floor(low_y), 0.0); row < row_end; row++) {
         struct polygon a, strip, b, piece;
-        clip(cell, false, (double)row, 1.0, &a);
-        clip(&a, false, (double)row + 1.0, -1.0, &strip);
+        double top = (double)row;
+        polygon_clip(&adding->cell, 0.0, top, 1.0, top, &a);
+        polygon_clip(&a, 1.0, top + 1.0, 0.0, top + 1.0, &strip);
         for (size_t column = (size_t)fmax(floor(low_x), 0.0); column < column_end; column++) {
-            clip(&strip, true, (double)column, 1.0, &b);
-            clip(&b, true, (double)column + 1.0, -1.0, &piece);
-            double share = area_of(&piece);
-            size_t source = row * from->columns + column;
-            if (share < nothing) {
-                continue;
-            }
-            if (add_weight(regrid, (*at)++, source, share * area_m2[source]) != 0) {
+            double left = (double)column;
+            polygon_clip(&strip, left, 1.0, left, 0.0, &b);
+            polygon_clip(&b, left + 1.0, 0.0, left + 1.0, 1.0, &piece);
+            if (add_piece(adding, row * from->columns + column, fabs(polygon_area(&piece)), 1.0) !=
+                0) {
                 return ERR_MEMORY;
             }
-            inside += share;
-            inside_m2 += share * area_m2[source];
         }
-    }
-    double whole_m2 = inside > 0.0 ? inside_m2 * whole / inside : 0.0;
-    for (size_t k = first; k < *at; k++) {
-        regrid->weights[k].weight = (float)((double)regrid->weights[k].weight / whole_m2);
     }
     return 0;
 }
 
-static int fill_conservative(struct regrid *regrid, const struct grid *from, const struct grid *to,
-                             const double *area_m2, const struct lattice *lattice) {
-    size_t at = 0;
+/* Adds the intersections of one target cell. Weights are m2 over the m2 of the whole cell, whose
+ * part beyond the source has the ground area of the same measure at its rim. */
+static int add_cell(struct adding *adding) {
+    size_t first = adding->at;
+    adding->inside = adding->inside_m2 = 0.0;
+    int result = adding->cells == NULL
+                     ? add_straight(adding)
+                     : curvilinear_visit(adding->cells, &adding->cell, add_curved, adding);
+    double whole = fabs(polygon_area(&adding->cell));
+    double whole_m2 = adding->inside > 0.0 ? adding->inside_m2 * whole / adding->inside : 0.0;
+    for (size_t k = first; k < adding->at && result == 0; k++) {
+        struct weight *weight = &adding->regrid->weights[k];
+        weight->weight = (float)((double)weight->weight / whole_m2);
+    }
+    return result;
+}
+
+static int fill_conservative(struct adding *adding, const struct grid *to,
+                             const struct lattice *lattice) {
+    struct regrid *regrid = adding->regrid;
     for (size_t cell = 0; cell < regrid->cells; cell++) {
-        struct polygon polygon;
-        regrid->begin[cell] = at;
-        if (outline(lattice, cell / to->columns, cell % to->columns, &polygon) &&
-            add_cell(regrid, from, area_m2, &polygon, &at) != 0) {
+        regrid->begin[cell] = adding->at;
+        if (outline(lattice, cell / to->columns, cell % to->columns, &adding->cell) &&
+            add_cell(adding) != 0) {
             return ERR_MEMORY;
         }
     }
-    regrid->begin[regrid->cells] = at;
+    regrid->begin[regrid->cells] = adding->at;
     return 0;
 }
 
 static int make_conservative(struct regrid *regrid, struct grid_env *env, const struct grid *from,
-                             const struct grid *to, struct err *ret_err) {
+                             const struct curvilinear *cells, const struct grid *to,
+                             struct err *ret_err) {
     struct lattice lattice = {.rows = to->rows * EDGE_PARTS + 1,
                               .columns = to->columns * EDGE_PARTS + 1};
     size_t count = lattice.rows * lattice.columns;
     double *area_m2 = malloc(from->rows * from->columns * sizeof *area_m2);
+    struct adding adding = {.regrid = regrid, .from = from, .cells = cells, .area_m2 = area_m2};
     lattice.x = malloc(count * sizeof *lattice.x);
     lattice.y = malloc(count * sizeof *lattice.y);
-    int result = area_m2 == NULL || lattice.x == NULL || lattice.y == NULL ? ERR_MEMORY : 0;
-    for (size_t i = 0; i < count && result == 0; i++) {
-        lattice.x[i] = along(to->x_edge, i % lattice.columns);
-        lattice.y[i] = along(to->y_edge, i / lattice.columns);
-    }
-    result = result == 0 ? place(env, from, to, count, lattice.x, lattice.y, ret_err) : result;
+    int result = area_m2 == NULL || lattice.x == NULL || lattice.y == NULL
+                     ? ERR_MEMORY
+                     : fill_lattice(to, &lattice);
+    result =
+        result == 0 ? place(env, from, cells, to, count, lattice.x, lattice.y, ret_err) : result;
     result = result == 0 ? grid_cell_areas_m2(env, from, area_m2, ret_err) : result;
-    result = result == 0 ? fill_conservative(regrid, from, to, area_m2, &lattice) : result;
+    result = result == 0 ? fill_conservative(&adding, to, &lattice) : result;
     free(area_m2);
     free(lattice.x);
     free(lattice.y);
@@ -304,9 +384,10 @@ static int make_conservative(struct regrid *regrid, struct grid_env *env, const 
 int regrid_create(struct grid_env *env, const struct grid *from, const struct grid *to,
                   enum regrid_method method, struct regrid **ret_regrid, struct err *ret_err) {
     struct err inner = {.code = 0};
-    if (from->curvilinear || to->curvilinear || from->rows * from->columns > UINT32_MAX) {
-        return err_set(ret_err, ERR_UNSUPPORTED,
-                       "regridding needs axes; this grid has 2-D longitude and latitude");
+    struct curvilinear *cells = NULL;
+    if (from->rows * from->columns > UINT32_MAX) {
+        return err_set(ret_err, ERR_LIMIT, "cannot regrid: more than %lu cells",
+                       (unsigned long)UINT32_MAX);
     }
     struct regrid *regrid = calloc(1, sizeof *regrid);
     int result = regrid == NULL ? ERR_MEMORY : 0;
@@ -316,10 +397,17 @@ int regrid_create(struct grid_env *env, const struct grid *from, const struct gr
         regrid->begin = calloc(regrid->cells + 1, sizeof *regrid->begin);
         result = regrid->begin == NULL ? ERR_MEMORY : 0;
     }
-    if (result == 0) {
-        result = method == REGRID_BILINEAR ? make_bilinear(regrid, env, from, to, &inner)
-                                           : make_conservative(regrid, env, from, to, &inner);
+    if (result == 0 && from->curvilinear) {
+        result = curvilinear_create(
+            from, method == REGRID_BILINEAR ? CURVILINEAR_CENTRES : CURVILINEAR_CORNERS, &cells,
+            &inner);
     }
+    if (result == 0) {
+        result = method == REGRID_BILINEAR
+                     ? make_bilinear(regrid, env, from, cells, to, &inner)
+                     : make_conservative(regrid, env, from, cells, to, &inner);
+    }
+    curvilinear_destroy(cells);
     if (result != 0) {
         regrid_destroy(regrid);
         return err_set(ret_err, result, "cannot regrid: %.200s",

@@ -4,6 +4,7 @@
 #include <stdbool.h>
 #include <stdlib.h>
 
+#include "models/grid/curvilinear.h"
 #include "models/grid/geo.h"
 
 enum { US_PER_S = 1000000, MOTION_FRAMES = 3 };
@@ -151,11 +152,13 @@ void guidance_smooth(const struct motion *previous, double age_min, struct motio
 struct wind {
     struct grid *grid;
     struct geo *geo;
-    float *east; /* m/s, on its grid */
+    struct curvilinear *cells; /* between its centres; NULL: the grid has axes */
+    float *east;               /* m/s, on its grid */
     float *north;
 };
 
 static void wind_finish(struct wind *wind) {
+    curvilinear_destroy(wind->cells);
     geo_destroy(wind->geo);
     grid_destroy(wind->grid);
     free(wind->east);
@@ -209,39 +212,66 @@ static size_t nearest_on(const double *axis, size_t count, double value) {
     return best;
 }
 
+/* false: outside a curvilinear grid, or the projection cannot place it. */
+static bool nearest_cell(const struct wind *wind, double lon, double lat, size_t *ret_cell) {
+    const struct grid *grid = wind->grid;
+    double row;
+    double column;
+    if (wind->cells != NULL) {
+        bool inside = curvilinear_locate(wind->cells, lon, lat, &row, &column);
+        *ret_cell = inside ? (size_t)round(row) * grid->columns + (size_t)round(column) : *ret_cell;
+        return inside;
+    }
+    if (geo_forward(wind->geo, 1, &lon, &lat) > 0) {
+        return false;
+    }
+    if (grid->degrees) {
+        lon += 360.0 * round((grid->x[grid->columns / 2] - lon) / 360.0);
+    }
+    *ret_cell = nearest_on(grid->y, grid->rows, lat) * grid->columns +
+                nearest_on(grid->x, grid->columns, lon);
+    return true;
+}
+
 /* The wind of the cell next to a place; false when it is missing there. Wind fields are coarse and
  * smooth, and the motion is made smooth by its lattice. */
 static bool wind_at(const struct wind *wind, double lon, double lat, double *ret_east,
                     double *ret_north) {
-    double x = lon;
-    double y = lat;
-    if (geo_forward(wind->geo, 1, &x, &y) > 0) {
+    size_t cell = 0;
+    if (!nearest_cell(wind, lon, lat, &cell)) {
         return false;
     }
-    if (wind->grid->degrees) {
-        x += 360.0 * round((wind->grid->x[wind->grid->columns / 2] - x) / 360.0);
-    }
-    size_t cell = nearest_on(wind->grid->y, wind->grid->rows, y) * wind->grid->columns +
-                  nearest_on(wind->grid->x, wind->grid->columns, x);
     *ret_east = (double)wind->east[cell];
     *ret_north = (double)wind->north[cell];
     return !isnan(*ret_east) && !isnan(*ret_north);
 }
 
-/* Where a node is carried in one step, in pixels. */
-static bool carry(const struct frames *frames, struct geo *geo, const struct wind *wind, double x,
-                  double y, float *ret_u, float *ret_v) {
-    const struct grid *grid = frames->grid;
+/* What a step carries a place by, in degrees. */
+static void carry_degrees(const struct frames *frames, double lat, double east, double north,
+                          double *ret_lon, double *ret_lat) {
     double step_s = (double)frames->step_us / US_PER_S;
+    *ret_lon = east * step_s / (earth_m * cos(lat * radians_per_degree) * radians_per_degree);
+    *ret_lat = north * step_s / (earth_m * radians_per_degree);
+}
+
+/* Where a node is carried in one step, in pixels. */
+static bool carry_straight(const struct frames *frames, struct geo *geo, const struct wind *wind,
+                           size_t row, size_t column, float *ret_u, float *ret_v) {
+    const struct grid *grid = frames->grid;
+    double x = grid->x[column];
+    double y = grid->y[row];
     double lon = x;
     double lat = y;
     double east;
     double north;
+    double more_lon;
+    double more_lat;
     if (geo_inverse(geo, 1, &lon, &lat) > 0 || !wind_at(wind, lon, lat, &east, &north)) {
         return false;
     }
-    lon += east * step_s / (earth_m * cos(lat * radians_per_degree) * radians_per_degree);
-    lat += north * step_s / (earth_m * radians_per_degree);
+    carry_degrees(frames, lat, east, north, &more_lon, &more_lat);
+    lon += more_lon;
+    lat += more_lat;
     if (geo_forward(geo, 1, &lon, &lat) > 0) {
         return false;
     }
@@ -253,24 +283,82 @@ static bool carry(const struct frames *frames, struct geo *geo, const struct win
     return true;
 }
 
+/* The same on 2-D longitude and latitude, by their differences between the pixels around. */
+static bool carry_curved(const struct frames *frames, const struct wind *wind, size_t row,
+                         size_t column, float *ret_u, float *ret_v) {
+    const struct grid *grid = frames->grid;
+    size_t left = column > 0 ? column - 1 : 0;
+    size_t right = column + 1 < grid->columns ? column + 1 : column;
+    size_t above = row > 0 ? row - 1 : 0;
+    size_t below = row + 1 < grid->rows ? row + 1 : row;
+    const double *lon = grid->lon;
+    const double *lat = grid->lat;
+    size_t line = row * grid->columns;
+    double columns = (double)(right - left);
+    double rows = (double)(below - above);
+    double lon_x = (lon[line + right] - lon[line + left]) / columns;
+    double lat_x = (lat[line + right] - lat[line + left]) / columns;
+    above = above * grid->columns + column;
+    below = below * grid->columns + column;
+    double lon_y = (lon[below] - lon[above]) / rows;
+    double lat_y = (lat[below] - lat[above]) / rows;
+    double det = lon_x * lat_y - lon_y * lat_x;
+    double east;
+    double north;
+    double dlon;
+    double dlat;
+    if (!(fabs(det) > 0.0) ||
+        !wind_at(wind, lon[line + column], lat[line + column], &east, &north)) {
+        return false;
+    }
+    carry_degrees(frames, lat[line + column], east, north, &dlon, &dlat);
+    *ret_u = (float)((dlon * lat_y - dlat * lon_y) / det);
+    *ret_v = (float)((dlat * lon_x - dlon * lat_x) / det);
+    return true;
+}
+
+/* Nodes without wind get the mean of the others. */
+static void fill_unknown(struct motion *motion, const bool *known, size_t known_count) {
+    double u = 0.0;
+    double v = 0.0;
+    int nodes = motion->nodes_x * motion->nodes_y;
+    for (int node = 0; node < nodes; node++) {
+        u += known[node] ? (double)motion->u[node] / (double)known_count : 0.0;
+        v += known[node] ? (double)motion->v[node] / (double)known_count : 0.0;
+    }
+    for (int node = 0; node < nodes; node++) {
+        motion->u[node] = known[node] ? motion->u[node] : (float)u;
+        motion->v[node] = known[node] ? motion->v[node] : (float)v;
+    }
+}
+
 static int carry_nodes(struct frames *frames, const struct wind *wind, struct motion *motion,
                        struct err *ret_err) {
     const struct grid *grid = frames->grid;
     struct geo *geo = NULL;
-    size_t known = 0;
-    int result = geo_create(frames->env, grid->crs, &geo, ret_err);
-    for (int node = 0; result == 0 && node < motion->nodes_x * motion->nodes_y; node++) {
-        int column = node % motion->nodes_x * MOTION_LATTICE_PX;
-        int row = node / motion->nodes_x * MOTION_LATTICE_PX;
-        column = column < frames->nx ? column : frames->nx - 1;
-        row = row < frames->ny ? row : frames->ny - 1;
-        known += carry(frames, geo, wind, grid->x[column], grid->y[row], &motion->u[node],
-                       &motion->v[node]);
+    size_t count = 0;
+    int nodes = motion->nodes_x * motion->nodes_y;
+    bool *known = calloc((size_t)nodes + 1, sizeof *known);
+    int result = known == NULL ? err_set(ret_err, ERR_MEMORY, "no memory for a motion")
+                               : geo_create(frames->env, grid->crs, &geo, ret_err);
+    for (int node = 0; result == 0 && node < nodes; node++) {
+        size_t column = (size_t)(node % motion->nodes_x * MOTION_LATTICE_PX);
+        size_t row = (size_t)(node / motion->nodes_x * MOTION_LATTICE_PX);
+        column = column < grid->columns ? column : grid->columns - 1;
+        row = row < grid->rows ? row : grid->rows - 1;
+        float *u = &motion->u[node];
+        float *v = &motion->v[node];
+        known[node] = grid->curvilinear ? carry_curved(frames, wind, row, column, u, v)
+                                        : carry_straight(frames, geo, wind, row, column, u, v);
+        count += known[node];
     }
     geo_destroy(geo);
-    if (result == 0 && known == 0) {
+    if (result == 0 && count == 0) {
         result = err_set(ret_err, ERR_NOT_FOUND, "the wind is missing on the whole grid");
+    } else if (result == 0) {
+        fill_unknown(motion, known, count);
     }
+    free(known);
     return result;
 }
 
@@ -279,10 +367,6 @@ int guidance_wind(struct frames *frames, const char *path, int64_t reference_us,
     struct wind wind = {0};
     struct motion motion = {0};
     struct ncfile *file = NULL;
-    if (frames->grid->curvilinear) {
-        return err_set(ret_err, ERR_UNSUPPORTED,
-                       "wind cannot be used on frames of 2-D longitude and latitude");
-    }
     int result = ncfile_open(frames->env, path, &file, ret_err);
     result = result == 0 ? read_wind_component(file, "eastward_wind", reference_us, &wind,
                                                &wind.east, ret_err)
@@ -291,8 +375,7 @@ int guidance_wind(struct frames *frames, const char *path, int64_t reference_us,
                                                &wind.north, ret_err)
                          : result;
     if (result == 0 && wind.grid->curvilinear) {
-        result =
-            err_set(ret_err, ERR_UNSUPPORTED, "%.200s: wind on 2-D longitude and latitude", path);
+        result = curvilinear_create(wind.grid, CURVILINEAR_CENTRES, &wind.cells, ret_err);
     }
     result = result == 0 ? geo_create(frames->env, wind.grid->crs, &wind.geo, ret_err) : result;
     result = result == 0 ? motion_init_zero(frames->nx, frames->ny, MOTION_WIND, &motion) : result;

@@ -76,6 +76,19 @@ class Dispersion(unittest.TestCase):
         subprocess.run(["ncgen", "-o", path, os.path.join(self.folder.name, "w.cdl")], check=True)
         return path
 
+    def wind_planes(self):
+        """The same uniform 3 m/s from the west on 2-D longitude and latitude, turned by half a right angle."""
+        lon = [[109.245 + 0.2 * (j - i) for j in (-1, 0, 1)] for i in (-1, 0, 1)]
+        lat = [[13.775 + 0.2 * (j + i) for j in (-1, 0, 1)] for i in (-1, 0, 1)]
+        text = lambda plane: ",".join(str(v) for row in plane for v in row)
+        self.write("p.cdl", "netcdf p { dimensions: j = 3; i = 3; variables: double lat(j, i); lat:units = "
+                   '"degrees_north"; double lon(j, i); lon:units = "degrees_east"; float u10(j, i); u10:units = "m/s";'
+                   ' float v10(j, i); v10:units = "m/s"; u10:coordinates = "lat lon"; v10:coordinates = "lat lon";'
+                   f" data: lat = {text(lat)}; lon = {text(lon)}; u10 = 3,3,3,3,3,3,3,3,3; v10 = 0,0,0,0,0,0,0,0,0; }}")
+        path = os.path.join(self.folder.name, "p.nc")
+        subprocess.run(["ncgen", "-o", path, os.path.join(self.folder.name, "p.cdl")], check=True)
+        return path
+
     RELEASE = ("substance: Cl2\nlatitude_deg: 13.775\nlongitude_deg: 109.245\nrelease_height_m: 1\nmass_g: 500000\n"
                "duration_s: 600\nstart: 2025-11-18T06:10:00Z\n")
 
@@ -93,6 +106,9 @@ class Dispersion(unittest.TestCase):
                                   check=True).stdout
             self.assertIn('featureType = "point"', text)
             return [float(v) for v in text.split("tic_mg_s_m3 =")[-1].split(";")[0].split(",")]
+        planes = conc(self.wind_planes(), "--class", "D")
+        for row, value in zip(station, planes):
+            self.assertAlmostEqual(float(row["tic_mg_s_m3"]), value, delta=1e-6 * value)
         told = conc(self.wind_field([3] * 18, [0] * 18), "--class", "D")
         for row, value in zip(station, told):
             self.assertAlmostEqual(float(row["tic_mg_s_m3"]), value, delta=1e-6 * value)

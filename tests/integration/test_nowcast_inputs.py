@@ -389,21 +389,33 @@ class Inputs(unittest.TestCase):
         data.close()
         return source
 
-    def wind(self, east, north, minutes=0.0):
-        """A coarse wind field about the grid of the sequences."""
+    def wind(self, east, north, minutes=0.0, planes=False):
+        """A coarse wind field about the grid of the sequences; planes: 2-D, turned by 10 degrees, with a gap."""
         path = self.path("wind.nc")
         data = netCDF4.Dataset(path, "w")
-        for name, unit, values in (("latitude", "degrees_north", numpy.arange(17.0, 11.0, -0.5)),
-                                   ("longitude", "degrees_east", numpy.arange(105.0, 112.0, 0.5))):
-            data.createDimension(name, values.size)
-            variable = data.createVariable(name, "f8", (name,))
-            variable.units, variable.standard_name, variable[:] = unit, name, values
+        y, x = numpy.meshgrid(numpy.arange(17.0, 11.0, -0.5), numpy.arange(105.0, 112.0, 0.5), indexing="ij")
+        plane = {"latitude": y, "longitude": x}
+        if planes:
+            cosine, sine = numpy.cos(numpy.radians(10.0)), numpy.sin(numpy.radians(10.0))
+            plane = {"latitude": 14.0 + (y - 14.0) * cosine + (x - 108.5) * sine,
+                     "longitude": 108.5 + (x - 108.5) * cosine - (y - 14.0) * sine}
+            east, north = numpy.full(y.shape, east), numpy.full(y.shape, north)
+            east[6, 7] = numpy.nan
+        for name, size in zip(("latitude", "longitude"), y.shape):
+            data.createDimension(name, size)
+        for name, unit in (("latitude", "degrees_north"), ("longitude", "degrees_east")):
+            variable = data.createVariable("the_" + name if planes else name, "f8",
+                                           ("latitude", "longitude") if planes else (name,))
+            variable.units, variable.standard_name = unit, name
+            variable[:] = plane[name] if planes else y[:, 0] if name == "latitude" else x[0]
         data.createDimension("time", 1)
         when = data.createVariable("time", "f8", ("time",))
         when.units, when.standard_name, when[:] = "seconds since 1970-01-01", "time", [START + 60.0 * minutes]
         for name, speed in (("eastward_wind", east), ("northward_wind", north)):
             variable = data.createVariable(name, "f4", ("time", "latitude", "longitude"), fill_value=numpy.nan)
             variable.units, variable.standard_name, variable[:] = "m s-1", name, speed
+            if planes:
+                variable.coordinates = "the_latitude the_longitude"
         data.close()
         return path
 
@@ -424,6 +436,12 @@ class Inputs(unittest.TestCase):
                          Sequence(minutes=[20.0], x_down=True)):
             sequence.write(self.path("one.nc"))
             self.assertIn("motion: wind (", self.follows(sequence, [self.path("one.nc")], "--step", "300", "--wind", wind))
+        # wind and frames on 2-D longitude and latitude, alone and together
+        for sequence, planes in ((one, True), (Sequence(minutes=[20.0], plane=True), False),
+                                 (Sequence(minutes=[20.0], plane=True, x_down=True, y_down=False), True)):
+            sequence.write(self.path("one.nc"))
+            self.assertIn("motion: wind (", self.follows(sequence, [self.path("one.nc")], "--step", "300", "--wind",
+                                                         self.wind(east, north, planes=planes)))
         # what was tracked is better than wind, and an earlier run's motion too
         self.assertIn("motion: tracked (", self.follows(whole, [self.path("all.nc")], "--wind", self.wind(30.0, 30.0)))
         # too old, too far, another grid, no wind in it
