@@ -21,7 +21,13 @@
 static const char about[] =
     "Concentration, deposition and doses downwind of a release: Gaussian plume (continuous) or "
     "puffs\n"
-    "(finite duration, wind changing in time). No buildings, terrain or plume rise. A continuous\n"
+    "(finite duration, wind changing in time); beyond 10 km Lagrangian particles, when the release "
+    "is\n"
+    "finite or the wind is a NetCDF field, unless the release asks for a method. No buildings, "
+    "terrain\n"
+    "or plume rise. Particles take friction velocity, Obukhov length and mixing height where they "
+    "are\n"
+    "(not told: from wind and class; 0.2 u*/f, 0.4 (u* L/f)^0.5 or 1000 m). A continuous\n"
     "release that is dense by the criterion of Britter and McQuaid (1988), when its densities are\n"
     "told, takes their correlation; a finite dense one is refused.\n"
     "\n"
@@ -63,6 +69,9 @@ static const char about[] =
     "origin\n"
     "              in the release. A wind without stability needs --class. A continuous release\n"
     "              takes the wind at its source, puffs take it where they are.\n"
+    "              Last in both: method (plume, puffs, dense, particles) and error_share "
+    "(standard\n"
+    "              error of particles in units of the value; empty: none, or not reached)\n"
     "OUT.nc        the same columns over (receptor) or (time, receptor), CF-1.8\n"
     "zones, grid   about the source, 128 x 128 cells; see --levels, --members. The value is the\n"
     "              mean over the exposure time in mg/m3; for a nuclide the dose in Sv of\n"
@@ -134,7 +143,8 @@ struct options {
     struct weather_choice weather;
     const char *grid, *zones, *levels, *places, *communes;
     struct zones_options zone;
-    int64_t members, seed, threads;
+    struct results_options results;
+    int64_t members, seed, threads, particle_count;
 };
 
 static bool is_netcdf(const char *path) {
@@ -173,7 +183,12 @@ static int write_csv(const char *path, const struct receptors *receptors,
         table_out_number(&out, r->y_m);
         table_out_number(&out, r->z_m);
         for (size_t c = 0; c < results->column_count; c++) {
-            table_out_number(&out, results->columns[c].values[k]);
+            double value = results->columns[c].values[k];
+            if (results->columns[c].method) {
+                table_out_text(&out, results_methods[(size_t)value]);
+            } else {
+                table_out_number(&out, value);
+            }
         }
         table_out_end_row(&out);
     }
@@ -190,14 +205,19 @@ static int write_netcdf(const char *path, const struct receptors *receptors,
     }
     for (size_t c = 0; c < results->column_count; c++) {
         const struct results_column *from = &results->columns[c];
-        columns[c] =
-            (struct plume_nc_column){from->name, from->units, from->long_name, from->values};
+        columns[c] = (struct plume_nc_column){from->name,
+                                              from->units,
+                                              from->long_name,
+                                              from->values,
+                                              from->method ? results_methods : NULL,
+                                              RESULTS_METHODS};
     }
     for (size_t i = 0; i < results->times; i++) {
         times[i] = weather->rows[i].utc_us;
     }
-    int rc = plume_nc_write(path, receptors->list, receptors->count, times, results->times,
-                            &release->origin, columns, results->column_count, ret_err);
+    int rc =
+        plume_nc_write(path, receptors->list, receptors->count, times, results->times,
+                       &release->origin, columns, results->column_count, &results->mass, ret_err);
     free(times);
     return rc;
 }
@@ -207,9 +227,9 @@ static int tell_receptors(const struct options *o, const struct release *release
     struct receptors receptors = {0};
     struct results results = {0};
     int rc = read_receptors(o->receptors, &receptors, ret_err);
-    rc = rc != 0
-             ? rc
-             : results_run(release, weather, receptors.list, receptors.count, &results, ret_err);
+    rc = rc != 0 ? rc
+                 : results_run(release, weather, &o->results, receptors.list, receptors.count,
+                               &results, ret_err);
     rc = rc != 0             ? rc
          : is_netcdf(o->out) ? write_netcdf(o->out, &receptors, weather, &results, release, ret_err)
                              : write_csv(o->out, &receptors, weather, &results, ret_err);
@@ -248,6 +268,7 @@ static int run(struct options *o, struct err *ret_err) {
     int rc = release_read(o->release, &release, ret_err);
     if (rc == 0) {
         o->weather.origin = release.origin;
+        o->results.far.latitude_deg = release.origin.latitude_deg;
         rc = weather_open(&o->weather, release.puff.x_m, release.puff.y_m, &weather, ret_err);
     }
     rc = rc != 0 ? rc : check_dense(&release, &weather, ret_err);
@@ -263,6 +284,8 @@ static int run_plume(int argc, char **argv) {
     struct options o = {
         .weather = {.wind_height_m = 10}, .zone = zones_options_default, .seed = 1, .threads = 1};
     o.members = (int64_t)o.zone.members;
+    o.results.far = far_options_default;
+    o.particle_count = (int64_t)o.results.far.particles;
     const struct args_option options[] = {
         {"release", ARGS_TEXT, &o.release, true, 0, 0, "FILE.yaml", "what is released"},
         {"weather", ARGS_TEXT, &o.weather.path, true, 0, 0, "FILE.csv|nc", "wind and stability"},
@@ -288,9 +311,13 @@ static int run_plume(int argc, char **argv) {
          "of the direction among members (10)"},
         {"speed-sd-log", ARGS_NUMBER, &o.zone.speed_sd_log, false, 0, 1, "LN",
          "of ln of the speed (0.25)"},
-        {"seed", ARGS_INT, &o.seed, false, 0, 1e15, "N", "of the members (1)"},
+        {"particles", ARGS_SWITCH, &o.results.particles, false, 0, 0, NULL,
+         "particles for all receptors, not only beyond 10 km"},
+        {"particle-count", ARGS_INT, &o.particle_count, false, FAR_PARTICLES_MIN, FAR_PARTICLES_MAX,
+         "N", "of a release (10000)"},
+        {"seed", ARGS_INT, &o.seed, false, 0, 1e15, "N", "of members and particles (1)"},
         {"threads", ARGS_INT, &o.threads, false, 1, ZONES_THREADS_MAX, "N",
-         "over members; the same bits with any number (1)"},
+         "over members and particles; the same bits with any number (1)"},
         {0},
     };
     struct err err = {0};
@@ -298,6 +325,10 @@ static int run_plume(int argc, char **argv) {
     o.zone.members = (size_t)o.members;
     o.zone.seed = (uint64_t)o.seed;
     o.zone.threads = (int)o.threads;
+    o.results.far.particles = (size_t)o.particle_count;
+    o.results.far.seed = (uint64_t)o.seed;
+    o.results.far.threads = (int)o.threads;
+    o.zone.results = o.results;
     if (code == MODEL_DONE && run(&o, &err) != 0) {
         code = model_exit_of(argv[0], &err);
     }

@@ -4,7 +4,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#define PI 3.14159265358979323846
+#define KARMAN 0.4
+#define PI     3.14159265358979323846
 
 enum { IMAGES_MAX = 64, PROFILE_STEPS_MAX = 200 };
 
@@ -79,21 +80,38 @@ double puff_concentration(double mass, double sigma_xy_m, double sigma_z_m, doub
            plume_vertical(z_m, height_m, sigma_z_m, lid_m);
 }
 
+/* Bounds of |L| between A and B, B and C (E and F), C and D (D and E). */
+struct golder {
+    double free, near, far;
+};
+
+static struct golder golder_bounds(double z0_m) {
+    double z0 = fmin(fmax(z0_m, 0.01), 0.5);
+    return (struct golder){11.4 * pow(z0, 0.10), 26 * pow(z0, 0.17), 123 * pow(z0, 0.30)};
+}
+
 int plume_class_golder(double obukhov_m, double z0_m, enum plume_class *ret_class) {
     if (isnan(obukhov_m) || obukhov_m == 0 || !(z0_m > 0)) {
         return ERR_RANGE;
     }
-    double z0 = fmin(fmax(z0_m, 0.01), 0.5);
-    double near = 26 * pow(z0, 0.17), far = 123 * pow(z0, 0.30);
+    struct golder g = golder_bounds(z0_m);
     if (obukhov_m < 0) {
-        *ret_class = obukhov_m > -11.4 * pow(z0, 0.10) ? PLUME_A
-                     : obukhov_m > -near               ? PLUME_B
-                     : obukhov_m > -far                ? PLUME_C
-                                                       : PLUME_D;
+        *ret_class = obukhov_m > -g.free   ? PLUME_A
+                     : obukhov_m > -g.near ? PLUME_B
+                     : obukhov_m > -g.far  ? PLUME_C
+                                           : PLUME_D;
     } else {
-        *ret_class = obukhov_m < near ? PLUME_F : obukhov_m < far ? PLUME_E : PLUME_D;
+        *ret_class = obukhov_m < g.near ? PLUME_F : obukhov_m < g.far ? PLUME_E : PLUME_D;
     }
     return 0;
+}
+
+double plume_class_obukhov(enum plume_class stability, double z0_m) {
+    struct golder g = golder_bounds(z0_m);
+    const double lengths[] = {
+        -g.free / 2,      -2 / (1 / g.free + 1 / g.near), -2 / (1 / g.near + 1 / g.far),
+        (double)INFINITY, 2 / (1 / g.near + 1 / g.far),   g.near / 2};
+    return lengths[stability];
 }
 
 int plume_class_turner(double wind_10m_m_s, enum plume_sky sky, enum plume_class *ret_class) {
@@ -155,6 +173,10 @@ static double profile(const struct plume_surface *s, double z_m) {
 
 double plume_surface_wind(const struct plume_surface *s, double z_m) {
     return s->wind_m_s * profile(s, z_m) / profile(s, s->wind_height_m);
+}
+
+double plume_surface_ustar(const struct plume_surface *s) {
+    return KARMAN * s->wind_m_s / profile(s, s->wind_height_m);
 }
 
 static double similarity_sigma_z(const struct plume_surface *s, double wind_m_s, double x_m) {

@@ -38,6 +38,10 @@ double puff_concentration(double mass, double sigma_xy_m, double sigma_z_m, doub
  * for L of 0 or NaN or z0 not above 0. */
 int plume_class_golder(double obukhov_m, double z0_m, enum plume_class *ret_class);
 
+/* A length in the middle of a class (of 1/L between the bounds of Golder; half the bound for A and
+ * F, infinite for D), for what needs a length where only a class is known. z0 above 0. */
+double plume_class_obukhov(enum plume_class stability, double z0_m);
+
 /* Class from the 10 m wind and the sky (Turner's table, doubled entries to the more stable one). */
 enum plume_sky {
     PLUME_SUN_STRONG,
@@ -64,6 +68,9 @@ int plume_surface_check(const struct plume_surface *surface, struct err *ret_err
 
 /* Wind at a height from the profile of Monin and Obukhov, scaled to the measured wind. */
 double plume_surface_wind(const struct plume_surface *surface, double z_m);
+
+/* Friction velocity of the same profile; ustar and sigma_theta are not read. */
+double plume_surface_ustar(const struct plume_surface *surface);
 
 /* Spread and transport wind (at the mean height of the plume, iterated) of a near-surface release
  * at x_m > 0. ERR_RANGE when x_m is not above 0 or the iteration does not end. */

@@ -9,7 +9,7 @@
 
 #include "models/dispersion/local.h"
 
-enum { COLUMNS_MAX = 32, PLACES = 5, PATH_SIZE = 4096 };
+enum { COLUMNS_MAX = 32, FLAGS_MAX = 8, PLACES = 5, PATH_SIZE = 4096 };
 
 struct out {
     int id, status;
@@ -44,6 +44,35 @@ static int define(struct out *o, const char *name, const char *units, const char
     return id;
 }
 
+/* CF 3.5: what the values mean. */
+static void put_flags(struct out *o, int id, const struct plume_nc_column *column) {
+    double values[FLAGS_MAX];
+    char meanings[256] = "";
+    size_t used = 0;
+    for (size_t i = 0; i < column->meaning_count && i < FLAGS_MAX; i++) {
+        values[i] = (double)i;
+        used += (size_t)snprintf(meanings + used, sizeof meanings - used, "%s%.20s",
+                                 i > 0 ? " " : "", column->meanings[i]);
+    }
+    keep(o, nc_put_att_double(o->id, id, "flag_values", NC_DOUBLE, column->meaning_count, values),
+         "flag_values");
+    put_text(o, id, "flag_meanings", meanings);
+}
+
+/* Where the mass of the particles is at the end. */
+static void put_mass(struct out *o, const struct far_mass *mass) {
+    const struct {
+        const char *name;
+        double value;
+    } shares[] = {{"particles_released", mass->released},   {"particles_in_air", mass->air},
+                  {"particles_deposited", mass->deposited}, {"particles_decayed", mass->decayed},
+                  {"particles_past_receptors", mass->done}, {"particles_left_wind", mass->gone}};
+    for (size_t i = 0; mass->released > 0 && i < sizeof shares / sizeof *shares; i++) {
+        keep(o, nc_put_att_double(o->id, NC_GLOBAL, shares[i].name, NC_DOUBLE, 1, &shares[i].value),
+             shares[i].name);
+    }
+}
+
 static int place_columns(const struct puff_receptor *receptors, size_t count,
                          const struct weather_origin *origin, double *values) {
     int known = isfinite(origin->latitude_deg) && isfinite(origin->longitude_deg);
@@ -60,7 +89,8 @@ static int place_columns(const struct puff_receptor *receptors, size_t count,
 }
 
 static void define_all(struct out *o, int places, size_t times, size_t count,
-                       const struct plume_nc_column *columns, size_t column_count, int *ids) {
+                       const struct plume_nc_column *columns, size_t column_count,
+                       const struct far_mass *mass, int *ids) {
     static const char *const about[PLACES][4] = {
         {"x_east_m", "m", NULL, "distance east of the origin"},
         {"y_north_m", "m", NULL, "distance north of the origin"},
@@ -84,19 +114,23 @@ static void define_all(struct out *o, int places, size_t times, size_t count,
         int id = define(o, columns[c].name, columns[c].units, NULL, columns[c].long_name,
                         times > 0 ? 0 : 1, times > 0 ? 2 : 1);
         put_text(o, id, "coordinates", places == PLACES ? "lon lat z_m" : "x_east_m y_north_m z_m");
+        if (columns[c].meanings != NULL) {
+            put_flags(o, id, &columns[c]);
+        }
         ids[PLACES + 1 + c] = id;
     }
     put_text(o, NC_GLOBAL, "Conventions", "CF-1.8");
     put_text(o, NC_GLOBAL, "featureType", times > 0 ? "timeSeries" : "point");
     put_text(o, NC_GLOBAL, "title", "Concentrations and doses downwind of a release");
     put_text(o, NC_GLOBAL, "source", "canhbao-model plume " CANHBAO_VERSION);
+    put_mass(o, mass);
     keep(o, nc_enddef(o->id), "definitions");
 }
 
 int plume_nc_write(const char *path, const struct puff_receptor *receptors, size_t count,
                    const int64_t *utc_us, size_t times, const struct weather_origin *origin,
                    const struct plume_nc_column *columns, size_t column_count,
-                   struct err *ret_err) {
+                   const struct far_mass *mass, struct err *ret_err) {
     char temporary[PATH_SIZE];
     int ids[PLACES + 1 + COLUMNS_MAX];
     struct out o = {.status = NC_NOERR};
@@ -112,7 +146,7 @@ int plume_nc_write(const char *path, const struct puff_receptor *receptors, size
         return err_set(ret_err, ERR_IO, "%s: %s", path, nc_strerror(o.status));
     }
     int places = place_columns(receptors, count, origin, values);
-    define_all(&o, places, times, count, columns, column_count, ids);
+    define_all(&o, places, times, count, columns, column_count, mass, ids);
     for (int i = 0; i < places && o.status == NC_NOERR; i++) {
         keep(&o, nc_put_var_double(o.id, ids[i], values + (size_t)i * count), "places");
     }

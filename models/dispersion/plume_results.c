@@ -11,6 +11,8 @@
 #define LN2            0.693147180559945309417
 #define RADIAN         57.29577951308232
 
+const char *const results_methods[RESULTS_METHODS] = {"plume", "puffs", "dense", "particles"};
+
 /* Britter and McQuaid instead of Gauss; g/m3. */
 static int dense_at(const struct release *release, double wind_m_s, double x_m, double y_m,
                     double z_m, double *ret_value, struct err *ret_err) {
@@ -51,7 +53,8 @@ int results_steady(const struct release *release, const struct weather_air *air,
 
 static int add(struct results *results, size_t count, const char *name, const char *units,
                const char *long_name, struct err *ret_err) {
-    struct results_column column = {name, units, long_name, calloc(count + 1, sizeof(double))};
+    struct results_column column = {name, units, long_name, calloc(count + 1, sizeof(double)),
+                                    false};
     if (column.values == NULL) {
         return err_set(ret_err, ERR_MEMORY, "no memory for %zu results", count);
     }
@@ -59,27 +62,120 @@ static int add(struct results *results, size_t count, const char *name, const ch
     return 0;
 }
 
+/* The two columns that tell how a value was found, as the last ones. */
+static int add_method(struct results *results, size_t count, struct err *ret_err) {
+    int rc = add(results, count, "method", "1", "how the values were found", ret_err);
+    if (rc == 0) {
+        results->columns[results->column_count - 1].method = true;
+    }
+    return rc != 0 ? rc
+                   : add(results, count, "error_share", "1",
+                         "standard error of the time integral (steady: of the concentration) for "
+                         "the number of particles, in units of it",
+                         ret_err);
+}
+
+static bool takes_particles(const struct release *release, const struct weather *weather,
+                            const struct results_options *o, const struct puff_receptor *r) {
+    double away = hypot(r->x_m - release->puff.x_m, r->y_m - release->puff.y_m);
+    return o->particles || (release->puff.method == WEATHER_AUTO && away > FAR_BEYOND_M &&
+                            (!release->continuous || weather->field != NULL));
+}
+
+/* The receptors for particles, packed. */
+struct far_part {
+    size_t count, *index;
+    struct puff_receptor *list;
+    double *error;
+};
+
+static void far_part_finish(struct far_part *part) {
+    free(part->index);
+    free(part->list);
+    free(part->error);
+}
+
+static int far_part_make(const struct release *release, const struct weather *weather,
+                         const struct results_options *o, const struct puff_receptor *receptors,
+                         size_t count, struct far_part *ret, struct err *ret_err) {
+    struct far_part part = {0, calloc(count + 1, sizeof *part.index),
+                            calloc(count + 1, sizeof *part.list),
+                            calloc(count + 1, sizeof *part.error)};
+    if (part.index == NULL || part.list == NULL || part.error == NULL) {
+        far_part_finish(&part);
+        return err_set(ret_err, ERR_MEMORY, "no memory for %zu receptors", count);
+    }
+    for (size_t i = 0; i < count; i++) {
+        if (takes_particles(release, weather, o, &receptors[i])) {
+            part.index[part.count] = i;
+            part.list[part.count++] = receptors[i];
+        }
+    }
+    *ret = part;
+    return 0;
+}
+
+/* One row of weather by plumes (or dense gas), where particles do not serve. */
+static int plume_row(const struct release *release, const struct weather *weather,
+                     const struct results_options *o, const struct weather_row *row,
+                     const struct puff_receptor *receptors, size_t count, double *ret_values,
+                     double *ret_method, struct err *ret_err) {
+    struct weather_air air = {0};
+    bool dense = false, known = false;
+    int rc = release_dense_in(release, row->wind_m_s, &dense) != 0 ? ERR_RANGE : 0;
+    for (size_t i = 0; rc == 0 && i < count; i++) {
+        ret_method[i] = dense ? RESULTS_DENSE : RESULTS_PLUME;
+        if (!dense && takes_particles(release, weather, o, &receptors[i])) {
+            ret_method[i] = RESULTS_PARTICLES;
+            continue;
+        }
+        if (!known) {
+            rc = weather_air(row, release->puff.method, release->puff.curves,
+                             release->puff.height_m, &air, ret_err);
+            known = true;
+        }
+        rc = rc != 0 ? rc : results_steady(release, &air, &receptors[i], &ret_values[i], ret_err);
+    }
+    return rc;
+}
+
 static int run_rows(const struct release *release, const struct weather *weather,
-                    const struct puff_receptor *receptors, size_t count, struct results *results,
-                    struct err *ret_err) {
+                    const struct results_options *o, const struct puff_receptor *receptors,
+                    size_t count, struct results *results, struct err *ret_err) {
     bool nuclide = release->nuclide != NULL;
     double scale = nuclide ? 1 : MG_G;
+    struct far_part far = {0};
     results->times = weather->timed ? weather->count : 0;
     int rc = weather->count * count > PUFF_CELLS_MAX
                  ? err_set(ret_err, ERR_LIMIT, "%zu rows of weather for %zu receptors are too many",
                            weather->count, count)
                  : add(results, weather->count * count, nuclide ? "conc_Bq_m3" : "conc_mg_m3",
                        nuclide ? "Bq m-3" : "mg m-3", "concentration in the plume", ret_err);
+    rc = rc != 0 ? rc : add_method(results, weather->count * count, ret_err);
+    rc = rc != 0 ? rc : far_part_make(release, weather, o, receptors, count, &far, ret_err);
     for (size_t k = 0; rc == 0 && k < weather->count; k++) {
-        struct weather_air air;
-        rc = weather_air(&weather->rows[k], release->puff.method, release->puff.curves,
-                         release->puff.height_m, &air, ret_err);
+        double *values = results->columns[0].values + k * count;
+        double *method = results->columns[1].values + k * count;
+        double *error = results->columns[2].values + k * count;
+        struct far_mass mass;
+        rc = plume_row(release, weather, o, &weather->rows[k], receptors, count, values, method,
+                       ret_err);
         for (size_t i = 0; rc == 0 && i < count; i++) {
-            double value = 0;
-            rc = results_steady(release, &air, &receptors[i], &value, ret_err);
-            results->columns[0].values[k * count + i] = value * scale;
+            error[i] = (double)NAN;
+        }
+        bool some = rc == 0 && far.count > 0 && method[far.index[0]] == RESULTS_PARTICLES;
+        rc = !some ? rc
+                   : far_run(&release->puff, weather, RESULTS_HOLD_S, &weather->rows[k].utc_us,
+                             &o->far, far.list, far.count, far.error, &mass, ret_err);
+        for (size_t i = 0; some && rc == 0 && i < far.count; i++) {
+            values[far.index[i]] = far.list[i].tic;
+            error[far.index[i]] = far.error[i];
+        }
+        for (size_t i = 0; rc == 0 && i < count; i++) {
+            values[i] *= scale;
         }
     }
+    far_part_finish(&far);
     return rc;
 }
 
@@ -108,18 +204,61 @@ static int add_finite(struct results *results, bool nuclide, size_t count, struc
     return rc;
 }
 
-static int run_puffs(const struct release *release, const struct weather *weather,
-                     struct puff_receptor *receptors, size_t count, struct results *results,
-                     struct err *ret_err) {
-    const struct nuclide *n = release->nuclide;
-    double scale = n != NULL ? 1 : MG_G;
+int results_finite(const struct release *release, const struct weather *weather,
+                   const struct results_options *options, struct puff_receptor *receptors,
+                   size_t count, double *ret_method, double *ret_error, struct far_mass *ret_mass,
+                   struct err *ret_err) {
+    struct far_part far = {0};
+    size_t near_count = 0;
     if (weather->timed && !release->started) {
         return err_set(ret_err, ERR_NOT_FOUND,
                        "the release needs a start: the weather changes in time");
     }
+    struct puff_receptor *near = calloc(count + 1, sizeof *near);
+    int rc = near == NULL
+                 ? err_set(ret_err, ERR_MEMORY, "no memory for %zu receptors", count)
+                 : far_part_make(release, weather, options, receptors, count, &far, ret_err);
+    for (size_t i = 0, k = 0; rc == 0 && i < count; i++) {
+        bool particles = k < far.count && far.index[k] == i;
+        k += particles;
+        ret_method[i] = particles ? RESULTS_PARTICLES : RESULTS_PUFFS;
+        ret_error[i] = (double)NAN;
+        if (!particles) {
+            near[near_count++] = receptors[i];
+        }
+    }
+    rc = rc != 0 || near_count == 0
+             ? rc
+             : puff_run(&release->puff, weather, RESULTS_HOLD_S, near, near_count, ret_err);
+    rc = rc != 0 || far.count == 0
+             ? rc
+             : far_run(&release->puff, weather, RESULTS_HOLD_S, NULL, &options->far, far.list,
+                       far.count, far.error, ret_mass, ret_err);
+    for (size_t i = 0, k = 0, n = 0; rc == 0 && i < count; i++) {
+        if (ret_method[i] == RESULTS_PARTICLES) {
+            ret_error[i] = far.error[k];
+            receptors[i] = far.list[k++];
+        } else {
+            receptors[i] = near[n++];
+        }
+    }
+    free(near);
+    far_part_finish(&far);
+    return rc;
+}
+
+static int run_finite(const struct release *release, const struct weather *weather,
+                      const struct results_options *options, struct puff_receptor *receptors,
+                      size_t count, struct results *results, struct err *ret_err) {
+    const struct nuclide *n = release->nuclide;
+    double scale = n != NULL ? 1 : MG_G;
     int rc = add_finite(results, n != NULL, count, ret_err);
-    rc =
-        rc != 0 ? rc : puff_run(&release->puff, weather, RESULTS_HOLD_S, receptors, count, ret_err);
+    rc = rc != 0 ? rc : add_method(results, count, ret_err);
+    size_t plain = results->column_count - 2; /* without method and error */
+    rc = rc != 0 ? rc
+                 : results_finite(release, weather, options, receptors, count,
+                                  results->columns[plain].values,
+                                  results->columns[plain + 1].values, &results->mass, ret_err);
     for (size_t i = 0; rc == 0 && i < count; i++) {
         const struct puff_receptor *r = &receptors[i];
         const double values[FINITE] = {r->max * scale,
@@ -132,7 +271,7 @@ static int run_puffs(const struct release *release, const struct weather *weathe
                                                  : 0,
                                        n != NULL ? r->tic * n->cloud_sv_s_m3 : 0,
                                        n != NULL ? r->deposit * n->ground_sv_s_m2 * HOUR_S : 0};
-        for (size_t c = 0; c < results->column_count; c++) {
+        for (size_t c = 0; c < plain; c++) {
             results->columns[c].values[i] = values[c];
         }
     }
@@ -140,11 +279,12 @@ static int run_puffs(const struct release *release, const struct weather *weathe
 }
 
 int results_run(const struct release *release, const struct weather *weather,
-                struct puff_receptor *receptors, size_t count, struct results *ret_results,
-                struct err *ret_err) {
+                const struct results_options *options, struct puff_receptor *receptors,
+                size_t count, struct results *ret_results, struct err *ret_err) {
     struct results results = {0};
-    int rc = release->continuous ? run_rows(release, weather, receptors, count, &results, ret_err)
-                                 : run_puffs(release, weather, receptors, count, &results, ret_err);
+    int rc = release->continuous
+                 ? run_rows(release, weather, options, receptors, count, &results, ret_err)
+                 : run_finite(release, weather, options, receptors, count, &results, ret_err);
     if (rc != 0) {
         results_finish(&results);
         return rc;

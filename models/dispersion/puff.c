@@ -207,22 +207,25 @@ static bool left(const struct puffs *p, const struct puff *puff) {
                           : away - FAR_SIGMAS * puff->sigma_y_m > BEYOND * p->far_m;
 }
 
+void puff_tell(struct puff_receptor *r, const double *means, size_t steps, double step_s) {
+    r->max = r->tic = 0;
+    r->arrival_s = r->last_s = (double)NAN;
+    for (size_t k = 0; k < steps; k++) {
+        r->max = fmax(r->max, means[k]);
+        r->tic += means[k] * step_s;
+    }
+    for (size_t k = 0; r->max > 0 && k < steps; k++) {
+        if (means[k] >= SHARE_SEEN * r->max) {
+            r->arrival_s = isnan(r->arrival_s) ? (double)k * step_s : r->arrival_s;
+            r->last_s = (double)(k + 1) * step_s;
+        }
+    }
+}
+
 static void tell(struct puffs *p) {
     for (size_t i = 0; i < p->count; i++) {
         struct puff_receptor *r = &p->receptors[i];
-        const double *means = p->means + i * p->steps;
-        r->max = r->tic = 0;
-        r->arrival_s = r->last_s = (double)NAN;
-        for (size_t k = 0; k < p->steps; k++) {
-            r->max = fmax(r->max, means[k]);
-            r->tic += means[k] * p->step_s;
-        }
-        for (size_t k = 0; r->max > 0 && k < p->steps; k++) {
-            if (means[k] >= SHARE_SEEN * r->max) {
-                r->arrival_s = isnan(r->arrival_s) ? (double)k * p->step_s : r->arrival_s;
-                r->last_s = (double)(k + 1) * p->step_s;
-            }
-        }
+        puff_tell(r, p->means + i * p->steps, p->steps, p->step_s);
         r->deposit = p->rain_unknown ? (double)NAN : r->deposit;
     }
 }

@@ -44,6 +44,9 @@ struct puff_receptor {
     double deposit;   /* per m2; NaN when rain is not known and would matter */
 };
 
+/* Results (but the deposit) from means[steps] over steps of step_s. */
+void puff_tell(struct puff_receptor *receptor, const double *means, size_t steps, double step_s);
+
 /* Fills the results; at most hold_s beyond the rows of the weather. ERR_STALE, ERR_RANGE,
  * ERR_LIMIT, ERR_MEMORY, ERR_NOT_FOUND as weather_at() and weather_air(). */
 int puff_run(const struct puff_release *release, const struct weather *weather, double hold_s,

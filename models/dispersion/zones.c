@@ -17,7 +17,8 @@
 
 enum { CELLS = REGION_CELLS * REGION_CELLS };
 
-const struct zones_options zones_options_default = {5000, 0, 16, 10, 0.25, 1, 1};
+const struct zones_options zones_options_default = {
+    5000, 0, 16, 10, 0.25, 1, 1, {false, {10000, 1, 1, (double)NAN}}};
 
 double zones_exposure_s(const struct release *release, const struct zones_options *options) {
     return options->exposure_s > 0 ? options->exposure_s
@@ -143,10 +144,14 @@ static double value_of(const struct release *release, const struct puff_receptor
 
 /* Values of all cells in one weather; arrivals too when asked for. */
 static int fill(const struct release *release, const struct weather *weather,
-                const struct region *shape, double exposure_s, double *ret_value,
-                double *ret_arrival_s, struct err *ret_err) {
+                const struct results_options *options, const struct region *shape,
+                double exposure_s, double *ret_value, double *ret_arrival_s, struct err *ret_err) {
     struct puff_receptor *cells = calloc(CELLS, sizeof *cells);
-    if (cells == NULL) {
+    double *unused = calloc(2 * CELLS, sizeof *unused); /* methods and errors */
+    struct far_mass mass;
+    if (cells == NULL || unused == NULL) {
+        free(cells);
+        free(unused);
         return err_set(ret_err, ERR_MEMORY, "no memory for a grid");
     }
     for (size_t i = 0; i < CELLS; i++) {
@@ -164,7 +169,8 @@ static int fill(const struct release *release, const struct weather *weather,
             ret_value[i] *= MG_G;
         }
     } else {
-        rc = puff_run(&release->puff, weather, RESULTS_HOLD_S, cells, CELLS, ret_err);
+        rc = results_finite(release, weather, options, cells, CELLS, unused, unused + CELLS, &mass,
+                            ret_err);
         for (size_t i = 0; rc == 0 && i < CELLS; i++) {
             ret_value[i] = value_of(release, &cells[i], exposure_s);
             if (ret_arrival_s != NULL) {
@@ -173,6 +179,7 @@ static int fill(const struct release *release, const struct weather *weather,
         }
     }
     free(cells);
+    free(unused);
     return rc;
 }
 
@@ -192,9 +199,14 @@ static void run_members(void *context, int part, int begin, int end) {
     (void)part;
     for (int i = begin; i < end; i++) {
         struct weather weather = {0};
-        if (make_member(m->weather, m->options, (size_t)i, &weather, &m->errs[i]) == 0) {
-            (void)fill(m->release, &weather, m->shape, m->exposure_s, m->values + (size_t)i * CELLS,
-                       NULL, &m->errs[i]); /* told by its err */
+        struct results_options options = m->options->results;
+        size_t quarter = options.far.particles / 4;
+        options.far.particles = quarter > FAR_PARTICLES_MIN ? quarter : FAR_PARTICLES_MIN;
+        options.far.threads = 1;
+        m->rc[i] = make_member(m->weather, m->options, (size_t)i, &weather, &m->errs[i]);
+        if (m->rc[i] == 0) {
+            m->rc[i] = fill(m->release, &weather, &options, m->shape, m->exposure_s,
+                            m->values + (size_t)i * CELLS, NULL, &m->errs[i]);
         }
         free(weather.rows);
     }
@@ -258,8 +270,8 @@ int zones_run(const struct release *release, const struct weather *weather,
         zones.arrival_s[i] = (double)NAN;
     }
     rc = rc != 0 ? rc
-                 : fill(&coarse, weather, &zones.value, zones.exposure_s, zones.value.density,
-                        zones.arrival_s, ret_err);
+                 : fill(&coarse, weather, &options->results, &zones.value, zones.exposure_s,
+                        zones.value.density, zones.arrival_s, ret_err);
     if (rc == 0 && options->members > 0) {
         struct members members = {.release = &coarse,
                                   .weather = weather,

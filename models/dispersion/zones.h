@@ -27,6 +27,7 @@ struct zones_options {
     double wind_sd_deg, speed_sd_log;
     uint64_t seed;
     int threads;
+    struct results_options results; /* particles: members take a quarter of them each */
 };
 extern const struct zones_options zones_options_default; /* 5 km, 16 members, 10 deg, 0.25, 1, 1 */
 

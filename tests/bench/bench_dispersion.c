@@ -72,7 +72,7 @@ static void receptors(const struct release *release, const struct weather_air *a
 }
 
 static void particles(size_t count) {
-    const struct particles_air air = {0.35, -40, 1000, 1e-4, 4, 0};
+    const struct particles_air air = {0.35, -40, 1000, 1e-4, 4, 0, 0, 0, 0};
     const struct particles_options options = {3600, 20, 1, 1, NULL};
     struct particle *p = calloc(count, sizeof *p);
     uint64_t steps = 0;
@@ -80,7 +80,7 @@ static void particles(size_t count) {
     for (size_t i = 0; p != NULL && i < count; i++) {
         p[i].position_m[2] = 50;
     }
-    if (p == NULL || particles_move(&air, &options, p, count, &steps, NULL) != 0) {
+    if (p == NULL || particles_move(&air, 1, &options, p, count, &steps, NULL) != 0) {
         bench_die("particles", "refused");
     }
     line("particle_steps", (double)steps / (bench_cpu_s() - from), "1/s", 5e6, true);

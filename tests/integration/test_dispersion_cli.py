@@ -122,6 +122,57 @@ class Dispersion(unittest.TestCase):
             self.assertEqual(done.returncode, 3 if "csv.nc" not in says else done.returncode, done.stderr)
             self.assertIn(says, done.stderr)
 
+    def test_particles_far_away(self):
+        """Beyond 10 km a finite release in a wind field is told by particles, says so, and any number of threads gives
+        the same bits; one method that is asked for holds everywhere; a steady plume of a station stays a plume."""
+        places = self.write("p.csv", "x_east_m,y_north_m\n3000,0\n12000,0\n12000,600\n")
+        field = self.wind_field([5] * 18, [0] * 18)
+        outs = []
+        for threads in ("1", "2", "4"):
+            out = os.path.join(self.folder.name, "far%s.csv" % threads)
+            done = self.run_model("plume", "--release", self.write("r.yaml", self.RELEASE), "--weather", field,
+                                  "--receptors", places, "--class", "C", "--out", out, "--particle-count", "2000",
+                                  "--threads", threads)
+            self.assertEqual(done.returncode, 0, done.stderr)
+            with open(out, encoding="utf-8") as file:
+                outs.append(file.read())
+        self.assertEqual(outs[0], outs[1])
+        self.assertEqual(outs[0], outs[2])
+        rows = list(csv.DictReader(outs[0].splitlines()))
+        self.assertEqual([r["method"] for r in rows], ["puffs", "particles", "particles"])
+        self.assertEqual(rows[0]["error_share"], "")
+        self.assertTrue(all(0 < float(r["error_share"]) < 0.5 for r in rows[1:]), rows)
+        self.assertTrue(all(float(r["tic_mg_s_m3"]) > 0 for r in rows), rows)
+        # no particle is faster than the wind at 200 m: ln(200 / 0.03) / ln(10 / 0.03) < 2 times that at 10 m, when unstable less
+        self.assertTrue(all(1100 < float(r["arrival_s"]) < 4000 for r in rows[1:]), rows)
+
+        told = self.plume(self.RELEASE + "method: briggs\n", "wind_m_s,wind_from_deg,class\n5,270,C\n",
+                          "x_east_m,y_north_m\n3000,0\n12000,0\n")
+        self.assertEqual([r["method"] for r in told], ["puffs", "puffs"])
+        # the two at 12 km, in the same weather
+        ratio = float(rows[1]["tic_mg_s_m3"]) / float(told[1]["tic_mg_s_m3"])
+        self.assertTrue(0.4 < ratio < 2.5, ratio)
+        steady = self.plume("Q_g_s: 5\nrelease_height_m: 1\n", "wind_m_s,wind_from_deg,class\n5,270,C\n",
+                            "x_east_m,y_north_m\n3000,0\n12000,0\n")
+        self.assertEqual([r["method"] for r in steady], ["plume", "plume"])
+
+        out = os.path.join(self.folder.name, "far.nc")
+        done = self.run_model("plume", "--release", self.write("r.yaml", self.RELEASE), "--weather", field, "--receptors",
+                              places, "--class", "C", "--out", out, "--particle-count", "500")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        text = subprocess.run(["ncdump", "-p", "17", out], capture_output=True, text=True, check=True).stdout
+        self.assertIn('flag_meanings = "plume puffs dense particles"', text)
+        mass = {name: float(text.split(":particles_%s = " % name)[1].split(" ;")[0])
+                for name in ("released", "in_air", "deposited", "decayed", "past_receptors", "left_wind")}
+        self.assertAlmostEqual(mass.pop("released") / sum(mass.values()), 1, delta=1e-9)
+
+        # the field ends before the receptor: not told, instead of too little
+        done = self.run_model("plume", "--release", self.write("r.yaml", self.RELEASE), "--weather", field, "--receptors",
+                              self.write("p.csv", "x_east_m,y_north_m\n30000,0\n"), "--class", "C", "--out", out,
+                              "--particle-count", "200")
+        self.assertEqual(done.returncode, 3, done.stderr)
+        self.assertIn("does not reach far enough", done.stderr)
+
     def test_zones(self):
         levels = self.write("levels.csv", "level,name,conc_mg_m3\n1,khó chịu,1.45\n2,nguy hiểm,8.12\n3,chết người,60\n")
         communes = self.write("communes.geojson", json.dumps({"type": "FeatureCollection", "features": [
