@@ -24,6 +24,7 @@
 #include "models/output/output.h"
 
 enum { INPUTS_MAX = 2048, PROGRESS_EVERY_S = 2 };
+enum { MOTION_IN, WIND, GUIDANCE };
 
 static const char help[] =
     "usage: canhbao-model areal --in FILE [--in FILE...] --areas FILE.geojson [OPTION...]\n"
@@ -46,6 +47,8 @@ static const char help[] =
     "  --seed S              of the ensemble (default 1)\n"
     "  --probabilities LIST  of the ensemble: values reached with that probability (default\n"
     "                        0.2,0.5,0.8)\n"
+    "  --motion-in FILE      --motion-out of a nowcast, for --forecast nowcast\n"
+    "  --wind FILE           eastward_wind and northward_wind, used where no rain was tracked\n"
     "  --threshold MM_H      rate that counts as covered (default 10)\n"
     "  --min-coverage SHARE  less data than that is unknown (default 0.8)\n"
     "  --newest TIME         frames later than that are refused (default: now + 5 min)\n"
@@ -66,6 +69,7 @@ struct input {
     bool history;
     int fd;
     bool used;
+    bool broken; /* a frame could not be read; those before it count */
     char hash[HASH_TEXT_SIZE];
     size_t frame_count;
     int64_t *utc_us; /* [frame_count] */
@@ -93,7 +97,8 @@ struct command {
     bool nowcast; /* else persistence */
     int members;
     int64_t seed;
-    struct ahead ahead;
+    struct input guidance[GUIDANCE]; /* motion of an earlier run, wind; path NULL: none */
+    struct ahead_motion motion;
     int64_t reference_us;
     bool *slot_used; /* [areal_slots] */
     json_t *left_out;
@@ -250,6 +255,10 @@ static int take_option(int option, struct command *command, char *value) {
     case 'o':
         command->out = value;
         return 0;
+    case 'I':
+    case 'V':
+        command->guidance[option == 'I' ? MOTION_IN : WIND].path = value;
+        return 0;
     case 'F':
         return parse_forecast(value, &command->nowcast);
     case 'W':
@@ -275,6 +284,8 @@ static int parse(struct command *command, int argc, char **argv) {
                                             {"members", required_argument, NULL, 'M'},
                                             {"seed", required_argument, NULL, 'S'},
                                             {"probabilities", required_argument, NULL, 'P'},
+                                            {"motion-in", required_argument, NULL, 'I'},
+                                            {"wind", required_argument, NULL, 'V'},
                                             {"threshold", required_argument, NULL, 't'},
                                             {"min-coverage", required_argument, NULL, 'c'},
                                             {"newest", required_argument, NULL, 'n'},
@@ -351,7 +362,7 @@ static void close_input(struct opened *opened) {
     free(opened->bytes);
 }
 
-static int open_input(struct command *command, const struct input *input, struct opened *ret_opened,
+static int open_bytes(struct command *command, const struct input *input, struct opened *ret_opened,
                       struct err *ret_err) {
     struct opened opened = {.bytes = NULL};
     int result =
@@ -360,9 +371,22 @@ static int open_input(struct command *command, const struct input *input, struct
         result = ncfile_open_memory(command->env, input->path, opened.bytes, opened.size,
                                     &opened.file, ret_err);
     }
-    if (result == 0) {
-        result = open_variable(command, opened.file, &opened.var, ret_err);
+    if (result != 0) {
+        close_input(&opened);
+        return result;
     }
+    *ret_opened = opened;
+    return 0;
+}
+
+static int open_input(struct command *command, const struct input *input, struct opened *ret_opened,
+                      struct err *ret_err) {
+    struct opened opened;
+    int result = open_bytes(command, input, &opened, ret_err);
+    if (result != 0) {
+        return result;
+    }
+    result = open_variable(command, opened.file, &opened.var, ret_err);
     if (result != 0) {
         close_input(&opened);
         return result;
@@ -478,10 +502,10 @@ static int add_frame(struct command *command, const struct input *input, struct 
     double age_s = (double)(command->reference_us - utc_us) / 1e6;
     double slot = round(age_s / (double)command->options.step_s);
     bool inside = slot < (double)areal_slots(command->areal);
-    if (!inside && !ahead_wants(&command->ahead, utc_us)) {
+    if (!inside) {
         return 0;
     }
-    if (inside && command->slot_used[(size_t)slot]) {
+    if (command->slot_used[(size_t)slot]) {
         char text[32];
         text_format_time(input->utc_us[frame], text, sizeof text);
         return err_set(ret_err, ERR_INVALID,
@@ -489,7 +513,7 @@ static int add_frame(struct command *command, const struct input *input, struct 
                        output_base_name(input->path), (long long)command->options.step_s, text);
     }
     int result = ncvar_read_f64(var, frame, values, ret_err);
-    if (result == 0 && inside) {
+    if (result == 0) {
         struct err inner;
         result = areal_add(command->areal, (size_t)slot, values, &inner);
         if (result != 0) {
@@ -497,10 +521,6 @@ static int add_frame(struct command *command, const struct input *input, struct 
                            output_base_name(input->path), ncvar_name(var), frame, inner.text);
         }
         command->slot_used[(size_t)slot] = true;
-    }
-    if (result == 0 && ahead_keep(&command->ahead, utc_us, values,
-                                  command->grid->rows * command->grid->columns) != 0) {
-        result = err_set(ret_err, ERR_MEMORY, "no memory for a frame");
     }
     return result;
 }
@@ -510,9 +530,6 @@ static int add_file(struct command *command, const struct input *input, double *
     struct opened opened;
     double oldest_us = (double)command->reference_us -
                        1e6 * (double)command->options.step_s * (double)areal_slots(command->areal);
-    if (command->ahead.count > 0) {
-        oldest_us = fmin(oldest_us, (double)command->ahead.utc_us[command->ahead.count - 1]);
-    }
     if ((double)input->utc_us[input->frame_count - 1] < oldest_us) {
         return 0; /* nothing of it is inside the longest window */
     }
@@ -528,47 +545,116 @@ static int add_file(struct command *command, const struct input *input, double *
     return result;
 }
 
-/* Which frames the forecast needs: chosen among the times of all. */
-static int plan_ahead(struct command *command, struct err *ret_err) {
-    size_t count = 0;
+/* All used frames in the order of their times, for the forecast. */
+struct sequence {
+    struct command *command;
+    size_t count;
+    struct place {
+        int64_t utc_us;
+        struct input *input;
+        size_t frame;
+    } * places;
+    int64_t *utc_us;           /* [count] */
+    const struct input *input; /* that is open; NULL: none */
+    struct opened opened;
+};
+
+static int compare_places(const void *left, const void *right) {
+    const struct place *a = left;
+    const struct place *b = right;
+    return (a->utc_us > b->utc_us) - (a->utc_us < b->utc_us);
+}
+
+static int list_frames(struct sequence *sequence, struct err *ret_err) {
+    struct command *command = sequence->command;
+    size_t all = 0;
     for (size_t i = 0; i < command->input_count; i++) {
-        count += command->inputs[i].used ? command->inputs[i].frame_count : 0;
+        all += command->inputs[i].used ? command->inputs[i].frame_count : 0; /* or fewer */
     }
-    int64_t *utc_us = malloc((count + 1) * sizeof *utc_us);
-    if (utc_us == NULL) {
+    sequence->places = malloc((all + 1) * sizeof *sequence->places);
+    sequence->utc_us = malloc((all + 1) * sizeof *sequence->utc_us);
+    if (sequence->places == NULL || sequence->utc_us == NULL) {
         return err_set(ret_err, ERR_MEMORY, "no memory for times");
     }
-    count = 0;
     for (size_t i = 0; i < command->input_count; i++) {
-        const struct input *input = &command->inputs[i];
-        for (size_t f = 0; input->used && f < input->frame_count; f++) {
-            utc_us[count++] = input->utc_us[f];
+        struct input *input = &command->inputs[i];
+        for (size_t f = 0; input->used && !input->broken && f < input->frame_count; f++) {
+            sequence->places[sequence->count++] = (struct place){input->utc_us[f], input, f};
         }
     }
-    ahead_plan(utc_us, count, command->options.step_s * 1000000, &command->ahead);
-    free(utc_us);
+    qsort(sequence->places, sequence->count, sizeof *sequence->places, compare_places);
+    for (size_t i = 0; i < sequence->count; i++) {
+        sequence->utc_us[i] = sequence->places[i].utc_us;
+    }
     return 0;
+}
+
+static int read_again(void *context, size_t index, float *ret_rate, struct err *ret_err) {
+    struct sequence *sequence = context;
+    const struct place *place = &sequence->places[index];
+    int result = 0;
+    if (sequence->input != place->input) {
+        close_input(&sequence->opened);
+        sequence->opened = (struct opened){.bytes = NULL};
+        sequence->input = NULL;
+        result = open_input(sequence->command, place->input, &sequence->opened, ret_err);
+        sequence->input = result == 0 ? place->input : NULL;
+    }
+    return result == 0 ? ncvar_read_f32(sequence->opened.var, place->frame, ret_rate, ret_err)
+                       : result;
 }
 
 static void tell_ahead(void *context, size_t done, size_t all) {
     progress(context, "forecast field", done, all);
 }
 
+/* The files of --motion-in and --wind, opened before the cage was entered. */
+static int open_guidance(struct command *command, struct opened *opened, struct err *ret_err) {
+    int result = 0;
+    for (size_t i = 0; i < GUIDANCE && result == 0; i++) {
+        const struct input *input = &command->guidance[i];
+        if (input->path != NULL) {
+            result = open_bytes(command, input, &opened[i], ret_err);
+        }
+    }
+    return result;
+}
+
 static int look_ahead(struct command *command, struct err *ret_err) {
-    struct ahead_run run = {command->grid, command->members, (uint64_t)command->seed, tell_ahead,
-                            command};
-    return command->nowcast && command->options.lead_count > 0
-               ? ahead_run(&command->ahead, &run, command->areal, ret_err)
-               : 0;
+    struct sequence sequence = {.command = command};
+    struct opened guidance[GUIDANCE] = {{.bytes = NULL}};
+    if (!command->nowcast || command->options.lead_count == 0) {
+        return 0;
+    }
+    int result = list_frames(&sequence, ret_err);
+    result = result == 0 ? open_guidance(command, guidance, ret_err) : result;
+    if (result == 0) {
+        struct frames frames =
+            frames_borrow(command->env, command->grid, sequence.utc_us, sequence.count,
+                          command->options.step_s * 1000000, read_again, &sequence);
+        const struct ahead_run run = {.frames = &frames,
+                                      .reference_us = command->reference_us,
+                                      .motion_in = guidance[MOTION_IN].file,
+                                      .wind = guidance[WIND].file,
+                                      .members = command->members,
+                                      .seed = (uint64_t)command->seed,
+                                      .progress = tell_ahead,
+                                      .context = command};
+        result = ahead_run(&run, command->areal, &command->motion, ret_err);
+    }
+    for (size_t i = 0; i < GUIDANCE; i++) {
+        close_input(&guidance[i]);
+    }
+    close_input(&sequence.opened);
+    free(sequence.places);
+    free(sequence.utc_us);
+    return result;
 }
 
 static int add_all(struct command *command, struct err *ret_err) {
     command->options.member_count = command->nowcast ? (size_t)command->members : 0;
     int result = areal_create(command->env, command->grid, &command->areas, &command->options,
                               &command->areal, ret_err);
-    if (result == 0 && command->nowcast) {
-        result = plan_ahead(command, ret_err);
-    }
     if (result != 0) {
         return result;
     }
@@ -584,6 +670,7 @@ static int add_all(struct command *command, struct err *ret_err) {
         result = add_file(command, &command->inputs[i], values, ret_err);
         if (result != 0 && command->inputs[i].history) {
             /* what it gave so far stays; the rest is missing */
+            command->inputs[i].broken = true;
             json_array_append_new(command->left_out, json_string(ret_err->text));
             result = 0;
         }
@@ -610,10 +697,10 @@ static json_t *parameters_of(const struct command *command) {
                   "min_coverage", options->min_coverage, "variable", command->variable, "forecast",
                   command->nowcast ? "nowcast" : "persistence");
     json_t *nowcast = command->nowcast && options->lead_count > 0
-                          ? json_pack("{s:i, s:I, s:s, s:i}", "members", command->members, "seed",
-                                      (json_int_t)command->seed, "motion",
-                                      motion_source_name(command->ahead.source), "vectors",
-                                      command->ahead.vectors)
+                          ? json_pack("{s:i, s:I, s:s, s:s, s:i}", "members", command->members,
+                                      "seed", (json_int_t)command->seed, "motion",
+                                      motion_source_name(command->motion.source), "motion_note",
+                                      command->motion.note, "vectors", command->motion.vectors)
                           : NULL;
     if (nowcast != NULL && json_object_update(parameters, nowcast) != 0) {
         json_decref(parameters);
@@ -690,23 +777,30 @@ static int write_output(const struct command *command, struct err *ret_err) {
 
 /* ---- the whole ---- */
 
-static int open_inputs(struct command *command, struct err *ret_err) {
-    for (size_t i = 0; i < command->input_count; i++) {
-        struct input *input = &command->inputs[i];
-        input->fd = open(input->path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
-        if (input->fd < 0 && !input->history) {
-            return err_set(ret_err, ERR_IO, "%.300s: %s", input->path, strerror(errno));
-        }
+static int open_descriptor(struct input *input, struct err *ret_err) {
+    input->fd = open(input->path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+    return input->fd >= 0 || input->history
+               ? 0
+               : err_set(ret_err, ERR_IO, "%.300s: %s", input->path, strerror(errno));
+}
+
+static int open_descriptors(struct command *command, struct err *ret_err) {
+    int result = 0;
+    for (size_t i = 0; i < command->input_count && result == 0; i++) {
+        result = open_descriptor(&command->inputs[i], ret_err);
     }
-    return 0;
+    for (size_t i = 0; i < GUIDANCE && result == 0; i++) {
+        struct input *input = &command->guidance[i];
+        result = input->path != NULL ? open_descriptor(input, ret_err) : 0;
+    }
+    return result;
 }
 
 /* Some formats need the tables of their library while they are decoded. */
-static bool needs_files(const struct command *command) {
-    for (size_t i = 0; i < command->input_count; i++) {
+static bool needs_files(const struct input *inputs, size_t count) {
+    for (size_t i = 0; i < count; i++) {
         unsigned char head[16];
-        ssize_t size =
-            command->inputs[i].fd >= 0 ? pread(command->inputs[i].fd, head, sizeof head, 0) : 0;
+        ssize_t size = inputs[i].fd >= 0 ? pread(inputs[i].fd, head, sizeof head, 0) : 0;
         const struct format *format = size > 0 ? format_of(head, (size_t)size) : NULL;
         if (format != NULL && format->needs_files) {
             return true;
@@ -721,12 +815,13 @@ static int prepare(struct command *command, struct err *ret_err) {
         result = area_list_load(command->areas_paths[i], &command->areas, ret_err);
     }
     if (result == 0) {
-        result = open_inputs(command, ret_err);
+        result = open_descriptors(command, ret_err);
     }
     if (result == 0 && command->worker) {
-        result = needs_files(command)
-                     ? sandbox_enter_folder(&command->limits, NULL, NULL, 0, ret_err)
-                     : sandbox_enter(&command->limits, ret_err);
+        bool folder = needs_files(command->inputs, command->input_count) ||
+                      needs_files(command->guidance, GUIDANCE);
+        result = folder ? sandbox_enter_folder(&command->limits, NULL, NULL, 0, ret_err)
+                        : sandbox_enter(&command->limits, ret_err);
     }
     return result;
 }
@@ -738,10 +833,14 @@ static void finish(struct command *command) {
         }
         free(command->inputs[i].utc_us);
     }
+    for (size_t i = 0; i < GUIDANCE; i++) {
+        if (command->guidance[i].fd >= 0) {
+            (void)close(command->guidance[i].fd);
+        }
+    }
     free(command->inputs);
     free(command->slot_used);
     json_decref(command->left_out);
-    ahead_finish(&command->ahead);
     areal_destroy(command->areal);
     grid_destroy(command->grid);
     area_list_finish(&command->areas);
@@ -776,6 +875,7 @@ static int run(int argc, char **argv) {
         .members = 20,
         .seed = 1,
         .newest_utc_us = ((int64_t)time(NULL) + 300) * 1000000,
+        .guidance = {{.fd = -1}, {.fd = -1}},
         .limits = {.memory_bytes = (size_t)2048 << 20, .cpu_s = 300, .file_bytes = 64 << 20},
         .grid_limits = grid_limits_default,
         .reference_us = INT64_MIN,

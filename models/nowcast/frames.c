@@ -213,9 +213,25 @@ int frames_open(const char *const *paths, size_t path_count, const char *variabl
     return ERR_OK;
 }
 
+struct frames frames_borrow(struct grid_env *env, struct grid *grid, int64_t *utc_us, size_t count,
+                            int64_t step_us, frames_reader read, void *context) {
+    struct frames frames = {.env = env,
+                            .read = read,
+                            .context = context,
+                            .grid = grid,
+                            .name = "the frames",
+                            .count = count,
+                            .utc_us = utc_us,
+                            .step_us = step_us,
+                            .nx = (int)grid->columns,
+                            .ny = (int)grid->rows};
+    frames_pixel_m(grid, &frames.pixel_x_m, &frames.pixel_y_m);
+    return frames;
+}
+
 void frames_finish(struct frames *frames) {
-    if (frames == NULL) {
-        return;
+    if (frames == NULL || frames->read != NULL) {
+        return; /* borrowed */
     }
     grid_destroy(frames->grid);
     for (size_t i = 0; i < frames->file_count; i++) {
@@ -254,8 +270,13 @@ int frames_newest(const struct frames *frames, int64_t at_utc_us, size_t *ret_in
 
 int frames_read(struct frames *frames, size_t index, float *ret_rate, size_t *ret_valid,
                 struct err *ret_err) {
-    struct frames_place place = frames->places[index];
-    int result = ncvar_read_f32(frames->vars[place.file], place.index, ret_rate, ret_err);
+    int result;
+    if (frames->read != NULL) {
+        result = frames->read(frames->context, index, ret_rate, ret_err);
+    } else {
+        struct frames_place place = frames->places[index];
+        result = ncvar_read_f32(frames->vars[place.file], place.index, ret_rate, ret_err);
+    }
     if (result != ERR_OK) {
         return result;
     }
@@ -340,27 +361,6 @@ void frames_pick_finish(struct frames_pick *pick) {
         pick->rate[i] = NULL;
     }
     pick->count = 0;
-}
-
-int frames_choose(const int64_t *utc_us, size_t count, int64_t step_us, int want,
-                  size_t *ret_index) {
-    int64_t spacing_us = FRAMES_SPACING_MIN * 60 * (int64_t)US_PER_S - step_us / 10;
-    int chosen = 0;
-    for (int pass = 0; pass < 2 && chosen < 2; pass++, spacing_us = 0) {
-        int64_t last_us = count > 0 ? utc_us[count - 1] + spacing_us : 0;
-        chosen = 0;
-        for (size_t i = count; i-- > 0 && chosen < want;) {
-            int64_t gap_us = last_us - utc_us[i];
-            if (gap_us >= spacing_us + FRAMES_GAP_STEPS_MAX * step_us) {
-                break;
-            }
-            if (gap_us >= spacing_us) {
-                ret_index[chosen++] = i;
-                last_us = utc_us[i];
-            }
-        }
-    }
-    return chosen;
 }
 
 double frames_speed_px_max(const struct frames *frames) {

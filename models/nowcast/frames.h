@@ -1,4 +1,4 @@
-/* A sequence of radar frames in CF NetCDF files, as a nowcast needs it.
+/* A sequence of radar frames in CF NetCDF files, or read by the caller, as a nowcast needs it.
  *
  * Rates in mm/h, NaN = missing; a negative rate is missing. Thread rule: one thread per sequence
  * (see models/grid/ncfile.h). */
@@ -17,8 +17,13 @@ enum { FRAMES_PICK_MAX = 6, FRAMES_GAP_STEPS_MAX = 4, FRAMES_SPACING_MIN = 5 };
 
 enum { FRAMES_FILES_MAX = 256 };
 
+/* Reads one frame, [ny * nx] in mm/h, NaN missing. */
+typedef int (*frames_reader)(void *context, size_t index, float *ret_rate, struct err *ret_err);
+
 struct frames {
     struct grid_env *env;
+    frames_reader read; /* NULL: from the files below */
+    void *context;
     size_t file_count;
     struct ncfile *files[FRAMES_FILES_MAX];
     struct ncvar *vars[FRAMES_FILES_MAX]; /* one of each file */
@@ -45,6 +50,11 @@ int frames_open(const char *const *paths, size_t path_count, const char *variabl
                 struct frames *ret_frames, struct err *ret_err);
 void frames_finish(struct frames *frames);
 
+/* A sequence that the caller has: env, grid and utc_us [count], rising, stay the caller's and must
+ * outlive it. */
+struct frames frames_borrow(struct grid_env *env, struct grid *grid, int64_t *utc_us, size_t count,
+                            int64_t step_us, frames_reader read, void *context);
+
 /* The newest frame not later than `at`. ERR_NOT_FOUND when there is none, or when it is more than
  * FRAMES_GAP_STEPS_MAX steps older. */
 int frames_newest(const struct frames *frames, int64_t at_utc_us, size_t *ret_index,
@@ -68,10 +78,6 @@ struct frames_pick {
 int frames_pick(struct frames *frames, size_t newest, int want, struct frames_pick *ret_pick,
                 struct err *ret_err);
 void frames_pick_finish(struct frames_pick *pick);
-
-/* The same choice among times alone (rising): indexes of frames, newest first. Returns how many. */
-int frames_choose(const int64_t *utc_us, size_t count, int64_t step_us, int want,
-                  size_t *ret_index);
 
 /* Sides of the pixel in the middle of a grid on the ground. Good to the few per cent that a speed
  * limit and the boxes of a score need. */

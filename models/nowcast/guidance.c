@@ -106,29 +106,24 @@ static int read_component(struct frames *frames, struct ncfile *file, const char
     return result;
 }
 
-int guidance_previous(struct frames *frames, const char *path, int64_t reference_us,
+int guidance_previous(struct frames *frames, struct ncfile *file, int64_t reference_us,
                       struct motion *ret_motion, double *ret_age_min, struct err *ret_err) {
-    struct ncfile *file = NULL;
     struct motion motion = {0};
     int64_t utc_us = 0;
     float scale_x;
     float scale_y;
     find_scale(frames, &scale_x, &scale_y);
-    int result = ncfile_open(frames->env, path, &file, ret_err);
-    if (result == 0) {
-        result = motion_init_zero(frames->nx, frames->ny, MOTION_PREVIOUS, &motion);
-    }
+    int result = motion_init_zero(frames->nx, frames->ny, MOTION_PREVIOUS, &motion);
     result = result == 0 ? read_component(frames, file, "motion_x", scale_x, &utc_us, &motion,
                                           motion.u, ret_err)
                          : result;
     result = result == 0 ? read_component(frames, file, "motion_y", scale_y, &utc_us, &motion,
                                           motion.v, ret_err)
                          : result;
-    ncfile_close(file);
     double age_min = (double)(reference_us - utc_us) / us_per_min;
     if (result == 0 && !(age_min >= 0.0 && age_min <= GUIDANCE_PREVIOUS_MIN)) {
-        result =
-            err_set(ret_err, ERR_NOT_FOUND, "%.200s: a motion of %.0f min before", path, age_min);
+        result = err_set(ret_err, ERR_NOT_FOUND, "%.200s: a motion of %.0f min before",
+                         ncfile_name(file), age_min);
     }
     if (result != 0) {
         motion_finish(&motion);
@@ -362,15 +357,12 @@ static int carry_nodes(struct frames *frames, const struct wind *wind, struct mo
     return result;
 }
 
-int guidance_wind(struct frames *frames, const char *path, int64_t reference_us,
+int guidance_wind(struct frames *frames, struct ncfile *file, int64_t reference_us,
                   struct motion *ret_motion, struct err *ret_err) {
     struct wind wind = {0};
     struct motion motion = {0};
-    struct ncfile *file = NULL;
-    int result = ncfile_open(frames->env, path, &file, ret_err);
-    result = result == 0 ? read_wind_component(file, "eastward_wind", reference_us, &wind,
-                                               &wind.east, ret_err)
-                         : result;
+    int result =
+        read_wind_component(file, "eastward_wind", reference_us, &wind, &wind.east, ret_err);
     result = result == 0 ? read_wind_component(file, "northward_wind", reference_us, &wind,
                                                &wind.north, ret_err)
                          : result;
@@ -380,7 +372,6 @@ int guidance_wind(struct frames *frames, const char *path, int64_t reference_us,
     result = result == 0 ? geo_create(frames->env, wind.grid->crs, &wind.geo, ret_err) : result;
     result = result == 0 ? motion_init_zero(frames->nx, frames->ny, MOTION_WIND, &motion) : result;
     result = result == 0 ? carry_nodes(frames, &wind, &motion, ret_err) : result;
-    ncfile_close(file);
     wind_finish(&wind);
     if (result != 0) {
         motion_finish(&motion);

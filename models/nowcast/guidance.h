@@ -21,13 +21,14 @@ int guidance_earlier(struct frames *frames, size_t newest, int threads, struct m
 
 /* The motion of --motion-out of an earlier run on the same grid. ERR_NOT_FOUND: too old, or later
  * than the reference time. */
-int guidance_previous(struct frames *frames, const char *path, int64_t reference_us,
+int guidance_previous(struct frames *frames, struct ncfile *file, int64_t reference_us,
                       struct motion *ret_motion, double *ret_age_min, struct err *ret_err);
 
-/* eastward_wind and northward_wind of a NetCDF or GRIB2 file on any grid that has axes, at the time
- * next to the reference time, as a motion of the rain. Nodes outside it get the wind of the nearest
- * edge. ERR_NOT_FOUND: no time near enough. */
-int guidance_wind(struct frames *frames, const char *path, int64_t reference_us,
+/* eastward_wind and northward_wind of a NetCDF or GRIB2 file on any grid, at the time next to the
+ * reference time, as a motion of the rain. Nodes outside it get the wind of the nearest edge;
+ * outside a curvilinear one and where it is missing, the mean of the other nodes. ERR_NOT_FOUND: no
+ * time near enough, or missing everywhere. */
+int guidance_wind(struct frames *frames, struct ncfile *file, int64_t reference_us,
                   struct motion *ret_motion, struct err *ret_err);
 
 /* motion = (motion + w previous) / (1 + w) with w = exp(-age / 10 min): half of the last run's

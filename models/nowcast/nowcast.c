@@ -7,19 +7,17 @@
 
 #include "daemon/base/text.h"
 #include "models/grid/ncwrite.h"
-#include "models/nowcast/advect.h"
 #include "models/nowcast/amounts.h"
 #include "models/nowcast/ensemble.h"
 #include "models/nowcast/frames.h"
-#include "models/nowcast/guidance.h"
 #include "models/nowcast/members.h"
 #include "models/nowcast/motion.h"
+#include "models/nowcast/outlook.h"
 #include "models/nowcast/parallel.h"
-#include "models/nowcast/refresh.h"
 #include "models/output/output.h"
 #include "models/table/args.h"
 
-enum { LEADS_MAX = 1000, MOTION_FRAMES = 3, US_PER_S = 1000000 };
+enum { LEADS_MAX = 1000, US_PER_S = 1000000 };
 
 static const char about[] =
     "Carries the rain of the newest radar frame along its motion (sparse Lucas-Kanade over three\n"
@@ -57,15 +55,9 @@ struct request {
 struct nowcast {
     struct request request;
     struct frames frames;
-    struct frames_pick pick;
+    struct outlook outlook;
     struct amounts *amounts; /* what was observed, for an ensemble */
-    struct refresh refresh;  /* which blocks the mosaic will repeat */
-    struct motion motion;
-    size_t newest;  /* frame */
-    char note[100]; /* on the motion: how old, whether smoothed */
     int64_t reference_us;
-    bool nothing;     /* not a single valid pixel in the newest frames */
-    double age_steps; /* of the newest frame at the reference time */
     char source[512];
     char history[512];
 };
@@ -86,95 +78,20 @@ static int parse_at(const char *text, int64_t *ret_utc_us) {
                                                            : ERR_SYNTAX;
 }
 
-static struct motion_input motion_input_of(const struct nowcast *run) {
-    struct motion_input input = {.nx = run->frames.nx,
-                                 .ny = run->frames.ny,
-                                 .count = run->pick.count,
-                                 .speed_px_max = frames_speed_px_max(&run->frames),
-                                 .threads = (int)run->request.threads};
-    for (int i = 0; i < run->pick.count; i++) {
-        input.frame[i] = run->pick.rate[i];
-        input.step_of_frame[i] = run->pick.step_of_frame[i];
-    }
-    return input;
-}
-
-/* An earlier run's motion: smooths what was tracked, stands in where nothing was. One that is too
- * old or of later is told and left. */
-static int use_previous(struct nowcast *run, struct err *ret_err) {
-    struct motion previous = {0};
-    double age_min;
-    int result = guidance_previous(&run->frames, run->request.motion_in, run->reference_us,
-                                   &previous, &age_min, ret_err);
-    if (result == ERR_NOT_FOUND) {
-        fprintf(stderr, "canhbao-model nowcast: warning: %s; not used\n", ret_err->text);
-        return ERR_OK;
-    }
-    if (result != ERR_OK) {
-        return result;
-    }
-    if (run->motion.source == MOTION_TRACKED) {
-        guidance_smooth(&previous, age_min, &run->motion);
-        (void)snprintf(run->note, sizeof run->note, ", smoothed with a motion of %.0f min before",
-                       age_min);
-        motion_finish(&previous);
-    } else if (run->motion.source != MOTION_EARLIER) {
-        motion_finish(&run->motion);
-        run->motion = previous;
-        (void)snprintf(run->note, sizeof run->note, " of %.0f min before", age_min);
-    } else {
-        motion_finish(&previous);
-    }
-    return ERR_OK;
-}
-
-static int use_wind(struct nowcast *run, struct err *ret_err) {
-    struct motion wind = {0};
-    int result = guidance_wind(&run->frames, run->request.wind, run->reference_us, &wind, ret_err);
-    if (result == ERR_NOT_FOUND) {
-        fprintf(stderr, "canhbao-model nowcast: warning: %s; not used\n", ret_err->text);
-        return ERR_OK;
-    }
-    if (result == ERR_OK) {
-        motion_finish(&run->motion);
-        run->motion = wind;
-    }
-    return result;
-}
-
-/* The chain of guidance.h. */
-static int seek_guidance(struct nowcast *run, struct err *ret_err) {
-    int result = ERR_OK;
-    double age_min = 0.0;
-    if (run->motion.source != MOTION_TRACKED) {
-        result = guidance_earlier(&run->frames, run->newest, (int)run->request.threads,
-                                  &run->motion, &age_min, ret_err);
-        if (result == ERR_OK && run->motion.source == MOTION_EARLIER) {
-            (void)snprintf(run->note, sizeof run->note, " of %.0f min before", age_min);
-        }
-    }
-    if (result == ERR_OK && run->request.motion_in != NULL) {
-        result = use_previous(run, ret_err);
-    }
-    bool none = run->motion.source == MOTION_NO_RAIN || run->motion.source == MOTION_NO_FRAMES;
-    if (result == ERR_OK && run->request.wind != NULL && none) {
-        result = use_wind(run, ret_err);
-    }
-    if (result == ERR_OK && run->motion.source != MOTION_TRACKED) {
-        none = run->motion.source == MOTION_NO_RAIN || run->motion.source == MOTION_NO_FRAMES;
-        fprintf(stderr, "canhbao-model nowcast: warning: no motion in the newest frames (%s)%s\n",
-                motion_source_name(run->motion.source), none ? "; rain stays in place" : "");
-    }
-    return result;
+static int open_guidance(struct nowcast *run, const char *path, struct ncfile **ret_file,
+                         struct err *ret_err) {
+    return path == NULL ? ERR_OK : ncfile_open(run->frames.env, path, ret_file, ret_err);
 }
 
 static int find_motion(struct nowcast *run, struct err *ret_err) {
-    struct motion_input input = motion_input_of(run);
-    int result = motion_estimate(&input, &run->motion);
-    if (result != ERR_OK) {
-        return err_set(ret_err, result, "%s: cannot estimate the motion", run->frames.name);
-    }
-    result = seek_guidance(run, ret_err);
+    struct outlook *outlook = &run->outlook;
+    struct ncfile *motion_in = NULL;
+    struct ncfile *wind = NULL;
+    int result = open_guidance(run, run->request.motion_in, &motion_in, ret_err);
+    result = result == ERR_OK ? open_guidance(run, run->request.wind, &wind, ret_err) : result;
+    result = result == ERR_OK ? outlook_find_motion(outlook, motion_in, wind, ret_err) : result;
+    ncfile_close(motion_in);
+    ncfile_close(wind);
     if (result != ERR_OK) {
         return result;
     }
@@ -182,8 +99,9 @@ static int find_motion(struct nowcast *run, struct err *ret_err) {
         run->source, sizeof run->source,
         "canhbao-model nowcast %s; motion: %s%s (%d vectors, %d frames); newest frame %.1f "
         "min before the reference time",
-        CANHBAO_VERSION, motion_source_name(run->motion.source), run->note, run->motion.vectors,
-        run->pick.count, run->age_steps * (double)run->frames.step_us / US_PER_S / 60.0);
+        CANHBAO_VERSION, motion_source_name(outlook->motion.source), outlook->note,
+        outlook->motion.vectors, outlook->pick.count,
+        outlook->age_steps * (double)run->frames.step_us / US_PER_S / 60.0);
     /* Without the time of the run: the same input gives the same bytes. */
     (void)snprintf(run->history, sizeof run->history,
                    "canhbao-model nowcast %s on %.255s (%zu files), seed %lld", CANHBAO_VERSION,
@@ -229,7 +147,7 @@ static int write_motion(const struct nowcast *run, struct err *ret_err) {
         for (int y = 0; y < frames->ny; y++) {
             for (int x = 0; x < frames->nx; x++) {
                 float uv[2];
-                motion_at(&run->motion, (float)x, (float)y, &uv[0], &uv[1]);
+                motion_at(&run->outlook.motion, (float)x, (float)y, &uv[0], &uv[1]);
                 field[(size_t)y * (size_t)frames->nx + (size_t)x] = uv[k] * scale[k];
             }
         }
@@ -243,30 +161,23 @@ static int write_motion(const struct nowcast *run, struct err *ret_err) {
     return ncwriter_finish(writer, ret_err);
 }
 
+/* Where the fields of an extrapolation go. */
+struct fields {
+    struct ncwriter *writer;
+    int leads;
+    struct err *err;
+};
+
+static int take_field(void *context, int lead, const float *rate) {
+    const struct fields *fields = context;
+    fprintf(stderr, "\rcanhbao-model nowcast: lead %d of %d%s", lead + 1, fields->leads,
+            lead + 1 == fields->leads ? "\n" : "");
+    return ncwriter_put(fields->writer, 0, 0, (size_t)lead, rate, fields->err);
+}
+
 static int extrapolate(struct nowcast *run, struct ncwriter *writer, struct err *ret_err) {
-    int nx = run->frames.nx;
-    int ny = run->frames.ny;
-    int threads = (int)run->request.threads;
-    struct displacement displacement = {0};
-    float *field = malloc((size_t)nx * (size_t)ny * sizeof *field);
-    if (field == NULL || displacement_init(&run->motion, &displacement) != ERR_OK) {
-        free(field);
-        return err_set(ret_err, ERR_MEMORY, "no memory for a forecast field");
-    }
-    const float *newest = run->pick.rate[run->pick.count - 1];
-    int result = ERR_OK;
-    for (int64_t lead = 0; lead < run->request.leads && result == ERR_OK; lead++) {
-        float steps = lead == 0 ? (float)(1.0 + run->age_steps) : 1.0F;
-        displacement_advance(&displacement, &run->motion, steps, threads);
-        displacement_sample(&displacement, newest, nx, ny, SAMPLE_BILINEAR, threads, field);
-        refresh_apply(&run->refresh, &displacement, newest, (int)lead + 1, field);
-        result = ncwriter_put(writer, 0, 0, (size_t)lead, field, ret_err);
-        fprintf(stderr, "\rcanhbao-model nowcast: lead %d of %d%s", (int)lead + 1,
-                (int)run->request.leads, lead + 1 == run->request.leads ? "\n" : "");
-    }
-    displacement_finish(&displacement);
-    free(field);
-    return result;
+    struct fields fields = {writer, (int)run->request.leads, ret_err};
+    return outlook_extrapolate(&run->outlook, fields.leads, take_field, &fields, ret_err);
 }
 
 struct progress {
@@ -300,30 +211,18 @@ static int take_nothing(const struct nowcast *run, struct members *members) {
 }
 
 static int write_members(struct nowcast *run, struct ncwriter *writer, struct err *ret_err) {
-    struct motion_input input = motion_input_of(run);
-    struct ensemble_input about_rain = {&input, &run->motion, frames_pixel_km(&run->frames),
-                                        (double)run->frames.step_us / US_PER_S / 60.0};
-    struct ensemble *ensemble = NULL;
     struct members members = {0};
     size_t leads = (size_t)run->request.leads;
     size_t pixels = (size_t)run->frames.nx * (size_t)run->frames.ny;
-    int result = run->nothing ? ERR_OK : ensemble_create(&about_rain, &ensemble);
-    if (result == ERR_OK) {
-        frames_pick_finish(&run->pick); /* the ensemble has what it needs */
-        result = members_init(writer, pixels, leads, run->amounts, &members);
-    }
+    int result = members_init(writer, pixels, leads, run->amounts, &members);
     struct progress progress = {&members, (int)run->request.members * (int)leads, 0};
-    if (result == ERR_OK && run->nothing) {
+    if (result == ERR_OK && run->outlook.nothing) {
         result = take_nothing(run, &members);
     } else if (result == ERR_OK) {
-        struct ensemble_run about_members = {(int)run->request.members,
-                                             (int)leads,
-                                             (int)run->request.threads,
-                                             (uint64_t)run->request.seed,
-                                             run->age_steps,
-                                             take_and_tell,
-                                             &progress};
-        result = ensemble_run(ensemble, &about_members);
+        struct outlook_members about_members = {(int)run->request.members, (int)leads,
+                                                (uint64_t)run->request.seed, take_and_tell,
+                                                &progress};
+        result = outlook_members(&run->outlook, &about_members);
         fputc('\n', stderr);
     }
     if (result == ERR_OK) {
@@ -334,12 +233,12 @@ static int write_members(struct nowcast *run, struct ncwriter *writer, struct er
         (void)err_set(ret_err, result, "cannot make the ensemble: %s", err_name(result));
     }
     members_finish(&members);
-    ensemble_destroy(ensemble);
     return result;
 }
 
 static float largest_rate(const struct nowcast *run) {
-    const float *rate = run->pick.rate[run->pick.count - 1];
+    const struct frames_pick *pick = &run->outlook.pick;
+    const float *rate = pick->rate[pick->count - 1];
     float max = 0.0F;
     for (size_t i = 0; i < (size_t)run->frames.nx * (size_t)run->frames.ny; i++) {
         max = rate[i] > max ? rate[i] : max; /* false for NaN */
@@ -437,42 +336,8 @@ static int write_forecast(struct nowcast *run, struct err *ret_err) {
     return ncwriter_finish(writer, ret_err);
 }
 
-static bool is_all_missing(const struct frames *frames, const float *rate) {
-    size_t pixels = (size_t)frames->nx * (size_t)frames->ny;
-    size_t i = 0;
-    while (i < pixels && isnan(rate[i])) {
-        i++;
-    }
-    return i == pixels;
-}
-
-/* Picks the frames to work with. A frame without a single value is no frame: the one before it is
- * taken as the newest, as long as frames_newest would have taken it. */
-static int pick_frames(struct nowcast *run, size_t *newest, struct err *ret_err) {
-    struct frames *frames = &run->frames;
-    size_t last = *newest;
-    bool nothing;
-    int result = frames_pick(frames, last, MOTION_FRAMES, &run->pick, ret_err);
-    int64_t oldest_us = run->reference_us - FRAMES_GAP_STEPS_MAX * frames->step_us;
-    while (result == ERR_OK && last > 0 && frames->utc_us[last - 1] >= oldest_us &&
-           is_all_missing(frames, run->pick.rate[run->pick.count - 1])) {
-        frames_pick_finish(&run->pick);
-        result = frames_pick(frames, --last, MOTION_FRAMES, &run->pick, ret_err);
-    }
-    nothing = result == ERR_OK && is_all_missing(frames, run->pick.rate[run->pick.count - 1]);
-    if (!nothing) {
-        *newest = last;
-    } else {
-        run->nothing = true;
-        fprintf(stderr, "canhbao-model nowcast: warning: no valid pixel in the newest frames; the "
-                        "whole forecast is missing\n");
-    }
-    return result;
-}
-
 static int read_frames(struct nowcast *run, struct err *ret_err) {
     struct frames *frames = &run->frames;
-    size_t newest;
     int result = frames_open(run->request.in.words, run->request.in.count, run->request.variable,
                              run->request.step_s, frames, ret_err);
     if (result != ERR_OK) {
@@ -485,28 +350,14 @@ static int read_frames(struct nowcast *run, struct err *ret_err) {
                        "--at: expected a UTC time such as 2016-09-28T15:25:00Z, got '%s'",
                        run->request.at);
     }
-    result = frames_newest(frames, run->reference_us, &newest, ret_err);
-    if (result == ERR_OK) {
-        result = pick_frames(run, &newest, ret_err);
-    }
-    if (result != ERR_OK) {
-        return result;
-    }
-    run->newest = newest;
-    if (run->request.members > 0 && !run->nothing && run->pick.count < 2) {
+    result = outlook_begin("nowcast", frames, run->reference_us, (int)run->request.threads,
+                           &run->outlook, ret_err);
+    if (result == ERR_OK && run->request.members > 0 && !run->outlook.nothing &&
+        run->outlook.pick.count < 2) {
         return err_set(ret_err, ERR_NOT_FOUND,
                        "%s: --members: needs two frames with rain rates, close to one another; "
                        "there is one",
                        frames->name);
-    }
-    run->age_steps = (double)(run->reference_us - frames->utc_us[newest]) / (double)frames->step_us;
-    if (run->age_steps > 0.0) {
-        fprintf(stderr, "canhbao-model nowcast: warning: the newest frame is %.1f min old\n",
-                run->age_steps * (double)frames->step_us / US_PER_S / 60.0);
-    }
-    if (run->age_steps <= 0.0 && run->request.members == 0) {
-        result = refresh_read(frames, newest, run->pick.rate[run->pick.count - 1], &run->refresh,
-                              ret_err);
     }
     return result;
 }
@@ -517,7 +368,7 @@ static int print_object(const struct nowcast *run, struct err *ret_err) {
     json_t *manifest = manifest_create(
         "nowcast", json_pack("{s:I, s:I, s:I, s:s}", "leads", (json_int_t)request->leads, "members",
                              (json_int_t)request->members, "seed", (json_int_t)request->seed,
-                             "motion", motion_source_name(run->motion.source)));
+                             "motion", motion_source_name(run->outlook.motion.source)));
     int result = manifest == NULL ? err_set(ret_err, ERR_MEMORY, "no memory for a manifest") : 0;
     for (size_t i = 0; i < request->in.count && result == ERR_OK; i++) {
         result = manifest_add_file(manifest, request->in.words[i], ret_err);
@@ -588,10 +439,8 @@ static int run_nowcast(int argc, char **argv) {
         (void)failed(&err);
         code = MODEL_FAILED;
     }
-    motion_finish(&run.motion);
-    refresh_finish(&run.refresh);
+    outlook_finish(&run.outlook);
     amounts_destroy(run.amounts);
-    frames_pick_finish(&run.pick);
     frames_finish(&run.frames);
     return code;
 }
