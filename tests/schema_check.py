@@ -2,8 +2,8 @@
 """Checks Kafka messages against deploy/schemas, headers included.
 
 As a module:   checker = Checker(); problems = checker.check(topic, key, headers, value)
-As a program:  schema_check.py BROKER [SECONDS [PREFIX]]: reads every canhbao topic from its beginning until nothing
-               came for SECONDS (default 3) and prints each violation. Exit 0: none; 1: violations or no message.
+As a program:  schema_check.py BROKER [PREFIX]: reads every canhbao topic from its beginning to its end and prints each
+               violation. Exit 0: none; 1: violations or no message.
                schema_check.py --self-test: the checker itself against planted violations.
 """
 import json
@@ -13,6 +13,7 @@ import sys
 
 import jsonschema
 
+STALLED_S = 60
 FOLDER = pathlib.Path(__file__).resolve().parent.parent / "deploy" / "schemas"
 NAMES = ("alert.v1", "alert-state.v1", "observation.v1", "run.v1", "health.v1", "reply.v1")
 TIME = re.compile(r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,6})?Z$")
@@ -85,20 +86,23 @@ class Checker:
         return problems
 
 
-def read_all(broker, topics, idle_s):
-    """Every message of the topics as (topic, partition, key, headers, value), in order per partition."""
+def read_all(broker, topics):
+    """Every message of the topics as (topic, partition, key, headers, value), in order per partition, up to the end of
+    each partition. Raises when the broker says nothing for STALLED_S before the ends are reached."""
     import confluent_kafka
     consumer = confluent_kafka.Consumer({"bootstrap.servers": broker, "group.id": "schema-check",
-                                         "enable.auto.commit": False, "log_level": 0})
-    known = consumer.list_topics(timeout=30).topics
-    parts = [confluent_kafka.TopicPartition(topic, partition, confluent_kafka.OFFSET_BEGINNING)
-             for topic in topics if topic in known for partition in known[topic].partitions]
-    consumer.assign(parts)
-    while parts:
-        message = consumer.poll(idle_s)
+                                         "enable.auto.commit": False, "enable.partition.eof": True, "log_level": 0})
+    known = consumer.list_topics(timeout=STALLED_S).topics
+    ahead = {(topic, partition) for topic in topics if topic in known for partition in known[topic].partitions}
+    consumer.assign([confluent_kafka.TopicPartition(topic, partition, confluent_kafka.OFFSET_BEGINNING)
+                     for topic, partition in sorted(ahead)])
+    while ahead:
+        message = consumer.poll(STALLED_S)
         if message is None:
-            break
+            raise TimeoutError(f"{broker} said nothing for {STALLED_S} s; not read to the end: {sorted(ahead)}")
         if message.error():
+            if message.error().code() == confluent_kafka.KafkaError._PARTITION_EOF:
+                ahead.discard((message.topic(), message.partition()))
             continue
         headers = {name: value.decode() for name, value in message.headers() or []}
         yield (message.topic(), message.partition(), (message.key() or b"").decode(), headers, message.value())
@@ -161,14 +165,13 @@ def self_test():
 def main(arguments):
     if arguments == ["--self-test"]:
         return self_test()
-    if not 1 <= len(arguments) <= 3 or arguments[0].startswith("-"):
+    if not 1 <= len(arguments) <= 2 or arguments[0].startswith("-"):
         print(__doc__, file=sys.stderr)
         return 2
-    idle_s = float(arguments[1]) if len(arguments) > 1 else 3.0
-    checker = Checker(arguments[2] if len(arguments) > 2 else "canhbao.")
+    checker = Checker(arguments[1] if len(arguments) > 1 else "canhbao.")
     messages, bad = 0, 0
     topics = [checker.prefix + name for name in NAMES]
-    for topic, _, key, headers, value in read_all(arguments[0], topics, idle_s):
+    for topic, _, key, headers, value in read_all(arguments[0], topics):
         messages += 1
         for problem in checker.check(topic, key, headers, value):
             bad += 1

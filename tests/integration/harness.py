@@ -8,6 +8,7 @@ import signal
 import socket
 import struct
 import subprocess
+import sys
 import tempfile
 import time
 
@@ -17,6 +18,9 @@ BINARY = os.environ.get("CANHBAO_BINARY_DIR", os.path.join(SOURCE, "build-releas
 SIM = os.path.join(BINARY, "tests", "sim", "canhbao-sim")
 SCENARIOS = os.path.join(SOURCE, "tests", "scenarios")
 DEADLINE_S = 30.0
+
+sys.path.insert(0, os.path.join(SOURCE, "tests"))
+from free_ports import free_ports  # noqa: E402,F401  (the tests take it from here)
 
 
 def wait_for(condition, what, deadline_s=DEADLINE_S):

@@ -1,8 +1,8 @@
 #!/usr/bin/python3
 """Judges a run afterwards: what the store committed against what a consumer saw.
 
-history_check.py record BROKER LOG [IDLE_S [PREFIX]]   writes every message of the alert, alert-state and observation
-                                                       topics as JSON lines, until nothing came for IDLE_S (3)
+history_check.py record BROKER LOG [PREFIX]            writes every message of the alert, alert-state and observation
+                                                       topics as JSON lines, to the end of each
 history_check.py check STORE LOG [--waiting]           STORE: the canhbao.db of a daemon that has ended (it is copied
                                                        first). --waiting: rows still in the outbox are not lost
 history_check.py --self-test                           every planted violation must be found
@@ -28,11 +28,11 @@ NAMES = {ALERT: "alert.v1", STATE: "alert-state.v1", OBSERVATION: "observation.v
 TOPIC_SHIFT = 48
 
 
-def record(broker, log, idle_s=3.0, prefix="canhbao."):
+def record(broker, log, prefix="canhbao."):
     from schema_check import read_all
     count = 0
     with open(log, "w", encoding="utf-8") as file:
-        for topic, partition, key, headers, value in read_all(broker, [prefix + n for n in NAMES.values()], idle_s):
+        for topic, partition, key, headers, value in read_all(broker, [prefix + n for n in NAMES.values()]):
             line = {"topic": topic[len(prefix):], "partition": partition, "key": key, "headers": headers,
                     "value": None if value is None else base64.b64encode(value).decode()}
             file.write(json.dumps(line) + "\n")
@@ -242,9 +242,8 @@ def self_test():
 def main(arguments):
     if arguments == ["--self-test"]:
         return self_test()
-    if arguments[:1] == ["record"] and 3 <= len(arguments) <= 5:
-        idle_s = float(arguments[3]) if len(arguments) > 3 else 3.0
-        count = record(arguments[1], arguments[2], idle_s, *arguments[4:])
+    if arguments[:1] == ["record"] and len(arguments) in (3, 4):
+        count = record(*arguments[1:])
         print(f"history_check: {count} messages recorded")
         return 0
     if arguments[:1] == ["check"] and len(arguments) in (3, 4) and arguments[3:] in ([], ["--waiting"]):

@@ -11,7 +11,7 @@ import unittest
 from pymodbus.constants import Endian
 from pymodbus.payload import BinaryPayloadBuilder
 
-from harness import BINARY, DEADLINE_S, Sim, wait_for
+from harness import BINARY, DEADLINE_S, Sim, free_ports, wait_for
 
 ACQUIRE = os.path.join(BINARY, "tests", "integration", "acquire")
 LIBMODBUS_SERVER = os.path.join(BINARY, "tests", "integration", "libmodbus_server")
@@ -164,9 +164,7 @@ def libmodbus(case):
 
 def pymodbus(case, units=(1,), port=None, framing="tcp"):
     if port is None:
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            port = free.getsockname()[1]
+        port, = free_ports(1)
     return Server([sys.executable, "-c", PYMODBUS_SERVER, str(port), json.dumps(case.registers),
                    json.dumps(list(units)), framing], port)
 

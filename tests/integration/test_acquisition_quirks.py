@@ -11,7 +11,7 @@ import time
 import unittest
 
 import rtu_peer
-from harness import BINARY, DEADLINE_S, wait_for
+from harness import BINARY, DEADLINE_S, free_ports, wait_for
 
 ACQUIRE = os.path.join(BINARY, "tests", "integration", "acquire")
 PLACES = [(1, 0), (1, 3), (1, 40)]  # three requests
@@ -233,11 +233,6 @@ class Quirks(unittest.TestCase):
         connection.sendall(hello)
         return connection
 
-    def free_port(self):
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            return free.getsockname()[1]
-
     def answer_some(self, connection, count, rtu):
         size = 8 if rtu else 12
         for _ in range(count):
@@ -251,7 +246,7 @@ class Quirks(unittest.TestCase):
 
     def test_a_logger_dials_in(self):
         for rtu in (False, True):
-            port = self.free_port()
+            port, = free_ports(1)
             process = self.acquire("@IMEI860123", port, ["rtu"] if rtu else [], rounds=8)
             with self.dial(port, b"IMEI86") as connection:
                 time.sleep(0.05)  # the identity in two parts, a heartbeat between requests later
@@ -267,7 +262,7 @@ class Quirks(unittest.TestCase):
             self.assertEqual(statuses[-1], "ok")
 
     def test_strangers_get_nothing(self):
-        port = self.free_port()
+        port, = free_ports(1)
         process = self.acquire("@IMEI860123", port, [], rounds=5)
         for hello in (b"IMEI999", b"\x00\x01\x00\x00\x00\x06", b"IMEI86012X"):
             with self.dial(port, hello) as connection:
@@ -276,7 +271,7 @@ class Quirks(unittest.TestCase):
         self.assertEqual(set(self.judge(process)), {"no_connection"})
 
     def test_a_second_call_replaces_the_first(self):
-        port = self.free_port()
+        port, = free_ports(1)
         process = self.acquire("@ABC", port, [], rounds=8)
         first = self.dial(port, b"ABC")
         self.answer_some(first, 2, False)

@@ -59,7 +59,7 @@ class Consumers(unittest.TestCase):
             statuses = {state["status"] for state in expected["states"].values()}
             self.assertEqual(statuses, {"Actual", "Exercise"})
             # What the kit publishes is valid, headers and keys included.
-            print(run("/usr/bin/python3", "-B", os.path.join(SOURCE, "tests", "schema_check.py"), broker.address, "3",
+            print(run("/usr/bin/python3", "-B", os.path.join(SOURCE, "tests", "schema_check.py"), broker.address,
                       broker.prefix + "b.").strip(), flush=True)
             # Consumers that break a rule do not pass: one that keeps no ids or sequences sends twice.
             self.find_fault(broker.address, broker.prefix + "b.", expected)

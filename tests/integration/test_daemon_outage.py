@@ -52,7 +52,7 @@ class Outage(unittest.TestCase):
             checker = Checker(prefix=broker.prefix)
             topics = [broker.prefix + name for name in ("alert.v1", "alert-state.v1", "observation.v1", "health.v1")]
             seen = {topic: 0 for topic in topics}
-            for topic, _, key, headers, value in read_all(broker.address, topics, 3.0):
+            for topic, _, key, headers, value in read_all(broker.address, topics):
                 self.assertEqual(checker.check(topic, key, headers, value), [])
                 seen[topic] += 1
             self.assertTrue(all(seen.values()), seen)

@@ -148,7 +148,7 @@ class Radar(unittest.TestCase):
                 self.assertEqual(daemon.stop(), 0)
             checker = Checker(prefix=broker.prefix)
             levels = []
-            for topic, _, key, headers, value in read_all(broker.address, [broker.prefix + "alert.v1"], 3.0):
+            for topic, _, key, headers, value in read_all(broker.address, [broker.prefix + "alert.v1"]):
                 self.assertEqual(checker.check(topic, key, headers, value), [])
                 body = json.loads(value)
                 self.assertEqual((body["place"]["id"], body["status"]), (name, "Exercise"))

@@ -71,7 +71,7 @@ class Delivery(unittest.TestCase):
 
     def judge(self, broker, at_least):
         log = os.path.join(self.folder, "log")
-        history_check.record(broker.address, log, 3.0, broker.prefix)
+        history_check.record(broker.address, log, broker.prefix)
         store = history_check.read_store(os.path.join(self.folder, "canhbao.db"))
         messages = history_check.read_log(log)
         self.assertEqual([], history_check.check(store, messages)[:20])

@@ -216,9 +216,7 @@ class OwnDevice(unittest.TestCase):
 class OnTheWire(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            port = free.getsockname()[1]
+        port, = harness.free_ports(1)
         cls.sim = harness.Sim(text=SCENARIO.replace("PORT", str(port)))
         cls.sim.__enter__()
         cls.place = f"127.0.0.1:{port}"

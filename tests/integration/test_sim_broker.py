@@ -2,7 +2,6 @@
 import json
 import os
 import signal
-import socket
 import subprocess
 import tempfile
 import unittest
@@ -138,9 +137,7 @@ class Broker(unittest.TestCase):
         taken = harness.run_sim("--broker", port, "--seconds", "5")
         self.assertEqual(taken.returncode, 1)
         self.assertIn(f"cannot listen on 127.0.0.1:{port}", taken.stderr)
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            free = probe.getsockname()[1]
+        free, = harness.free_ports(1)
         with subprocess.Popen([harness.SIM, "--broker", str(free), "--seconds", "20"],
                               stdout=subprocess.PIPE, text=True) as other:
             try:
