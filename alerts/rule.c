@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "daemon/base/ids.h"
+#include "daemon/station/window.h"
 
 void rule_revision(const void *text, size_t length, char ret_revision[RULE_REVISION_SIZE]) {
     char hash[HASH_TEXT_SIZE];
@@ -41,6 +42,23 @@ static uint32_t check_tree(const struct rule *rule, uint32_t node, uint32_t end,
     return node;
 }
 
+bool indicator_window_fits(enum indicator_kind kind, int64_t window_us) {
+    switch (kind) {
+    case INDICATOR_LATEST:
+        return window_us == 0;
+    case INDICATOR_NOWCAST:
+        return window_us == RULE_NOWCAST_US;
+    case INDICATOR_HIGHEST_HOUR:
+        return window_length_fits(WINDOW_HIGHEST_HOUR, window_us);
+    case INDICATOR_HIGHEST_8H:
+        return window_length_fits(WINDOW_HIGHEST_8H, window_us);
+    case INDICATOR_LOWEST_DAILY_MAX:
+        return window_length_fits(WINDOW_LOWEST_DAILY_MAX, window_us);
+    default:
+        return window_us > 0;
+    }
+}
+
 static bool check_indicator(const struct indicator_spec *spec) {
     bool share = spec->min_completeness >= 0 && spec->min_completeness <= 1;
     if (spec->kind == INDICATOR_MODEL) {
@@ -58,12 +76,9 @@ static bool check_indicator(const struct indicator_spec *spec) {
     if (spec->kind == INDICATOR_SILENCE) {
         return spec->window_us == 0;
     }
-    if (spec->kind == INDICATOR_NOWCAST && spec->window_us != RULE_NOWCAST_US) {
-        return false;
-    }
-    bool window = spec->kind == INDICATOR_LATEST ? spec->window_us == 0 : spec->window_us > 0;
-    return share && window && (unsigned)spec->kind < INDICATOR_KIND_COUNT &&
-           spec->point[0] != '\0' && spec->max_age_us >= 0;
+    return share && indicator_window_fits(spec->kind, spec->window_us) &&
+           (unsigned)spec->kind < INDICATOR_KIND_COUNT && spec->point[0] != '\0' &&
+           spec->max_age_us >= 0;
 }
 
 static int check_level(const struct rule *rule, uint32_t index, struct err *ret_err) {
@@ -296,7 +311,8 @@ enum tristate rule_row_holds(const struct rule *rule, size_t row, bool held,
 
 const char *indicator_kind_name(enum indicator_kind kind) {
     static const char *const names[INDICATOR_KIND_COUNT] = {
-        "latest", "rise", "accumulation", "mean", "model", "silence", "nowcast"};
+        "latest",  "rise",    "accumulation", "mean",       "model",
+        "silence", "nowcast", "highest_hour", "highest_8h", "lowest_daily_max"};
     return (unsigned)kind < INDICATOR_KIND_COUNT ? names[kind] : "unknown";
 }
 

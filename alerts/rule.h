@@ -20,7 +20,7 @@ enum {
     RULE_INDICATORS_MAX = 8,
     RULE_NODES_MAX = 128, /* of all levels together */
     RULE_DEPTH_MAX = 4,
-    RULE_ROWS_MAX = 24,
+    RULE_ROWS_MAX = 32,
     RULE_QUANTITIES_MAX = 4,
     RULE_FLAP_MOVES_MAX = 8,
     STATION_LEVEL_HISTORIC = ALARM_LEVELS_MAX + 1, /* see struct rule_node */
@@ -59,6 +59,9 @@ enum indicator_kind {
     INDICATOR_SILENCE, /* seconds since any point of the station gave a value, while we asked */
     INDICATOR_NOWCAST, /* of particulate matter, VN_AQI: weighted hourly means of `window_us` = 12 h
                         */
+    INDICATOR_HIGHEST_HOUR, /* highest mean of an hour in `window_us` (daemon/station/window.h) */
+    INDICATOR_HIGHEST_8H,   /* highest mean of eight hours that end in `window_us` */
+    INDICATOR_LOWEST_DAILY_MAX, /* lowest of the highest readings of the days of `window_us` */
     INDICATOR_KIND_COUNT
 };
 
@@ -230,6 +233,8 @@ enum tristate rule_row_holds(const struct rule *rule, size_t row, bool held,
                              const struct alarm_levels *alarm_levels,
                              const struct indicator *indicators);
 
+/* Whether an indicator of the kind, which is of a point, can have such a window. */
+bool indicator_window_fits(enum indicator_kind kind, int64_t window_us);
 /* "latest", "rise", ... Never NULL. */
 const char *indicator_kind_name(enum indicator_kind kind);
 /* Names of a level, 0 included ("dưới mức cảnh báo"). Never NULL. */

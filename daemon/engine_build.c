@@ -133,6 +133,12 @@ static int window_kind_of(enum indicator_kind kind) {
         return WINDOW_MEAN;
     case INDICATOR_NOWCAST:
         return WINDOW_NOWCAST;
+    case INDICATOR_HIGHEST_HOUR:
+        return WINDOW_HIGHEST_HOUR;
+    case INDICATOR_HIGHEST_8H:
+        return WINDOW_HIGHEST_8H;
+    case INDICATOR_LOWEST_DAILY_MAX:
+        return WINDOW_LOWEST_DAILY_MAX;
     case INDICATOR_LATEST:
     case INDICATOR_MODEL:
     case INDICATOR_SILENCE:
@@ -217,9 +223,8 @@ static int resolve_point(struct build *build, const struct rule *rule,
                        spec->point);
     }
     bool adds_up = build->engine->site.points[point].kind != POINT_INSTANT;
-    if ((spec->kind == INDICATOR_ACCUMULATION) != adds_up &&
-        (spec->kind == INDICATOR_ACCUMULATION || spec->kind == INDICATOR_MEAN ||
-         spec->kind == INDICATOR_NOWCAST)) {
+    if ((spec->kind == INDICATOR_ACCUMULATION) != adds_up && spec->kind != INDICATOR_LATEST &&
+        spec->kind != INDICATOR_RISE) {
         return err_set(build->err, ERR_UNSUPPORTED, "rule %s: no %s of point %s.%s: it is %s",
                        rule->id, indicator_kind_name(spec->kind), station, spec->point,
                        adds_up ? "a total" : "a state at an instant");

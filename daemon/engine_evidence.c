@@ -265,7 +265,9 @@ static void refresh_window(struct indicator *indicator, const struct indicator_s
     }
     double needed = spec->kind == INDICATOR_RISE ? 1 : spec->min_completeness;
     if (value->completeness < needed) {
-        indicator->lower_bound = spec->kind != INDICATOR_MEAN && spec->kind != INDICATOR_NOWCAST;
+        /* More evidence can only add to an amount, a rise or a highest mean. */
+        indicator->lower_bound = spec->kind != INDICATOR_MEAN && spec->kind != INDICATOR_NOWCAST &&
+                                 spec->kind != INDICATOR_LOWEST_DAILY_MAX;
         if (indicator->knowledge == KNOWLEDGE_FRESH) {
             set_knowledge(indicator, KNOWLEDGE_DOUBTFUL,
                           value->doubtful ? CAUSE_QUALITY_SUSPECT : CAUSE_INCOMPLETE);

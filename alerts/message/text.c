@@ -281,9 +281,15 @@ static const char *unit_of(const struct telling *telling, uint32_t index) {
 static void put_value(const struct telling *telling, uint32_t index, char *ret_text, size_t size,
                       char *ret_brief, size_t brief_size) {
     static const char *const endings[INDICATOR_KIND_COUNT] = {
-        [INDICATOR_LATEST] = "latest",  [INDICATOR_ACCUMULATION] = "accumulation",
-        [INDICATOR_MEAN] = "mean",      [INDICATOR_MODEL] = "model",
-        [INDICATOR_SILENCE] = "latest", [INDICATOR_NOWCAST] = "nowcast",
+        [INDICATOR_LATEST] = "latest",
+        [INDICATOR_ACCUMULATION] = "accumulation",
+        [INDICATOR_MEAN] = "mean",
+        [INDICATOR_MODEL] = "model",
+        [INDICATOR_SILENCE] = "latest",
+        [INDICATOR_NOWCAST] = "nowcast",
+        [INDICATOR_HIGHEST_HOUR] = "highest_hour",
+        [INDICATOR_HIGHEST_8H] = "highest_8h",
+        [INDICATOR_LOWEST_DAILY_MAX] = "daily_max",
     };
     const struct indicator_spec *spec = &telling->event->view.rule->indicators[index];
     const struct indicator *indicator = &telling->event->view.indicators[index];

@@ -280,35 +280,73 @@ int aqi_sub_index(const struct tables *tables, const char *parameter, double ave
     return 0;
 }
 
-int aqi_hourly(const struct tables *tables, const struct aqi_hour *hour, int *ret_index,
-               bool *ret_complete) {
-    const struct {
-        const char *parameter;
-        double averaging_h, conc_ug_m3;
-    } parts[] = {{"O3", 1, hour->o3_1h},
-                 {"CO", 1, hour->co_1h},
-                 {"SO2", 1, hour->so2_1h},
-                 {"NO2", 1, hour->no2_1h},
-                 {"PM10", 24, aqi_nowcast(hour->pm10, NULL)},
-                 {"PM2.5", 24, aqi_nowcast(hour->pm2_5, NULL)}};
+/* One parameter of an index. */
+struct aqi_part {
+    const char *parameter;
+    double averaging_h, conc_ug_m3;
+    bool particulate, complete;
+};
+
+static int largest_index(const struct tables *tables, const struct aqi_part *parts, size_t count,
+                         int *ret_index, bool *ret_complete) {
     double highest = NAN;
     bool complete = true;
-    for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++) {
+    bool particulate = false;
+    for (size_t i = 0; i < count; i++) {
         double index = NAN;
-        if (aqi_sub_index(tables, parts[i].parameter, parts[i].averaging_h, parts[i].conc_ug_m3,
-                          &index) != 0 ||
-            isnan(index)) {
-            complete = false;
-            continue;
+        int result = aqi_sub_index(tables, parts[i].parameter, parts[i].averaging_h,
+                                   parts[i].conc_ug_m3, &index);
+        if (result == ERR_UNSUPPORTED) {
+            continue; /* ozone over 8 h above 400 ug/m3: only that over 1 h counts */
         }
-        highest = isnan(highest) || index > highest ? index : highest;
+        bool known = result == 0 && !isnan(index);
+        complete = complete && known && parts[i].complete;
+        particulate = particulate || (known && parts[i].particulate);
+        highest = known ? fmax(highest, index) : highest;
     }
-    if (isnan(highest)) {
+    if (!particulate) {
         return ERR_NOT_FOUND;
     }
     *ret_index = (int)floor(highest + 0.5);
     *ret_complete = complete;
     return 0;
+}
+
+int aqi_hourly(const struct tables *tables, const struct aqi_hour *hour, int *ret_index,
+               bool *ret_complete) {
+    const struct aqi_part parts[] = {{"O3", 1, hour->o3_1h, false, true},
+                                     {"CO", 1, hour->co_1h, false, true},
+                                     {"SO2", 1, hour->so2_1h, false, true},
+                                     {"NO2", 1, hour->no2_1h, false, true},
+                                     {"PM10", 24, aqi_nowcast(hour->pm10, NULL), true, true},
+                                     {"PM2.5", 24, aqi_nowcast(hour->pm2_5, NULL), true, true}};
+    return largest_index(tables, parts, sizeof parts / sizeof parts[0], ret_index, ret_complete);
+}
+
+/* The highest mean of `length` hours running that ends in the day. */
+static struct aqi_part highest_part(const char *parameter, const double *hourly, int length) {
+    struct aqi_part part = {.parameter = parameter, .averaging_h = length, .conc_ug_m3 = NAN};
+    int there = 0;
+    for (int i = 0; i < AQI_DAY_HOURS; i++) {
+        double mean = mean_of_hours(hourly + i, length);
+        there += !isnan(mean);
+        part.conc_ug_m3 = fmax(part.conc_ug_m3, mean);
+    }
+    part.complete = 4 * there >= 3 * AQI_DAY_HOURS;
+    return part;
+}
+
+int aqi_daily(const struct tables *tables, const struct aqi_day *day, int *ret_index,
+              bool *ret_complete) {
+    const struct aqi_part parts[] = {
+        highest_part("O3", day->o3, 1),
+        highest_part("O3", day->o3, 8),
+        highest_part("CO", day->co, 1),
+        highest_part("SO2", day->so2, 1),
+        highest_part("NO2", day->no2, 1),
+        {"PM10", 24, mean_of_hours(day->pm10, AQI_DAY_HOURS), true, true},
+        {"PM2.5", 24, mean_of_hours(day->pm2_5, AQI_DAY_HOURS), true, true}};
+    return largest_index(tables, parts, sizeof parts / sizeof parts[0], ret_index, ret_complete);
 }
 
 int aegl_grade(const struct tables *tables, const char *substance, int averaging_min, double ppm,

@@ -79,10 +79,26 @@ struct aqi_hour {
     double o3_1h, co_1h, so2_1h, no2_1h;              /* ug/m3; NaN missing */
     double pm10[NOWCAST_HOURS], pm2_5[NOWCAST_HOURS]; /* newest first */
 };
-/* The hourly index: the largest sub-index, rounded. `*ret_complete` false: something is missing,
- * the index is at least this. ERR_NOT_FOUND: nothing at all can be computed. */
+/* The hourly index: the largest sub-index, rounded to the nearest (a sample calculation of the
+ * Decision prints 60 for 59.35, against its other five). `*ret_complete` false: something is missing,
+ * the index is at least this. ERR_NOT_FOUND: there is none without PM10 or PM2.5 (2.1 b). */
 int aqi_hourly(const struct tables *tables, const struct aqi_hour *hour, int *ret_index,
                bool *ret_complete);
+
+enum { AQI_DAY_HOURS = 24, AQI_DAY_OZONE = AQI_DAY_HOURS + 7 };
+/* Hourly means of a day, newest first; ug/m3, NaN missing. Ozone with the seven hours before, for
+ * the means of eight hours that end in the day. */
+struct aqi_day {
+    double o3[AQI_DAY_OZONE];
+    double co[AQI_DAY_HOURS], so2[AQI_DAY_HOURS], no2[AQI_DAY_HOURS];
+    double pm10[AQI_DAY_HOURS], pm2_5[AQI_DAY_HOURS];
+};
+/* The daily index, Decision 1459/QĐ-TCMT 2.2.2: of 24 h means of PM, the highest hour of the gases
+ * and the higher one of ozone over 1 h and 8 h (8 h not above 400 ug/m3). A mean needs three
+ * quarters of its hours, and so does a highest hour to count as complete. Results as of
+ * aqi_hourly(). */
+int aqi_daily(const struct tables *tables, const struct aqi_day *day, int *ret_index,
+              bool *ret_complete);
 
 /* Level 0 to 3 of a mean over 10, 30, 60, 240 or 480 min. ERR_NOT_FOUND: substance;
  * ERR_UNSUPPORTED: averaging time. Levels that are not recommended do not exist. */

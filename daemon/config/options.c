@@ -761,21 +761,27 @@ const struct option_group group_places = {.path = "rules/ID.yaml places",
                                           .help = "Where the rule holds; at least one place.",
                                           GROUP(place_rows)};
 
-static const char *const indicator_kinds[] = {"latest", "rise",    "accumulation", "mean",
-                                              "model",  "silence", "nowcast",      NULL};
+static const char *const indicator_kinds[] = {
+    "latest",       "rise",       "accumulation",     "mean", "model", "silence", "nowcast",
+    "highest_hour", "highest_8h", "lowest_daily_max", NULL};
 #define I(member) MEMBER(struct indicator_spec, member)
 static const struct option indicator_rows[] = {
     SECTION("name", NULL, "How the conditions of this rule call it."),
     {"kind", OPTION_CHOICE, NULL, .choices = indicator_kinds,
      .help = "latest, rise over the window, accumulation over the window, mean of the window, a "
-             "model's output, silence: seconds since the station gave any value, or nowcast: the "
-             "Nowcast of particulate matter of VN_AQI over 12 h.",
+             "model's output, silence: seconds since the station gave any value, nowcast: the "
+             "Nowcast of particulate matter of VN_AQI over 12 h, highest_hour or highest_8h: the "
+             "highest mean of an hour or of eight hours running that ends in the window, or "
+             "lowest_daily_max: the lowest of the daily maxima, what every day of the window "
+             "reached.",
      I(kind)},
     {"point", OPTION_ID, "", .help = "Id of a point of the place (not for model).", I(point)},
     {"station", OPTION_ID, "", .help = "Another station than the place; needed for areas.",
      I(station)},
     {"window", OPTION_DURATION, "0 s", .flags = OPTION_QUIET, .max = 2592000,
-     .help = "Of rise, accumulation and mean; of nowcast 12 h; for model: one of the product's, 0 "
+     .help = "Of rise, accumulation and mean; of nowcast 12 h; of highest_hour and highest_8h "
+             "whole hours to 48 h, of lowest_daily_max whole days to 30 d; for model: one of the "
+             "product's, 0 "
              "for a rate.",
      I(window_us)},
     {"max_age", OPTION_DURATION, "0 s", .flags = OPTION_QUIET, .max = 604800,

@@ -155,7 +155,7 @@ static void check_point_use(struct rule_reader *reader, const struct yaml_node *
         yaml_error(errors_of(reader), yaml_member(node, "kind"),
                    "the point '%s' of '%s' is %s; expected %s", spec->point,
                    site->stations[station].id, total ? "a total" : "a state",
-                   total ? "accumulation" : "latest, rise, mean or nowcast");
+                   total ? "accumulation" : "another kind");
     }
     if (spec->window_us > 0 && spec->window_us < point->period_us) {
         yaml_error(errors_of(reader), yaml_member(node, "window"),
@@ -168,6 +168,22 @@ static void check_point_use(struct rule_reader *reader, const struct yaml_node *
         yaml_error(errors_of(reader), name,
                    "the point is in '%s' at '%s' and in '%s' elsewhere; expected one unit",
                    point->unit, site->stations[station].id, unit);
+    }
+}
+
+static const char *expected_window(enum indicator_kind kind) {
+    switch (kind) {
+    case INDICATOR_LATEST:
+        return "an indicator of kind latest has no window";
+    case INDICATOR_NOWCAST:
+        return "an indicator of kind nowcast has a window of 12 h";
+    case INDICATOR_HIGHEST_HOUR:
+    case INDICATOR_HIGHEST_8H:
+        return "an indicator of this kind has a window of whole hours, 1 h to 48 h";
+    case INDICATOR_LOWEST_DAILY_MAX:
+        return "an indicator of kind lowest_daily_max has a window of whole days, 1 d to 30 d";
+    default:
+        return "the key 'window' is missing or 0 s";
     }
 }
 
@@ -186,19 +202,13 @@ static void check_point_indicator(struct rule_reader *reader, const struct yaml_
                            "only an indicator of kind model has it");
         }
     }
-    if (spec->kind == INDICATOR_NOWCAST) {
-        /* Which hours count, and the division where the Decision has none, are ours (window.h). */
+    if (spec->kind >= INDICATOR_NOWCAST) {
+        /* Which hours and days count, and the division where the Decision has none, are ours
+         * (window.h). */
         reader->rule->provisional = true;
-        if (spec->window_us != RULE_NOWCAST_US) {
-            yaml_error(errors_of(reader), node,
-                       "an indicator of kind nowcast has a window of 12 h");
-        }
     }
-    bool windowed = spec->kind != INDICATOR_LATEST;
-    if (windowed != (spec->window_us > 0)) {
-        yaml_error(errors_of(reader), node,
-                   windowed ? "the key 'window' is missing or 0 s"
-                            : "an indicator of kind latest has no window");
+    if (!indicator_window_fits(spec->kind, spec->window_us)) {
+        yaml_error(errors_of(reader), node, "%s", expected_window(spec->kind));
     }
     if (spec->point[0] == '\0') {
         yaml_error(errors_of(reader), node, "the key 'point' is missing");

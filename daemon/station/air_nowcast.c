@@ -43,3 +43,15 @@ double aqi_nowcast(const double hourly[NOWCAST_HOURS], bool *ret_own) {
     }
     return sum / weights;
 }
+
+double mean_of_hours(const double *hourly, int length) {
+    double sum = 0;
+    int there = 0;
+    for (int i = 0; i < length; i++) {
+        if (isfinite(hourly[i])) {
+            sum += hourly[i];
+            there++;
+        }
+    }
+    return 4 * there >= 3 * length && there > 0 ? sum / there : (double)NAN;
+}

@@ -6,12 +6,27 @@
 #include "daemon/base/err.h"
 #include "daemon/station/air_nowcast.h"
 
+bool window_length_fits(enum window_kind kind, int64_t window_us) {
+    switch (kind) {
+    case WINDOW_HIGHEST_HOUR:
+    case WINDOW_HIGHEST_8H:
+        return window_us > 0 && window_us % WINDOW_HOUR_US == 0 &&
+               window_us / WINDOW_HOUR_US <= WINDOW_HOURS_MAX;
+    case WINDOW_LOWEST_DAILY_MAX:
+        return window_us > 0 && window_us % WINDOW_DAY_US == 0 &&
+               window_us / WINDOW_DAY_US <= WINDOW_DAYS_MAX;
+    default:
+        return window_us > 0;
+    }
+}
+
 int window_init(enum window_kind kind, int64_t window_us, int64_t period_us,
                 struct window *ret_series) {
-    if (window_us <= 0 || period_us <= 0) {
+    if (!window_length_fits(kind, window_us) || period_us <= 0) {
         return ERR_INVALID;
     }
-    int64_t grain_us = window_us / WINDOW_SHARE;
+    int64_t reach_us = window_us + (kind == WINDOW_HIGHEST_8H ? 7 * WINDOW_HOUR_US : 0);
+    int64_t grain_us = reach_us / WINDOW_SHARE;
     if (grain_us < period_us / 2) {
         grain_us = period_us / 2;
     }
@@ -19,7 +34,7 @@ int window_init(enum window_kind kind, int64_t window_us, int64_t period_us,
         grain_us = 1;
     }
     /* Two neighbours together are longer than a grain, or they would be one. */
-    uint32_t capacity = (uint32_t)(2 * (window_us / grain_us) + 8);
+    uint32_t capacity = (uint32_t)(2 * (reach_us / grain_us) + 8);
     struct window_segment *segments = calloc(capacity, sizeof *segments);
     if (segments == NULL) {
         return ERR_MEMORY;
@@ -28,6 +43,7 @@ int window_init(enum window_kind kind, int64_t window_us, int64_t period_us,
                                   .window_us = window_us,
                                   .period_us = period_us,
                                   .grain_us = grain_us,
+                                  .reach_us = reach_us,
                                   .capacity = capacity,
                                   .segments = segments};
     return 0;
@@ -50,7 +66,8 @@ static void merge(const struct window *series, struct window_segment *into,
     }
     into->end_us = from->end_us;
     into->good_us += from->good_us;
-    into->amount += from->amount;
+    into->amount = series->kind == WINDOW_LOWEST_DAILY_MAX ? fmax(into->amount, from->amount)
+                                                           : into->amount + from->amount;
     into->count += from->count;
     into->good += from->good;
 }
@@ -61,7 +78,7 @@ static int64_t rise_tolerance_us(const struct window *series) {
 }
 
 static void drop_old(struct window *series, int64_t end_us) {
-    int64_t start_us = end_us - series->window_us;
+    int64_t start_us = end_us - series->reach_us;
     if (series->kind == WINDOW_RISE) {
         start_us -= rise_tolerance_us(series);
     }
@@ -162,23 +179,32 @@ static struct window_value mean(const struct window *series, int64_t end_us) {
     return result;
 }
 
-static struct window_value nowcast(const struct window *series, int64_t end_us) {
-    const int64_t hour_us = series->window_us / NOWCAST_HOURS;
-    const double needed = NOWCAST_HOUR_SHARE * (double)hour_us / (double)series->period_us;
-    struct window_value result = {.oldest_us = end_us};
-    double hours[NOWCAST_HOURS] = {0};
-    uint32_t counts[NOWCAST_HOURS] = {0};
-    uint32_t good[NOWCAST_HOURS] = {0};
-    int there = 0;
+/* A twelfth, an hour or a day of a window. */
+struct part {
+    double amount; /* sum, or the highest value */
+    uint32_t count, good;
+};
+
+/* The newest `count` parts of `part_us` each, counted back from `end_us`; what was read in them
+ * goes into the result. */
+static struct window_value divide(const struct window *series, int64_t end_us, int64_t part_us,
+                                  int count, struct part *ret_parts) {
+    struct window_value result = {.value = (double)NAN, .oldest_us = end_us};
+    bool highest = series->kind == WINDOW_LOWEST_DAILY_MAX;
+    for (int i = 0; i < count; i++) {
+        ret_parts[i] = (struct part){.amount = highest ? -INFINITY : 0};
+    }
     for (uint32_t i = 0; i < series->count; i++) {
         const struct window_segment *segment = at(series, i);
-        int64_t back = (end_us - segment->start_us) / hour_us;
-        if (back < 0 || back >= NOWCAST_HOURS) {
+        int64_t back = (end_us - segment->start_us) / part_us;
+        if (back < 0 || back >= count) {
             continue;
         }
-        hours[back] += segment->amount;
-        counts[back] += segment->count;
-        good[back] += segment->good;
+        struct part *part = &ret_parts[back];
+        part->amount =
+            highest ? fmax(part->amount, segment->amount) : part->amount + segment->amount;
+        part->count += segment->count;
+        part->good += segment->good;
         result.count += segment->count;
         result.doubtful = result.doubtful || segment->good < segment->count;
         if (result.oldest_seq == 0) {
@@ -186,13 +212,69 @@ static struct window_value nowcast(const struct window *series, int64_t end_us) 
             result.oldest_seq = segment->seq;
         }
     }
+    return result;
+}
+
+static bool part_counts(const struct window *series, const struct part *part, int64_t part_us) {
+    return part->count > 0 &&
+           part->good >= WINDOW_PART_SHARE * (double)part_us / (double)series->period_us;
+}
+
+/* Means of hours (twelfths of a Nowcast), NaN: missing. */
+static struct window_value hourly_means(const struct window *series, int64_t end_us,
+                                        int64_t hour_us, int count, double *ret_means) {
+    struct part parts[WINDOW_PARTS_MAX];
+    struct window_value result = divide(series, end_us, hour_us, count, parts);
+    for (int i = 0; i < count; i++) {
+        ret_means[i] = part_counts(series, &parts[i], hour_us) ? parts[i].amount / parts[i].count
+                                                               : (double)NAN;
+    }
+    return result;
+}
+
+static struct window_value nowcast(const struct window *series, int64_t end_us) {
+    double hours[NOWCAST_HOURS];
+    struct window_value result =
+        hourly_means(series, end_us, series->window_us / NOWCAST_HOURS, NOWCAST_HOURS, hours);
+    int there = 0;
     for (int i = 0; i < NOWCAST_HOURS; i++) {
-        bool known = counts[i] > 0 && good[i] >= needed;
-        hours[i] = known ? hours[i] / counts[i] : (double)NAN;
-        there += known;
+        there += !isnan(hours[i]);
     }
     result.value = aqi_nowcast(hours, NULL);
     result.completeness = (double)there / NOWCAST_HOURS;
+    return result;
+}
+
+/* The highest mean of `length` hours running that ends with an hour of the window. */
+static struct window_value highest_mean(const struct window *series, int64_t end_us, int length) {
+    int count = (int)(series->window_us / WINDOW_HOUR_US);
+    double hours[WINDOW_PARTS_MAX];
+    struct window_value result =
+        hourly_means(series, end_us, WINDOW_HOUR_US, count + length - 1, hours);
+    int there = 0;
+    for (int i = 0; i < count; i++) {
+        double mean = mean_of_hours(hours + i, length);
+        there += !isnan(mean);
+        result.value = fmax(result.value, mean); /* of a number and NaN: the number */
+    }
+    result.completeness = (double)there / count;
+    return result;
+}
+
+static struct window_value lowest_daily_max(const struct window *series, int64_t end_us) {
+    struct part days[WINDOW_DAYS_MAX];
+    int count = (int)(series->window_us / WINDOW_DAY_US);
+    struct window_value result = divide(series, end_us, WINDOW_DAY_US, count, days);
+    double lowest = INFINITY;
+    int there = 0;
+    for (int i = 0; i < count; i++) {
+        if (part_counts(series, &days[i], WINDOW_DAY_US)) {
+            lowest = fmin(lowest, days[i].amount);
+            there++;
+        }
+    }
+    result.value = there == count ? lowest : (double)NAN;
+    result.completeness = (double)there / count;
     return result;
 }
 
@@ -249,6 +331,12 @@ struct window_value window_value(const struct window *series, int64_t end_us) {
         return mean(series, end_us);
     case WINDOW_NOWCAST:
         return nowcast(series, end_us);
+    case WINDOW_HIGHEST_HOUR:
+        return highest_mean(series, end_us, 1);
+    case WINDOW_HIGHEST_8H:
+        return highest_mean(series, end_us, 8);
+    case WINDOW_LOWEST_DAILY_MAX:
+        return lowest_daily_max(series, end_us);
     case WINDOW_RISE:
         return rise(series, end_us);
     case WINDOW_KIND_COUNT:

@@ -15,8 +15,15 @@
  * the share that it spans.
  *   nowcast       Of the means of the twelfths (hours) of the window, counted back from its end,
  * see air_nowcast.h; a twelfth that lacks undoubted readings is missing. completeness = twelfths
- * there. Unknown is NaN. With completeness below what the user asks for, an accumulation is a lower
- * bound. Thread rule: per object. */
+ * there.
+ *   highest_hour  Highest of the means of the hours of the window, counted back from its end; an
+ * hour that lacks undoubted readings is missing. completeness = hours there.
+ *   highest_8h    Likewise of the means of eight hours running that end with an hour of the window
+ * (so that it looks back 7 h more), each the mean of its hours; one with fewer than six is missing.
+ *   lowest_daily_max  Lowest of the highest readings of the days (24 h) of the window, counted back
+ * from its end: so high it was on every one of them. Not known where a day lacks undoubted
+ * readings; completeness = days there. Unknown is NaN. With completeness below what the user asks
+ * for, an accumulation is a lower bound. Thread rule: per object. */
 #ifndef CANHBAO_STATION_WINDOW_H
 #define CANHBAO_STATION_WINDOW_H
 
@@ -33,17 +40,25 @@ enum window_kind {
     WINDOW_MEAN,
     WINDOW_RISE,
     WINDOW_NOWCAST,
+    WINDOW_HIGHEST_HOUR,
+    WINDOW_HIGHEST_8H,
+    WINDOW_LOWEST_DAILY_MAX,
     WINDOW_KIND_COUNT
 };
 
-/* Share of an hour that must have undoubted readings for its mean to count in a Nowcast (ours). */
-#define NOWCAST_HOUR_SHARE 0.75
+/* Share of an hour or day that must have undoubted readings to count, and of eight hours that must
+ * count (ours: Decision 1459/QĐ-TCMT does not say). */
+#define WINDOW_PART_SHARE 0.75
+enum { WINDOW_HOURS_MAX = 48, WINDOW_DAYS_MAX = 30, WINDOW_PARTS_MAX = WINDOW_HOURS_MAX + 7 };
+#define WINDOW_HOUR_US (INT64_C(3600) * 1000000)
+#define WINDOW_DAY_US  (INT64_C(24) * WINDOW_HOUR_US)
 
 /* A stretch of evidence. start_us = end_us for values at an instant. */
 struct window_segment {
     int64_t start_us, end_us; /* monotonic */
     int64_t good_us;          /* accumulation: time in it with known, undoubted amounts */
-    double amount;            /* accumulation: the amount; mean: the sum; rise: the value */
+    double amount;            /* accumulation: the amount; rise: the value; lowest_daily_max: the
+                                 highest value; else the sum */
     uint32_t count, good;     /* readings in it, and how many of them are undoubted */
     uint64_t seq;             /* of the first reading in it */
 };
@@ -51,6 +66,7 @@ struct window_segment {
 struct window {
     enum window_kind kind;
     int64_t window_us, period_us, grain_us;
+    int64_t reach_us;                /* what is kept: the window, and what lies before it */
     uint32_t capacity, first, count; /* ring */
     struct window_segment *segments; /* owned */
 };
@@ -64,7 +80,10 @@ struct window_value {
     bool doubtful;       /* doubted readings are in the value */
 };
 
-/* window_us and period_us above 0. ERR_INVALID, ERR_MEMORY. */
+/* Whether a window of the kind can be so long: above 0; highest_hour and highest_8h whole hours to
+ * WINDOW_HOURS_MAX, lowest_daily_max whole days to WINDOW_DAYS_MAX. */
+bool window_length_fits(enum window_kind kind, int64_t window_us);
+/* A length that fits and period_us above 0. ERR_INVALID, ERR_MEMORY. */
 int window_init(enum window_kind kind, int64_t window_us, int64_t period_us,
                 struct window *ret_series);
 void window_finish(struct window *series);

@@ -222,5 +222,62 @@ def simple():
             print("dose", text(rate), text(background), level, sep="\t")
 
 
+def sub_index(parameter, hours, value):
+    """Table 2 of Decision 1459/QĐ-TCMT by linear interpolation; None where there is no index."""
+    steps = [r for r in rows("vn_aqi_breakpoints") if r["parameter"] == parameter and float(r["averaging_h"]) == hours]
+    corners = [(float(steps[0]["conc_low_ug_m3"]), float(steps[0]["index_low"]))]
+    corners += [(float(r["conc_high_ug_m3"]), float(r["index_high"])) for r in steps]
+    if value > corners[-1][0]:
+        return 500.0 if corners[-1][1] == 500 else None
+    for (c0, i0), (c1, i1) in zip(corners, corners[1:]):
+        if value <= c1:
+            return i0 + (i1 - i0) * (value - c0) / (c1 - c0)
+
+
+def mean_of(values):
+    there = [v for v in values if v is not None]
+    return sum(there) / len(there) if there and len(there) >= 0.75 * len(values) else None
+
+
+def days():
+    """Daily VN_AQI of random days, hours oldest first here: the text of the Decision, 2.2.2, done again."""
+    import random
+    draw = random.Random(1459)
+    scales = {"O3": 500, "CO": 60000, "SO2": 900, "NO2": 1300, "PM10": 400, "PM2.5": 200}
+    for _ in range(600):
+        missing = draw.choice((0, 0, 0.1, 0.3))
+        day = {}
+        for name, scale in scales.items():
+            top = scale * draw.choice((0.1, 0.5, 1, 1, 3))
+            gone = 1.0 if draw.random() < 0.05 else missing
+            day[name] = [None if draw.random() < gone else round(draw.uniform(0, top), 1)
+                         for _ in range(31 if name == "O3" else 24)]
+        indices, complete, particulate = [], True, False
+
+        def put(name, hours, value, whole=True):
+            nonlocal complete, particulate
+            if value is None:
+                complete = False
+                return
+            index = sub_index(name, hours, value)
+            if index is not None:
+                indices.append(index)
+                complete = complete and whole
+                particulate = particulate or name.startswith("PM")
+        for name in ("O3", "CO", "SO2", "NO2"):
+            hours = day[name][-24:]
+            there = [v for v in hours if v is not None]
+            put(name, 1, max(there) if there else None, len(there) >= 18)
+        eights = [mean_of(day["O3"][i:i + 8]) for i in range(24)]
+        known = [m for m in eights if m is not None]
+        put("O3", 8, max(known) if known else None, len(known) >= 18)
+        for name in ("PM10", "PM2.5"):
+            put(name, 24, mean_of(day[name]))
+        answer = math.floor(max(indices) + 0.5) if particulate else "-"
+        columns = (",".join(text(v) for v in reversed(day[name])) for name in scales)
+        print("aqiday", *columns, answer, int(complete), sep="\t")
+
+
 risks()
 simple()
+days()

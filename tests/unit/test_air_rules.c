@@ -146,9 +146,78 @@ static void test_levels_of_vn_aqi(void **state) {
             assert_int_equal(index_of(tables, rows[k].point, from * 1.0001), above[level] + 1);
             set_all(rule, (double)NAN);
             set_one(k, from * 1.0001);
+            /* There is no index without particulate matter (2.1 b). */
+            assert_int_equal(holds(rule, level), k < 2 ? TRI_TRUE : TRI_UNKNOWN);
+            set_one(1 - (k == 1), 0);
             assert_int_equal(holds(rule, level), TRI_TRUE);
             set_one(k, from * 0.9999);
             assert_int_equal(holds(rule, level), TRI_UNKNOWN);
+        }
+    }
+    (void)tables_destroy(tables);
+}
+
+static enum indicator_kind kind_of_day(uint32_t index) {
+    return index < 2 ? INDICATOR_MEAN : index == 3 ? INDICATOR_HIGHEST_8H : INDICATOR_HIGHEST_HOUR;
+}
+
+/* The daily index of a day in which every hour of one parameter has the value (ozone over 8 h: the
+ * other hour as low as it can be). */
+static int daily_index_of(const struct tables *tables, uint32_t index, double value) {
+    struct aqi_day day;
+    double *const hours[] = {day.pm2_5, day.pm10, day.o3, day.o3, day.co, day.so2, day.no2};
+    int result = -1;
+    bool complete = false;
+    memset(&day, 0, sizeof day);
+    for (int i = 0; i < (index == 3 ? AQI_DAY_OZONE : AQI_DAY_HOURS); i++) {
+        bool alone = index == 2 && i != 5; /* one hour, so that its eight hours do not decide */
+        hours[index][i] = alone ? 0 : index == 4 ? value * 1000 : value;
+    }
+    assert_int_equal(aqi_daily(tables, &day, &result, &complete), 0);
+    assert_true(complete);
+    return result;
+}
+
+static void test_levels_of_the_daily_vn_aqi(void **state) {
+    (void)state;
+    static const int above[] = {100, 150, 200, 300};
+    static const double spans[] = {50, 50, 100, 100};
+    /* Table 2 of the Decision at 100, 150, 200, 300 and 400; ozone over 8 h ends at 300. */
+    static const struct {
+        const char *point;
+        double at[5];
+    } rows[] = {
+        {"pm2_5", {50, 80, 150, 250, 350}},         {"pm10", {150, 250, 350, 420, 500}},
+        {"o3_mass", {200, 300, 400, 800, 1000}},    {"o3_mass", {120, 170, 210, 400, NAN}},
+        {"co_mass", {30, 45, 60, 90, 120}},         {"so2_mass", {350, 550, 800, 1600, 2100}},
+        {"no2_mass", {200, 700, 1200, 2350, 3100}},
+    };
+    struct tables *tables = NULL;
+    struct err err;
+    const struct rule *rule = rule_of("vn-aqi-day");
+    assert_int_equal(tables_load(CANHBAO_SOURCE_DIR "/alerts/tables", &tables, &err), 0);
+    assert_true(rule->provisional && rule->level_count == 4 && rule->indicator_count == 7);
+    for (uint32_t k = 0; k < 7; k++) {
+        const struct indicator_spec *spec = &rule->indicators[k];
+        assert_string_equal(spec->point, rows[k].point);
+        assert_int_equal(spec->kind, kind_of_day(k));
+        assert_true(spec->window_us == 24 * HOUR && spec->min_completeness == 0.75);
+        for (uint32_t level = 0; level < (k == 3 ? 3U : 4U); level++) {
+            double low = rows[k].at[level];
+            double from = low + 0.5 * (rows[k].at[level + 1] - low) / spans[level];
+            assert_int_equal(rule->levels[level].level, level + 2);
+            for (int side = -1; side <= 1; side++) {
+                double value = from * (1 + 1e-4 * side);
+                set_all(rule, 0);
+                set_one(k, value);
+                assert_int_equal(holds(rule, level), side < 0 ? TRI_FALSE : TRI_TRUE);
+                if (side != 0 && (k != 3 || level < 2)) { /* ozone of 1 h would decide above */
+                    assert_int_equal(daily_index_of(tables, k, value), above[level] + (side > 0));
+                }
+            }
+            set_all(rule, (double)NAN);
+            set_one(k, from * 1.0001);
+            assert_int_equal(holds(rule, level), k < 2 ? TRI_TRUE : TRI_UNKNOWN);
         }
     }
     (void)tables_destroy(tables);
@@ -177,6 +246,16 @@ static void test_what_is_refused(void **state) {
         {"pm2_5", "ug/m3", "nowcast, window: 11 h", "vn_aqi_breakpoints PM2.5/24h/100 from_ug_m3",
          "12 h"},
         {"pm2_5", "ug/m3", "nowcast", "vn_aqi_breakpoints PM2.5/24h/100 from_ug_m3", "12 h"},
+        {"so2_mass", "ug/m3", "highest_hour, window: 24 h",
+         "air_limits SO2/1h/2023-09-12 limit_ug_m3", NULL},
+        {"so2_mass", "ug/m3", "highest_hour, window: 90 min",
+         "air_limits SO2/1h/2023-09-12 limit_ug_m3", "whole hours"},
+        {"so2_mass", "ug/m3", "highest_8h, window: 49 h",
+         "air_limits SO2/1h/2023-09-12 limit_ug_m3", "whole hours"},
+        {"so2_mass", "ug/m3", "lowest_daily_max, window: 30 h",
+         "air_limits SO2/1h/2023-09-12 limit_ug_m3", "whole days"},
+        {"so2_mass", "ug/m3", "lowest_daily_max", "air_limits SO2/1h/2023-09-12 limit_ug_m3",
+         "whole days"},
         {"pm2_5", "ug/m3", "nowcast, window: 12 h", "vn_aqi_breakpoints PM2.5/24h/99 from_ug_m3",
          "has no row"},
     };
@@ -220,7 +299,8 @@ static void test_what_is_refused(void **state) {
             bool nowcast = rule->indicators[0].kind == INDICATOR_NOWCAST;
             double want = nowcast ? 50.3 : strcmp(cases[i].unit, "mg/m3") == 0 ? 0.35 : 350;
             assert_true(fabs(rule->nodes[0].threshold - want) < 1e-9);
-            assert_int_equal(rule->provisional, nowcast); /* our reading of missing hours */
+            /* our reading of missing hours */
+            assert_int_equal(rule->provisional, rule->indicators[0].kind >= INDICATOR_NOWCAST);
         }
         (void)site_destroy(loaded);
     }
@@ -248,6 +328,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_limits_of_qcvn),
         cmocka_unit_test(test_levels_of_vn_aqi),
+        cmocka_unit_test(test_levels_of_the_daily_vn_aqi),
         cmocka_unit_test(test_what_is_refused),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);

@@ -272,6 +272,114 @@ static void test_nowcast_with_missing_hours(void **state) {
     assert_true(at_min(750).doubtful);
 }
 
+/* Hourly means of ozone and their means over eight hours as Decision 1459/QĐ-TCMT 2.2.2 a) prints
+ * them, the hours rounded to 0.1 and so the means within 0.07: the highest of the day is 74.4 at
+ * 17:00. */
+static void test_highest_means_of_the_decision_s_example(void **state) {
+    (void)state;
+    static const double ozone[31] = {15.7, 14.2, 17.7, 18.9, 19.3, 15.7, 19.7, 22.6,
+                                     27.1, 29.0, 31.9, 25.3, 34.7, 35.2, 41.6, 45.7,
+                                     49.2, 55.8, 69.6, 78.3, 91.5, 97.7, 81.2, 71.8,
+                                     43.5, 34.3, 21.5, 20.5, 19.4, 20.4, 21.3};
+    static const double printed[24] = {18.0, 19.4, 21.2, 23.0, 23.8, 25.8, 28.2, 30.9,
+                                       33.8, 36.6, 39.9, 44.7, 51.3, 58.4, 66.2, 71.1,
+                                       74.4, 73.7, 71.0, 65.0, 57.8, 48.7, 39.1, 31.6};
+    for (int end = 8; end <= 31; end++) { /* one value of the day at a time: a window of one hour */
+        begin(WINDOW_HIGHEST_8H, HOUR, HOUR);
+        for (int i = 0; i < end; i++) {
+            add((i + 1) * HOUR, (i + 1) * HOUR, ozone[i], true, (uint64_t)i + 1);
+        }
+        assert_true(fabs(at_min(end * 60).value - printed[end - 8]) < 0.07);
+        assert_close(at_min(end * 60).completeness, 1);
+        window_finish(&window);
+    }
+    begin(WINDOW_HIGHEST_8H, 24 * HOUR, 10 * MIN);
+    struct window hours;
+    assert_int_equal(window_init(WINDOW_HIGHEST_HOUR, 24 * HOUR, 10 * MIN, &hours), 0);
+    for (int i = 1; i <= 31 * 6; i++) {
+        double value = ozone[(i - 1) / 6] + (i % 2 == 0 ? 3 : -3);
+        struct window_segment segment = {i * 10 * MIN, i * 10 * MIN, 0, value, 1, 1, (uint64_t)i};
+        add(segment.start_us, segment.end_us, value, true, segment.seq);
+        window_add(&hours, &segment);
+    }
+    assert_true(fabs(at_min(31 * 60).value - 74.4) < 0.0501);
+    assert_close(at_min(31 * 60).completeness, 1);
+    assert_close(window_value(&hours, 31 * HOUR).value, 97.7);
+    assert_close(window_value(&hours, 31 * HOUR).completeness, 1);
+    window_finish(&hours);
+}
+
+/* What is missing makes a highest mean a lower bound: the value stands, the completeness falls. */
+static void test_highest_means_with_missing_hours(void **state) {
+    (void)state;
+    begin(WINDOW_HIGHEST_HOUR, 4 * HOUR, 30 * MIN);
+    assert_true(isnan(at_min(240).value));
+    for (int half = 1; half <= 8; half++) {
+        if (half < 3 || half > 6) { /* the two hours in the middle are missing */
+            add(half * 30 * MIN, half * 30 * MIN, half, true, (uint64_t)half);
+        }
+    }
+    assert_close(at_min(240).value, 7.5);
+    assert_close(at_min(240).completeness, 0.5);
+    window_finish(&window);
+    begin(WINDOW_HIGHEST_8H, 2 * HOUR, HOUR);
+    for (int hour = 1; hour <= 9; hour++) {
+        if (hour != 3 && hour != 4 && hour != 5) {
+            add(hour * HOUR, hour * HOUR, hour, true, (uint64_t)hour);
+        }
+    }
+    /* 2 to 9 lack three of eight; 1 to 8 lack three as well: below six */
+    assert_true(isnan(at_min(540).value));
+    assert_close(at_min(540).completeness, 0);
+    add(10 * HOUR, 10 * HOUR, 10, true, 10);
+    assert_true(isnan(at_min(600).value)); /* 3 to 10: 6 7 8 9 10 */
+    add(11 * HOUR, 11 * HOUR, 11, true, 11);
+    assert_close(at_min(660).value, 8.5); /* 4 to 11: the mean of 6 to 11 */
+    assert_close(at_min(660).completeness, 0.5);
+}
+
+static void test_lowest_daily_maximum(void **state) {
+    (void)state;
+    static const double noons[] = {38, 36.5, 39, 41};
+    begin(WINDOW_LOWEST_DAILY_MAX, 3 * 24 * HOUR, 30 * MIN);
+    for (int half = 1; half <= 4 * 48; half++) {
+        int day = (half - 1) / 48;
+        double value = (half - 1) % 48 == 30 ? noons[day] : 25;
+        if (day < 3 || half % 2 == 0) { /* every other reading is missing on the last day */
+            add(half * 30 * MIN, half * 30 * MIN, value, true, (uint64_t)half);
+        }
+        if (half == 96) { /* two days cannot say anything of three */
+            assert_true(isnan(at_min(96 * 30).value));
+            assert_close(at_min(96 * 30).completeness, 2.0 / 3);
+        }
+        if (half == 144) {
+            assert_close(at_min(144 * 30).value, 36.5);
+            assert_close(at_min(144 * 30).completeness, 1);
+        }
+    }
+    assert_true(isnan(at_min(192 * 30).value)); /* nobody knows how hot the last day was */
+    window_finish(&window);
+    begin(WINDOW_LOWEST_DAILY_MAX, 26 * 24 * HOUR, 10 * MIN); /* the longest of Art. 47 */
+    for (int i = 1; i <= 26 * 144; i++) {
+        double value = (i - 1) % 144 == 80 ? 37 + (double)(i / 144) / 10 : 26;
+        add(i * 10 * MIN, i * 10 * MIN, value, true, (uint64_t)i);
+    }
+    assert_close(at_min(26 * 1440).value, 37);
+    assert_true(window.count <= window.capacity);
+}
+
+static void test_lengths_of_parts(void **state) {
+    (void)state;
+    assert_true(window_length_fits(WINDOW_HIGHEST_HOUR, 24 * HOUR));
+    assert_true(window_length_fits(WINDOW_HIGHEST_8H, 48 * HOUR));
+    assert_false(window_length_fits(WINDOW_HIGHEST_8H, 49 * HOUR));
+    assert_false(window_length_fits(WINDOW_HIGHEST_HOUR, 90 * MIN));
+    assert_false(window_length_fits(WINDOW_HIGHEST_HOUR, 0));
+    assert_false(window_length_fits(WINDOW_LOWEST_DAILY_MAX, 36 * HOUR));
+    assert_false(window_length_fits(WINDOW_LOWEST_DAILY_MAX, 31 * 24 * HOUR));
+    assert_true(window_length_fits(WINDOW_LOWEST_DAILY_MAX, 30 * 24 * HOUR));
+}
+
 #define TEST(name) cmocka_unit_test_teardown(name, finish)
 
 int main(void) {
@@ -285,6 +393,10 @@ int main(void) {
         TEST(test_ring_is_bounded_for_hostile_input),
         TEST(test_nowcast_of_whole_hours),
         TEST(test_nowcast_with_missing_hours),
+        TEST(test_highest_means_of_the_decision_s_example),
+        TEST(test_highest_means_with_missing_hours),
+        TEST(test_lowest_daily_maximum),
+        TEST(test_lengths_of_parts),
         TEST(test_mean_of_the_window),
         TEST(test_mean_with_few_or_doubted_readings),
         TEST(test_rise_against_the_start_of_the_window),
