@@ -251,7 +251,7 @@ static const struct bad bads[] = {
     {flood, "scale: flood_alarm", "scale: areal_rain", "the scale 'areal_rain' has 1 levels",
      "rules/flood.yaml:15:12"},
     {flood, "point: stage", "point: |level", "the station 'alpha' has no point 'level'", NULL},
-    {flood, "kind: latest", "kind: |accumulation\n    window: 1 h", "is a state; expected latest",
+    {flood, "kind: latest", "kind: |accumulation\n    window: 1 h", "is a state; expected another kind",
      NULL},
     {flood, "  - name: stage\n    kind: latest", "  - |name: stage\n    kind: mean",
      "the key 'window' is missing or 0 s", NULL},
