@@ -80,8 +80,9 @@ struct aqi_hour {
     double pm10[NOWCAST_HOURS], pm2_5[NOWCAST_HOURS]; /* newest first */
 };
 /* The hourly index: the largest sub-index, rounded to the nearest (a sample calculation of the
- * Decision prints 60 for 59.35, against its other five). `*ret_complete` false: something is missing,
- * the index is at least this. ERR_NOT_FOUND: there is none without PM10 or PM2.5 (2.1 b). */
+ * Decision prints 60 for 59.35, against its other five). `*ret_complete` false: something is
+ * missing, the index is at least this. ERR_NOT_FOUND: there is none without PM10 or PM2.5 (2.1 b).
+ */
 int aqi_hourly(const struct tables *tables, const struct aqi_hour *hour, int *ret_index,
                bool *ret_complete);
 
