@@ -27,7 +27,8 @@ int alarm_init(const struct rule *rule, const struct alarm_levels *alarm_levels,
                                 .level_since = now,
                                 .knowledge = KNOWLEDGE_UNKNOWN,
                                 .cause = CAUSE_NO_DATA_YET,
-                                .knowledge_since = now};
+                                .knowledge_since = now,
+                                .told = KNOWLEDGE_UNKNOWN};
     return 0;
 }
 
@@ -60,7 +61,7 @@ static bool is_held(const struct alarm *alarm) {
 struct alarm_change alarm_change_begin(const struct alarm *alarm) {
     return (struct alarm_change){.previous_assessed = alarm->assessed,
                                  .previous_level = alarm->level,
-                                 .previous_knowledge = alarm->knowledge,
+                                 .previous_knowledge = alarm->told,
                                  .previous_annunciation = alarm->annunciation,
                                  .previous_override = alarm_override_shown(alarm),
                                  .previous_publication = alarm->publication};
@@ -72,6 +73,8 @@ void alarm_count_change(struct alarm *alarm, struct moment now) {
     }
     alarm->revision++;
     alarm->transition++;
+    alarm->told = alarm->knowledge;
+    alarm->untold = false;
 }
 
 void alarm_change_finish(struct alarm *alarm, struct moment now, uint32_t quiet,
@@ -82,24 +85,13 @@ void alarm_change_finish(struct alarm *alarm, struct moment now, uint32_t quiet,
     if (alarm->annunciation != change->previous_annunciation) {
         change->what |= CHANGE_ANNUNCIATION;
     }
-    uint32_t loud = change->what;
-    if (alarm->knowledge != change->previous_knowledge) {
-        /* A place that was never assessed, or whose parent or technician says why. */
-        bool explained = alarm->level == 0 && (alarm->overrides[OVERRIDE_MASKED].active ||
-                                               alarm->overrides[OVERRIDE_MAINTENANCE].active ||
-                                               (quiet & CHANGE_OVERRIDE) != 0);
-        change->what |= CHANGE_KNOWLEDGE;
-        loud |= alarm->assessed && !explained ? CHANGE_KNOWLEDGE : 0;
-    }
-    change->what |= quiet;
-    if (change->what == 0) {
-        return;
-    }
-    change->unannounced = loud == 0;
-    if (change->unannounced) {
-        alarm->revision++;
-    } else {
+    if (change->what != 0) {
+        change->what |= quiet;
         alarm_count_change(alarm, now);
+    } else if (quiet != 0) {
+        change->what = quiet;
+        change->unannounced = true;
+        alarm->revision++;
     }
 }
 
@@ -376,13 +368,18 @@ static void assess_normal(struct alarm *alarm, const struct rule *rule,
     alarm->level_since = now;
 }
 
+/* Whether knowledge has been as it is for so long that it counts as settled. */
+static bool was_steady(const struct alarm *alarm, struct moment now) {
+    return now.mono.us - alarm->knowledge_since.mono.us >= ALARM_KNOWLEDGE_HOLD_US;
+}
+
 /* What is not known about the level: the worst among the levels above the highest that is true;
  * when there is none, how well that one is known. When the level shown is certain to be reached by
  * usable evidence, what cannot be judged above it makes it doubtful ("at least"), not unknown:
  * otherwise rain that is enough for a level by a lower bound would read as "nothing is known", and
  * what was published would expire while its evidence stands. */
-static void update_knowledge(struct alarm *alarm, const struct rule *rule,
-                             const struct verdict *verdicts, struct moment now) {
+static uint32_t update_knowledge(struct alarm *alarm, const struct rule *rule,
+                                 const struct verdict *verdicts, struct moment now) {
     enum knowledge knowledge = KNOWLEDGE_FRESH;
     enum cause cause = CAUSE_NONE;
     for (uint32_t n = rule->level_count; n-- > 0;) {
@@ -405,11 +402,49 @@ static void update_knowledge(struct alarm *alarm, const struct rule *rule,
         cause = alarm->overrides[OVERRIDE_OUT_OF_SERVICE].active ? CAUSE_OUT_OF_SERVICE
                                                                  : CAUSE_MAINTENANCE;
     }
-    if (knowledge != alarm->knowledge) {
-        alarm->knowledge = knowledge;
-        alarm->knowledge_since = now;
-    }
     alarm->cause = cause;
+    if (knowledge == alarm->knowledge) {
+        return 0;
+    }
+    if (alarm->knowledge == alarm->told && was_steady(alarm, now)) {
+        alarm->untold = false; /* it had settled there: what comes now begins anew */
+    }
+    alarm->knowledge = knowledge;
+    alarm->knowledge_since = now;
+    return CHANGE_KNOWLEDGE;
+}
+
+/* Monotonic microseconds from which on an event tells of knowledge that is other than told. */
+static int64_t telling_due_us(const struct alarm *alarm) {
+    if (alarm->level > 0 && alarm->told <= KNOWLEDGE_DOUBTFUL &&
+        alarm->knowledge > KNOWLEDGE_DOUBTFUL) {
+        return INT64_MIN; /* a standing level is lost from sight */
+    }
+    bool worse = alarm->knowledge > alarm->told;
+    return (worse ? alarm->untold_since.us : alarm->knowledge_since.mono.us) +
+           ALARM_KNOWLEDGE_HOLD_US;
+}
+
+/* Returns CHANGE_KNOWLEDGE when an event is due. Of a place that was never assessed there is none,
+ * nor while its parent or technician says why. */
+static uint32_t tell_knowledge(struct alarm *alarm, struct moment now) {
+    bool explained = alarm->level == 0 && (alarm->overrides[OVERRIDE_MASKED].active ||
+                                           alarm->overrides[OVERRIDE_MAINTENANCE].active);
+    if (!alarm->assessed) {
+        alarm->told = alarm->knowledge;
+    }
+    if (!alarm->assessed || explained) {
+        alarm->untold = false;
+        return 0;
+    }
+    if (alarm->knowledge == alarm->told) {
+        return 0;
+    }
+    if (!alarm->untold) {
+        alarm->untold = true;
+        alarm->untold_since = now.mono;
+    }
+    return now.mono.us >= telling_due_us(alarm) ? CHANGE_KNOWLEDGE : 0;
 }
 
 static void update_trend(struct alarm *alarm, const struct rule *rule,
@@ -494,7 +529,7 @@ static void update_publication(struct alarm *alarm, const struct rule *rule,
     if (alarm->publication == PUBLICATION_CANCELLED && !level_moved) {
         return;
     }
-    if (level_moved || (usable && alarm->knowledge != change->previous_knowledge)) {
+    if (level_moved || (usable && (change->what & CHANGE_KNOWLEDGE) != 0)) {
         issue(alarm, rule, around, now);
         return;
     }
@@ -534,7 +569,8 @@ void alarm_evaluate(struct alarm *alarm, const struct rule *rule,
     }
     update_flapping(alarm, rule, now, &change);
     assess_normal(alarm, rule, verdicts, now);
-    update_knowledge(alarm, rule, verdicts, now);
+    quiet |= update_knowledge(alarm, rule, verdicts, now);
+    change.what |= tell_knowledge(alarm, now);
     update_trend(alarm, rule, &indicators[0]);
     update_publication(alarm, rule, around, now, &change);
     quiet |= follow_delays(alarm, now);
@@ -598,6 +634,9 @@ int64_t alarm_due_us(const struct alarm *alarm, const struct rule *rule, struct 
     }
     if (alarm->flapping) {
         due_us = earlier(due_us, flapping_end_us(alarm, rule));
+    }
+    if (alarm->untold && alarm->knowledge != alarm->told) {
+        due_us = earlier(due_us, telling_due_us(alarm));
     }
     return earlier(due_us, publication_due_us(alarm, rule));
 }

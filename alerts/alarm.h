@@ -22,6 +22,12 @@
  *   - Flapping is labelled, and stretches the off-delay; it never delays a raise.
  *   - Raises under an override are recorded; out of service and maintenance additionally keep the
  *     level from falling (masked input is unknown). No override outlives its end or its cause.
+ *   - Knowledge is of this very moment: the record shows it at once, and a level that nobody can
+ *     vouch for never passes as assessed now. An event tells of a change of it at once where a
+ * level above 0 is lost from sight; otherwise when it has been other than told for
+ *     ALARM_KNOWLEDGE_HOLD_US: of worse knowledge counted from its beginning, which returns that
+ * are shorter than that do not reset; of better knowledge counted as long as it lasts without a
+ *     break. Whatever else an event is about, it tells what is known.
  *   - While a level stands on usable evidence its publication is renewed after 3/4 of its validity;
  *     otherwise it expires, which changes neither level nor knowledge.
  * Ages and delays run on the monotonic time line, stamps are UTC. Thread rule: plain data. */
@@ -90,6 +96,10 @@ enum { ALARM_TREND_SAMPLES = 7 };
 #define ALARM_ACKNOWLEDGE_MAX_US    (INT64_C(7) * 24 * 3600 * 1000000)
 #define ALARM_SHELVE_MAX_US         (INT64_C(24) * 3600 * 1000000)
 #define ALARM_OUT_OF_SERVICE_MAX_US (INT64_C(30) * 24 * 3600 * 1000000)
+/* Longest delay of an event that is only about knowledge. Ours: below it nobody is sent to look at
+ * a gauge, and windows of an hour with a reading in ten minutes lose and regain one in that time.
+ */
+#define ALARM_KNOWLEDGE_HOLD_US (INT64_C(600) * 1000000)
 
 struct alarm_override {
     bool active;
@@ -151,6 +161,9 @@ struct alarm {
     enum knowledge knowledge;
     enum cause cause;
     struct moment knowledge_since;
+    enum knowledge told;         /* by the newest event */
+    bool untold;                 /* knowledge is, or lately was, other than told ... */
+    struct mono_us untold_since; /* ... first then */
 
     enum annunciation annunciation;
     uint8_t acknowledged_level; /* covered in this episode */
@@ -209,15 +222,16 @@ enum alarm_change_bit {
 struct alarm_change {
     uint32_t what; /* 0: nothing happened, no event */
     /* The record changes, but it is no event: only how well nothing is known, of an alarm whose
-     * level was never determined (after a fresh start every place would announce several); a delay
-     * began or ended; at level 0, what masking, suppression by design or maintenance bring about.
+     * level was never determined (after a fresh start every place would announce several), or
+     * before it is to be told; a delay began or ended; at level 0, what masking, suppression by
+     * design or maintenance bring about.
      */
     bool unannounced;
     bool ended_by_time; /* a person's override reached its end */
     bool suppression;   /* masking, suppression or maintenance of a standing level moved */
     bool previous_assessed;
     uint8_t previous_level;
-    enum knowledge previous_knowledge;
+    enum knowledge previous_knowledge; /* as told last */
     enum annunciation previous_annunciation;
     enum override_kind previous_override;
     enum publication previous_publication;
@@ -251,7 +265,11 @@ int alarm_command(struct alarm *alarm, const struct rule *rule, const struct com
 /* Overrides under which nobody is called: everything but the delays. */
 bool alarm_is_muted(const struct alarm *alarm);
 
-/* Counts a change that the owner made (notice, incident, escalation): revision and transition. */
+/* What was, for a change that is about to happen; nothing of it has. */
+struct alarm_change alarm_change_begin(const struct alarm *alarm);
+
+/* Counts a change that the owner made (notice, incident, escalation): revision and transition; its
+ * event tells what is known. */
 void alarm_count_change(struct alarm *alarm, struct moment now);
 
 /* A draft that waited too long: true, and the change, when it is to be escalated now. */

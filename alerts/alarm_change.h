@@ -5,8 +5,6 @@
 
 #include "alerts/alarm.h"
 
-struct alarm_change alarm_change_begin(const struct alarm *alarm);
-
 /* Compares with what alarm_change_begin() saw and counts. change.what holds what else changed;
  * `quiet` are bits that change only the record. */
 void alarm_change_finish(struct alarm *alarm, struct moment now, uint32_t quiet,

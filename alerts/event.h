@@ -38,7 +38,7 @@ enum event_kind {
     EVENT_RAISED,
     EVENT_LOWERED,   /* the new level may be 0: an all-clear is only this */
     EVENT_ASSESSED,  /* first determined to be below all levels */
-    EVENT_KNOWLEDGE, /* of a level that was determined before */
+    EVENT_KNOWLEDGE, /* of a level that was determined before; see alarm.h for when it is told */
     EVENT_ACKNOWLEDGED,
     EVENT_SHELVED,
     EVENT_UNSHELVED,

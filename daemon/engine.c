@@ -39,6 +39,10 @@ int engine_visit_alarms(const struct engine *engine,
 
 void engine_emit(struct engine *engine, struct engine_alarm *entry, struct event *event,
                  const struct engine_sink *sink) {
+    /* Whatever it is about, it tells what is known, against what was told before. */
+    event->change.what &= ~(uint32_t)CHANGE_KNOWLEDGE;
+    event->change.what |=
+        event->change.previous_knowledge != entry->alarm.knowledge ? CHANGE_KNOWLEDGE : 0;
     event->at = engine->now;
     event->input_number = engine->number;
     event->sequence = ++engine->place_sequences[entry->place_index];
@@ -74,6 +78,7 @@ void engine_evaluate(struct engine *engine, struct engine_alarm *entry,
                      const struct engine_sink *sink) {
     struct alarm_change change;
     struct alarm_around around = engine_around(engine, entry);
+    const enum knowledge known = entry->alarm.knowledge;
     int64_t fresh_until_us = engine_refresh(engine, entry, engine->now);
     alarm_evaluate(&entry->alarm, entry->rule, entry->levels,
                    &engine->indicators[entry->first_source], &around, engine->now, &change);
@@ -96,8 +101,7 @@ void engine_evaluate(struct engine *engine, struct engine_alarm *entry,
     }
     entry->due_us = due_us;
     engine->next_due_us = due_us < engine->next_due_us ? due_us : engine->next_due_us;
-    bool moved = entry->alarm.level != change.previous_level ||
-                 entry->alarm.knowledge != change.previous_knowledge;
+    bool moved = entry->alarm.level != change.previous_level || entry->alarm.knowledge != known;
     if (moved) {
         engine_evaluate_children(engine, entry, sink);
     }

@@ -34,13 +34,8 @@ static void emit_command(const struct taking *taking, struct engine_alarm *entry
 /* An event about what a person did that is no axis of the alarm itself. */
 static void emit_other(const struct taking *taking, struct engine_alarm *entry, uint32_t what) {
     struct alarm *alarm = &entry->alarm;
-    const struct alarm_change change = {.what = what,
-                                        .previous_assessed = alarm->assessed,
-                                        .previous_level = alarm->level,
-                                        .previous_knowledge = alarm->knowledge,
-                                        .previous_annunciation = alarm->annunciation,
-                                        .previous_override = alarm_override_shown(alarm),
-                                        .previous_publication = alarm->publication};
+    struct alarm_change change = alarm_change_begin(alarm);
+    change.what = what;
     alarm_count_change(alarm, taking->engine->now);
     emit_command(taking, entry, &change);
 }

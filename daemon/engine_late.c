@@ -47,15 +47,9 @@ static void emit_late(struct engine *engine, struct engine_alarm *entry,
                       const struct engine_sink *sink) {
     const struct late_crossing crossing = entry->late;
     struct alarm *alarm = &entry->alarm;
-    struct event event = {.kind = EVENT_LATE,
-                          .late = &crossing,
-                          .change = {.what = CHANGE_LATE,
-                                     .previous_assessed = alarm->assessed,
-                                     .previous_level = alarm->level,
-                                     .previous_knowledge = alarm->knowledge,
-                                     .previous_annunciation = alarm->annunciation,
-                                     .previous_override = alarm_override_shown(alarm),
-                                     .previous_publication = alarm->publication}};
+    struct event event = {
+        .kind = EVENT_LATE, .late = &crossing, .change = alarm_change_begin(alarm)};
+    event.change.what = CHANGE_LATE;
     alarm_count_change(alarm, engine->now);
     engine_emit(engine, entry, &event, sink);
 }

@@ -139,14 +139,8 @@ void engine_settle(struct engine *engine, struct engine_alarm *entry, struct ala
 static void give_deferred(struct engine *engine, struct engine_alarm *entry,
                           const struct engine_sink *sink) {
     struct alarm *alarm = &entry->alarm;
-    struct event event = {.kind = EVENT_NOTICE,
-                          .change = {.what = CHANGE_NOTICE,
-                                     .previous_assessed = alarm->assessed,
-                                     .previous_level = alarm->level,
-                                     .previous_knowledge = alarm->knowledge,
-                                     .previous_annunciation = alarm->annunciation,
-                                     .previous_override = alarm_override_shown(alarm),
-                                     .previous_publication = alarm->publication}};
+    struct event event = {.kind = EVENT_NOTICE, .change = alarm_change_begin(alarm)};
+    event.change.what = CHANGE_NOTICE;
     if (alarm->notice == NOTICE_DEFERRED &&
         notices_take(&engine->notices, &engine->alerting, false, engine->now)) {
         alarm->notice = NOTICE_GIVEN;

@@ -5,7 +5,7 @@
 
 #include "daemon/base/ids.h"
 
-enum { SAVE_VERSION = 7 };
+enum { SAVE_VERSION = 8 };
 
 #define TIME_MAX_US (INT64_MAX / 4)
 
@@ -285,6 +285,9 @@ static void io_alarm(const struct io *io, struct alarm *alarm) {
     IO_ENUM(io, alarm->knowledge, KNOWLEDGE_COUNT);
     IO_ENUM(io, alarm->cause, CAUSE_COUNT);
     io_moment(io, &alarm->knowledge_since);
+    IO_ENUM(io, alarm->told, KNOWLEDGE_COUNT);
+    io_bool(io, &alarm->untold);
+    io_i64(io, &alarm->untold_since.us);
     io_acknowledgement(io, alarm);
     io_overrides(io, alarm);
     io_publication(io, alarm);

@@ -50,6 +50,7 @@ struct seen_event {
     uint8_t previous_level, level;
     enum notice notice;
     enum annunciation annunciation;
+    enum knowledge knowledge, previous_knowledge;
     bool muted;
     int step;
     char incident[ID_TEXT_SIZE];
@@ -78,6 +79,8 @@ struct log_entry { /* one look of one alarm */
     int64_t observed_us[LEVELS];
     int level_before, level_after;
     bool raised, out_of_service;
+    enum knowledge shown; /* of the alarm, after the look */
+    bool silent;          /* its parent, a technician or a fresh start say why */
 };
 
 struct oracle_alarm {
@@ -90,6 +93,10 @@ struct oracle_alarm {
     int level;
     bool assessed;
     enum knowledge knowledge;
+    enum knowledge told; /* by the newest event; of a place that was never assessed: as it is */
+    int told_from;       /* log index of the look that went with it */
+    bool told_due;       /* by the looks of this input */
+    int64_t told_at_us;
     enum annunciation annunciation;
     int acknowledged;
     int64_t raised_on_us;
@@ -118,6 +125,7 @@ struct oracle {
     bool model_simulated;
     struct oracle_alarm alarms[ALARMS];
     uint64_t place_sequence[ALARMS];
+    enum knowledge said[ALARMS]; /* by the newest event before this input */
     struct seen_alarm last[ALARMS];
     char ids[STEPS_MAX * 3][ID_TEXT_SIZE];
     int id_count;
@@ -383,6 +391,52 @@ static inline void oracle_know(struct oracle_alarm *alarm, const struct log_entr
     }
 }
 
+/* When the knowledge of the newest look began to be what it is, without a break. */
+static inline int64_t shown_since(const struct oracle_alarm *alarm, int last) {
+    int first = last;
+    while (first > 0 && alarm->log[first - 1].shown == alarm->log[last].shown) {
+        first--;
+    }
+    return alarm->log[first].now_us;
+}
+
+/* When knowledge first was other than told; stretches as told that are shorter than the hold do not
+ * interrupt. */
+static inline int64_t other_since(const struct oracle_alarm *alarm) {
+    int64_t since_us = alarm->log[alarm->log_count - 1].now_us;
+    for (int i = alarm->log_count - 1; i >= alarm->told_from && !alarm->log[i].silent; i--) {
+        if (alarm->log[i].shown != alarm->told) {
+            since_us = alarm->log[i].now_us;
+        } else if (since_us - shown_since(alarm, i) >= ALARM_KNOWLEDGE_HOLD_US) {
+            break;
+        }
+    }
+    return since_us;
+}
+
+/* Whether this look must bring an event about knowledge. */
+static inline void oracle_tell(struct oracle_alarm *alarm, struct log_entry *entry, bool explained,
+                               int64_t now_us) {
+    entry->shown = alarm->knowledge;
+    entry->silent = explained || !alarm->assessed;
+    if (!alarm->assessed) {
+        alarm->told = alarm->knowledge;
+        alarm->told_from = alarm->log_count - 1;
+    }
+    if (entry->silent || alarm->knowledge == alarm->told) {
+        return;
+    }
+    bool lost = alarm->level > 0 && alarm->told <= KNOWLEDGE_DOUBTFUL &&
+                alarm->knowledge > KNOWLEDGE_DOUBTFUL;
+    int64_t since_us = alarm->knowledge > alarm->told ? other_since(alarm)
+                                                      : shown_since(alarm, alarm->log_count - 1);
+    if (lost || now_us - since_us >= ALARM_KNOWLEDGE_HOLD_US) {
+        alarm->told_due = true;
+        alarm->told = alarm->knowledge;
+        alarm->told_from = alarm->log_count - 1;
+    }
+}
+
 static inline void oracle_look(struct oracle *oracle, int index, int64_t now_us) {
     struct oracle_alarm *alarm = &oracle->alarms[index];
     if (alarm->shelved && now_us >= alarm->shelved_until_us) {
@@ -428,6 +482,7 @@ static inline void oracle_look(struct oracle *oracle, int index, int64_t now_us)
     }
     entry->level_after = alarm->level;
     oracle_know(alarm, entry);
+    oracle_tell(alarm, entry, alarm->level == 0 && index == 0 && oracle->maintenance, now_us);
 }
 
 static inline bool oracle_maintenance(struct oracle *oracle, const struct command *command,
@@ -592,6 +647,7 @@ static inline void oracle_init(struct oracle *oracle) {
         (struct oracle_alarm){.levels = 1, .fresh_only = true, .knowledge = KNOWLEDGE_UNKNOWN};
     for (int i = 0; i < ALARMS; i++) {
         oracle->last[i].knowledge = KNOWLEDGE_UNKNOWN;
+        oracle->alarms[i].told = KNOWLEDGE_UNKNOWN;
     }
 }
 
@@ -599,6 +655,10 @@ static inline void oracle_init(struct oracle *oracle) {
 static inline bool oracle_step(struct oracle *oracle, const struct engine_input *input) {
     int64_t now_us = input->now.mono.us;
     bool accepted = false;
+    for (int i = 0; i < ALARMS; i++) {
+        oracle->alarms[i].told_due = false;
+        oracle->said[i] = oracle->alarms[i].told;
+    }
     if (oracle->maintenance && now_us >= oracle->maintenance_until_us) {
         oracle->maintenance = false;
         oracle_look(oracle, 0, now_us);
@@ -799,6 +859,32 @@ static inline const char *judge_lowered(const struct oracle *oracle, const struc
     return NULL;
 }
 
+/* An event tells what is known and what was told before; one that is about nothing else comes when
+ * it must and not more often than the hold allows, but for a level that is lost from sight. */
+static inline const char *judge_telling(struct oracle *oracle, const struct seen_event *event,
+                                        int64_t now_us) {
+    struct oracle_alarm *alarm = &oracle->alarms[event->alarm];
+    bool lost = event->level > 0 && event->previous_knowledge <= KNOWLEDGE_DOUBTFUL &&
+                event->knowledge > KNOWLEDGE_DOUBTFUL;
+    if (oracle->last[event->alarm].assessed &&
+        event->previous_knowledge != oracle->said[event->alarm]) {
+        return "an event says that something else was told before";
+    }
+    if (((event->what & CHANGE_KNOWLEDGE) == 0) !=
+        (event->knowledge == event->previous_knowledge)) {
+        return "knowledge changed and the event does not say so, or the other way round";
+    }
+    if (event->kind == EVENT_KNOWLEDGE && !lost &&
+        (!alarm->told_due || now_us - alarm->told_at_us < ALARM_KNOWLEDGE_HOLD_US)) {
+        return "an event about knowledge before it is due";
+    }
+    oracle->said[event->alarm] = event->knowledge;
+    alarm->told_at_us = now_us;
+    alarm->told = alarm->assessed ? event->knowledge : alarm->knowledge;
+    alarm->told_from = alarm->log_count - 1;
+    return NULL;
+}
+
 static inline const char *judge_events(struct oracle *oracle, const struct seen *seen,
                                        const struct engine_input *input) {
     uint64_t events_of[ALARMS] = {0};
@@ -818,6 +904,7 @@ static inline const char *judge_events(struct oracle *oracle, const struct seen 
             return "an event without a change";
         }
         const char *called = judge_calls(oracle, event, input->now.mono.us);
+        called = called == NULL ? judge_telling(oracle, event, input->now.mono.us) : called;
         if (called != NULL) {
             return called;
         }
@@ -856,10 +943,10 @@ static inline const char *judge_events(struct oracle *oracle, const struct seen 
         if (events_of[i] == 0 && told_at_once) {
             return "an alarm changed without an event";
         }
-        bool explained = now->level == 0 && (now->maintenance || last->maintenance);
-        if (events_of[i] == 0 && last->assessed && now->knowledge != last->knowledge &&
-            !explained) {
-            return "knowledge changed without an event";
+        bool lost = now->level > 0 && now->assessed && now->knowledge > KNOWLEDGE_DOUBTFUL &&
+                    oracle->said[i] <= KNOWLEDGE_DOUBTFUL;
+        if (lost || (events_of[i] == 0 && oracle->alarms[i].told_due)) {
+            return "what is not known any more, or again, was not told in time";
         }
         if (moved && events_of[i] + seen->records[i] == 0) {
             return "something moved and nobody was told";

@@ -9,6 +9,8 @@
 #include "daemon/base/text.h"
 #include "tests/unit/engine_fixture.h"
 
+#define DAY (24 * HOUR)
+
 /* Two indicators a and b; level 1: a >= 10 (hysteresis 2), level 2: b >= 10, both without delays.
  */
 static struct rule rule;
@@ -396,8 +398,94 @@ static void test_how_well_nothing_is_known_is_no_event(void **state) {
     set(0, 1, KNOWLEDGE_STALE, 2);
     look(HOUR);
     assert_int_equal(change.what, CHANGE_KNOWLEDGE);
-    assert_false(change.unannounced); /* from then on, losing sight of it is one too */
+    assert_true(change.unannounced); /* the record says at once that nobody knows ... */
+    assert_int_equal(alarm.knowledge, KNOWLEDGE_STALE);
+    assert_int_equal(alarm_due_us(&alarm, &rule, fixture_at(HOUR)), HOUR + ALARM_KNOWLEDGE_HOLD_US);
+    assert_int_equal(look(HOUR + ALARM_KNOWLEDGE_HOLD_US - 1), 0);
+    assert_int_equal(look(HOUR + ALARM_KNOWLEDGE_HOLD_US), CHANGE_KNOWLEDGE);
+    assert_false(change.unannounced); /* ... and losing sight of it for long is an event */
+    assert_int_equal(change.previous_knowledge, KNOWLEDGE_FRESH);
     assert_int_equal(alarm.transition, 2);
+    assert_int_equal(alarm_due_us(&alarm, &rule, fixture_at(clock_us)), INT64_MAX);
+}
+
+/* A window that gets incomplete and complete again, every `half_us`, for a day. Returns how often
+ * an event told of it; every change is in the record at once. */
+static int told_while_swinging(int64_t half_us) {
+    int told = 0;
+    int swings = 0;
+    uint64_t before = alarm.revision;
+    for (int64_t at_us = DAY; at_us < 2 * DAY; at_us += MIN) {
+        bool whole = (at_us - DAY) / half_us % 2 == 1;
+        enum knowledge was = alarm.knowledge;
+        set(0, 1, whole ? KNOWLEDGE_FRESH : KNOWLEDGE_DOUBTFUL, at_us);
+        set(1, 1, KNOWLEDGE_FRESH, at_us);
+        look(at_us);
+        assert_int_equal(alarm.knowledge, whole ? KNOWLEDGE_FRESH : KNOWLEDGE_DOUBTFUL);
+        swings += was != alarm.knowledge;
+        told += change.what != 0 && !change.unannounced;
+    }
+    assert_true(alarm.revision >= before + (uint64_t)swings);
+    return told;
+}
+
+static void test_knowledge_that_goes_back_and_forth_is_told_once(void **state) {
+    (void)state;
+    see(1, 1, 1);
+    assert_int_equal(told_while_swinging(4 * MIN), 1); /* that it is worse; and never "better" */
+    assert_int_equal(alarm.told, KNOWLEDGE_DOUBTFUL);
+    /* Better for a while without a break: told, and then it is settled. */
+    set(0, 1, KNOWLEDGE_DOUBTFUL, 2 * DAY);
+    look(2 * DAY);
+    see(3 * DAY, 1, 1);
+    assert_true(change.unannounced);
+    see(3 * DAY + ALARM_KNOWLEDGE_HOLD_US, 1, 1);
+    assert_false(change.unannounced);
+    assert_int_equal(change.previous_knowledge, KNOWLEDGE_DOUBTFUL);
+    assert_int_equal(alarm.told, KNOWLEDGE_FRESH);
+}
+
+static void test_slow_changes_of_knowledge_are_all_told(void **state) {
+    (void)state;
+    see(1, 1, 1);
+    assert_int_equal(told_while_swinging(30 * MIN), 48);
+}
+
+static void test_a_level_that_is_lost_from_sight_is_told_at_once(void **state) {
+    (void)state;
+    see(1, 1, 10);
+    assert_int_equal(alarm.level, 2);
+    set(1, 10, KNOWLEDGE_STALE, MIN);
+    assert_int_equal(look(HOUR), CHANGE_KNOWLEDGE);
+    assert_false(change.unannounced);
+    struct moment expires = alarm.expires;
+    /* It is seen again: in the record at once, told when it stays so; until then what is published
+     * keeps the end that consumers were told. */
+    see(HOUR + MIN, 1, 10);
+    assert_true(change.unannounced);
+    assert_int_equal(alarm.knowledge, KNOWLEDGE_FRESH);
+    assert_memory_equal(&alarm.expires, &expires, sizeof expires);
+    set(1, 10, KNOWLEDGE_STALE, HOUR + MIN); /* lost again: that it is lost stands already */
+    look(HOUR + 5 * MIN);
+    assert_true(change.unannounced);
+    see(HOUR + 6 * MIN, 1, 10);
+    see(HOUR + 6 * MIN + ALARM_KNOWLEDGE_HOLD_US, 1, 10);
+    assert_false(change.unannounced);
+    assert_true((change.what & CHANGE_KNOWLEDGE) != 0);
+    assert_true(alarm.expires.mono.us > expires.mono.us);
+}
+
+static void test_every_event_tells_what_is_known(void **state) {
+    (void)state;
+    see(1, 10, 1);
+    set(0, 10, KNOWLEDGE_DOUBTFUL, MIN);
+    look(MIN);
+    assert_true(change.unannounced);
+    assert_int_equal(order(COMMAND_ACKNOWLEDGE, "", 0), 0);
+    assert_int_equal(change.previous_knowledge, KNOWLEDGE_FRESH);
+    assert_int_equal(alarm.told, KNOWLEDGE_DOUBTFUL);
+    set(0, 10, KNOWLEDGE_DOUBTFUL, HOUR);
+    assert_int_equal(look(HOUR), 0); /* told already */
 }
 
 static void test_a_delay_that_waits_for_evidence_is_not_due(void **state) {
@@ -751,6 +839,10 @@ int main(void) {
         TEST(test_what_is_below_a_true_level_does_not_blur_it),
         TEST(test_at_least_a_level_is_doubtful_not_unknown),
         TEST(test_how_well_nothing_is_known_is_no_event),
+        TEST(test_knowledge_that_goes_back_and_forth_is_told_once),
+        TEST(test_slow_changes_of_knowledge_are_all_told),
+        TEST(test_a_level_that_is_lost_from_sight_is_told_at_once),
+        TEST(test_every_event_tells_what_is_known),
         TEST(test_a_delay_that_waits_for_evidence_is_not_due),
         TEST(test_delays),
         TEST(test_an_unknown_look_starts_the_off_delay_again),

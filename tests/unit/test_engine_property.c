@@ -72,6 +72,8 @@ static void record_event(void *context, const struct event *event) {
                               .level = event->view.alarm->level,
                               .notice = event->view.alarm->notice,
                               .annunciation = event->view.alarm->annunciation,
+                              .knowledge = event->view.alarm->knowledge,
+                              .previous_knowledge = event->change.previous_knowledge,
                               .muted = alarm_is_muted(event->view.alarm),
                               .step = event->call != NULL ? event->call->step : 0};
     strcpy(to->id, event->id);
@@ -297,6 +299,8 @@ enum fault {
     FAULT_NOTICE_DROPPED,
     FAULT_FORGET_DRAFT,
     FAULT_NO_INCIDENT,
+    FAULT_UNTOLD,
+    FAULT_CHATTER,
     FAULT_COUNT
 };
 
@@ -337,6 +341,19 @@ static void plant_among_people(enum fault fault, const struct engine_input *inpu
         break;
     case FAULT_NO_INCIDENT:
         alarm->incident[0] = '\0';
+        break;
+    case FAULT_UNTOLD: /* the record has it, nobody else is told */
+        for (int i = 0; i < seen->event_count; i++) {
+            if (seen->events[i].kind == EVENT_KNOWLEDGE && i + 1 == seen->event_count) {
+                seen->event_count--;
+                seen->records[seen->events[i].alarm]++;
+            }
+        }
+        break;
+    case FAULT_CHATTER: /* every change of the record is told */
+        if (seen->event_count > 0 && seen->events[0].kind == EVENT_COMMENTED) {
+            seen->events[0].kind = EVENT_KNOWLEDGE;
+        }
         break;
     default:
         break;

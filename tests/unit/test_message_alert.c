@@ -174,6 +174,7 @@ static void run_a_day(void) {
     for (int i = 170; i < 170 + 500; i++) {
         read_at(i * MIN, POINT_STAGE, i > 600 && i % 50 == 0 ? 11 : 7);
     }
+    order(669 * MIN + 1, COMMAND_ACKNOWLEDGE); /* for an hour */
     for (int i = 700; i < 1500; i += 10) {
         struct engine_input input;
         memset(&input, 0, sizeof input);

@@ -163,6 +163,8 @@ static void test_a_station_that_is_off_is_one_alarm(void **state) {
     read_at(MIN, POINT_STAGE, 1);
     events = 0;
     tick(HOUR);
+    assert_int_equal(events, 1);
+    tick(HOUR + ALARM_KNOWLEDGE_HOLD_US);
     assert_int_equal(events, CHILDREN + 1);
 }
 
