@@ -16,6 +16,8 @@ static const struct {
     {"areal", "rain_covered", "1", NULL},
     {"washout", "dose_alarm", "1", NULL},
     {"washout", "dose_rain", "1", NULL},
+    {"release", "gas_suspect", "1", NULL},
+    {"release", "gas_doubt", "1", NULL},
     {"washout", "dose_excess", "nSv/h", NULL},
     {"washout", "dose_washout", "nSv/h", NULL},
     {"washout", "dose_baseline", "nSv/h", NULL},

@@ -21,20 +21,27 @@ static const char about[] =
     "--site    JSON: kind release-site, version 1, origin {latitude_deg, longitude_deg},\n"
     "          utc_offset_min, source_height_m, wind {station, speed_point, direction_point,\n"
     "          temperature_point, pressure_point, height_m, z0_m, class_day, class_night (assumed\n"
-    "          Pasquill classes)}, substances [{rule, point, substance, detection_ppm}], "
-    "stations,\n"
+    "          Pasquill classes)}, substances [{rule, point, substance, detection_ppm; "
+    "full_scale_ppm,\n"
+    "          span_ppm (test gas), ceiling_ppm, cross [{point, factor}]}], stations,\n"
     "          catalogue (substances), points (travel_min, reachable), places: [{id, name,\n"
     "          latitude_deg, longitude_deg}]\n"
     "--series  CSV: time, station, point, value, unit (ppm, m/s, degree, degC, hPa), flag\n"
     "--alarms  JSON: [{rule, place, level, since}]\n"
     "--levels  the AEGL table (substance, aegl_level, t10min_mg_m3 ...)\n"
-    "--out     JSON: results plume_level and plume_conc of each place; release (status, source,\n"
-    "          zones, places with arrival, text {vi, en}, trace with regions, candidates and\n"
+    "--out     JSON: results plume_level and plume_conc of each place, gas_suspect and gas_doubt "
+    "of\n"
+    "          each sensor (0 no gas, 1 release, 2 saturated, 3 calibration gas, 4 "
+    "cross-sensitivity,\n"
+    "          5 drift; a label, it takes nothing from an alarm); release (status, source,\n"
+    "          zones, places with arrival, text {vi, en}, sensors with evidence, trace with "
+    "regions, candidates and\n"
     "          measure_next); cap (polygon and instruction of each alarm)\n"
+    "--trace   JSON: status, why; source, regions and all else that canhbao-model trace tells\n"
     "--map     GeoJSON: zones, source, regions of the source, sensors\n";
 
 struct options {
-    const char *product, *site, *series, *alarms, *levels, *reference, *map, *out;
+    const char *product, *site, *series, *alarms, *levels, *reference, *map, *trace, *out;
 };
 
 static int copy_places(const struct release_list *from, const char *substance,
@@ -62,25 +69,17 @@ static int copy_places(const struct release_list *from, const char *substance,
     return 0;
 }
 
-static json_t *manifest_of(const struct options *o, const struct release_live *live,
-                           struct err *ret_err) {
-    json_t *manifest = manifest_create(
-        "release", json_pack("{s:s,s:s}", "substance", live->substance->name, "rule", live->rule));
-    const char *const files[] = {o->site, o->series, o->alarms, o->levels};
-    for (size_t i = 0; manifest != NULL && i < sizeof files / sizeof *files; i++) {
-        if (manifest_add_file(manifest, files[i], ret_err) != 0) {
-            json_decref(manifest);
-            return NULL;
-        }
-    }
-    return manifest;
-}
-
 static int tell(const struct options *o, const struct release_live *live, const json_t *alarms,
                 const struct trace_places *points, struct err *ret_err) {
     struct trace_places catalogue = {0};
     int rc = copy_places(&live->site->catalogue, live->substance->name, &catalogue, ret_err);
-    json_t *manifest = rc == 0 ? manifest_of(o, live, ret_err) : NULL;
+    const char *const files[] = {o->site, o->series, o->alarms, o->levels};
+    json_t *manifest = rc == 0
+                           ? manifest_of_files("release",
+                                               json_pack("{s:s,s:s}", "substance",
+                                                         live->substance->name, "rule", live->rule),
+                                               files, sizeof files / sizeof *files, ret_err)
+                           : NULL;
     rc = rc == 0 && manifest == NULL ? ERR_IO : rc;
     if (rc == 0) {
         json_t *object =
@@ -92,6 +91,11 @@ static int tell(const struct options *o, const struct release_live *live, const 
         }
         rc = rc != 0 ? rc : output_write_json(o->out, object, ret_err);
         json_decref(object);
+    }
+    if (rc == 0 && o->trace != NULL) {
+        json_t *trace = release_trace(live, &catalogue, points);
+        rc = output_write_json(o->trace, trace, ret_err);
+        json_decref(trace);
     }
     if (rc == 0 && o->map != NULL) {
         json_t *map = release_map(live);
@@ -136,6 +140,7 @@ static int run_release(int argc, char **argv) {
         {"alarms", ARGS_TEXT, &o.alarms, true, 0, 0, "FILE.json", "standing alarms"},
         {"levels", ARGS_TEXT, &o.levels, true, 0, 0, "FILE.csv", "AEGL table"},
         {"reference", ARGS_TEXT, &o.reference, true, 0, 0, "TIME", "of the run, RFC 3339"},
+        {"trace", ARGS_TEXT, &o.trace, false, 0, 0, "FILE.json", "as canhbao-model trace tells it"},
         {"map", ARGS_TEXT, &o.map, false, 0, 0, "FILE.geojson", "for maps"},
         {"out", ARGS_TEXT, &o.out, false, 0, 0, "FILE.json", "(standard output)"},
         {0},

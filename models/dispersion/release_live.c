@@ -163,6 +163,71 @@ static int take_readings(struct release_live *live, const struct longform *serie
     return 0;
 }
 
+static bool in_fan(const struct release_live *live, size_t from, size_t to) {
+    const struct release_place *a = &live->site->stations.list[from];
+    const struct release_place *b = &live->site->stations.list[to];
+    double dx = b->x_m - a->x_m, dy = b->y_m - a->y_m, away = hypot(dx, dy);
+    double off = remainder(atan2(dx, dy) * 180 / PI - live->air.wind_from_deg - 180, 360);
+    return away > 1 && away <= SENSOR_FAN_M && fabs(off) <= SENSOR_FAN_DEG;
+}
+
+/* The readings of a point of a station; the count. */
+static size_t take_values(const struct longform *series, const char *station, const char *point,
+                          struct sensor_value *values) {
+    size_t count = 0, from = 0, to = 0;
+    while ((to = longform_block(series, point, &from)) > from) {
+        for (size_t i = from; i < to && strcmp(series->rows[from].station, station) == 0; i++) {
+            const struct longform_row *row = &series->rows[i];
+            bool fits = strcmp(row->unit, "ppm") == 0 && count < SENSOR_VALUES_MAX;
+            if (fits) {
+                values[count++] = (struct sensor_value){row->utc_us, row->value};
+            }
+        }
+        from = to;
+    }
+    return count;
+}
+
+static int judge_sensors(struct release_live *live, const struct longform *series,
+                         struct err *ret_err) {
+    const struct release_substance *s = live->substance;
+    size_t all = live->readings.count, lists = 1 + s->cross_count;
+    struct sensor_value *values = calloc(lists * SENSOR_VALUES_MAX, sizeof *values);
+    live->sensors = calloc(all + 1, sizeof *live->sensors);
+    if (values == NULL || live->sensors == NULL) {
+        free(values);
+        return err_set(ret_err, ERR_MEMORY, "no memory for sensors");
+    }
+    for (size_t i = 0; i < all; i++) {
+        const char *station = live->site->stations.list[i].id;
+        struct release_sensor *sensor = &live->sensors[i];
+        struct sensor_case c = {.values = values,
+                                .count = take_values(series, station, s->point, values),
+                                .detection = s->detection_ppm,
+                                .ceiling = s->ceiling_ppm,
+                                .full_scale = s->full_scale_ppm,
+                                .span = s->span_ppm,
+                                .other_count = s->cross_count};
+        for (size_t k = 0; k < s->cross_count; k++) {
+            struct sensor_value *other = values + (k + 1) * SENSOR_VALUES_MAX;
+            c.others[k] = (struct sensor_other){
+                s->cross[k].point, other, take_values(series, station, s->cross[k].point, other),
+                s->cross[k].factor};
+        }
+        for (size_t k = 0; k < all; k++) {
+            bool fan = in_fan(live, i, k) && !isnan(live->readings.sensors[k].value);
+            c.downwind += fan;
+            c.downwind_up +=
+                fan && live->readings.sensors[k].value >= 2 * live->readings.detection_mg_m3;
+        }
+        sensor->downwind = c.downwind;
+        sensor->downwind_up = c.downwind_up;
+        sensor_doubt(&c, &sensor->verdict);
+    }
+    free(values);
+    return 0;
+}
+
 /* The site upwind of the highest reading that has the substance, and the rate that explains it. */
 static void assume_source(struct release_live *live) {
     const struct release_site *s = live->site;
@@ -260,6 +325,7 @@ int release_live_run(struct release_live *live, const struct longform *series,
     (void)snprintf(release->substance, sizeof release->substance, "%s", live->substance->name);
     int rc = take_wind(live, series, ret_err);
     rc = rc != 0 ? rc : take_readings(live, series, ret_err);
+    rc = rc != 0 ? rc : judge_sensors(live, series, ret_err);
     rc = rc != 0 ? rc : trace_source(live, points, ret_err);
     if (rc == 0 && live->basis != RELEASE_NOTHING) {
         rc = zones_levels_read(levels_path, release, zones_exposure_s(release, &options), &levels,
@@ -274,6 +340,7 @@ int release_live_run(struct release_live *live, const struct longform *series,
 void release_live_finish(struct release_live *live) {
     readings_finish(&live->readings);
     weather_finish(&live->weather);
+    free(live->sensors);
     free(live->problem.points);
     trace_finish(&live->traced);
     zones_finish(&live->zones);

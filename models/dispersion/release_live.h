@@ -6,7 +6,8 @@
  * three sensors above the detection limit or more the source is traced; with fewer ("not enough
  * data") the site of the catalogue that lies upwind of the highest reading and has the substance is
  * assumed, and said to be assumed; without one there is no plume. Zones are those of a steady
- * release. Thread rule: one call, one thread. */
+ * release. Each sensor's rise is judged (sensor_doubt.h); what looks like a fault is labelled, and
+ * takes nothing from alarm, trace or zones. Thread rule: one call, one thread. */
 #ifndef CANHBAO_MODELS_DISPERSION_RELEASE_LIVE_H
 #define CANHBAO_MODELS_DISPERSION_RELEASE_LIVE_H
 
@@ -17,10 +18,17 @@
 #include "daemon/base/err.h"
 #include "models/dispersion/readings.h"
 #include "models/dispersion/release_site.h"
+#include "models/dispersion/sensor_doubt.h"
 #include "models/dispersion/trace.h"
 #include "models/dispersion/trace_report.h"
 #include "models/dispersion/zones.h"
 #include "models/table/longform.h"
+
+/* What is to be thought of a station's sensor of the substance. */
+struct release_sensor {
+    struct sensor_verdict verdict;
+    size_t downwind, downwind_up;
+};
 
 enum release_basis { RELEASE_NOTHING, RELEASE_TRACED, RELEASE_ASSUMED };
 
@@ -32,6 +40,7 @@ struct release_live {
     struct readings readings; /* in order of site->stations */
     struct weather weather;   /* one row */
     struct weather_air air;
+    struct release_sensor *sensors; /* in order of site->stations */
     double mg_m3_per_ppm;
     enum release_basis basis;
     char why[160]; /* without a traced source: what is missing */

@@ -30,8 +30,20 @@ static void put(json_t *list, const char *place, const char *variable, const cha
                               "unit", unit, "window_s", 0, "lead_s", 0, "value", "cause", cause));
 }
 
+static bool suspected(const struct release_sensor *sensor) {
+    enum sensor_doubt doubt = sensor->verdict.doubt;
+    return doubt == SENSOR_CALIBRATION || doubt == SENSOR_CROSS || doubt == SENSOR_DRIFT;
+}
+
 json_t *release_results(const struct release_live *live) {
     json_t *list = json_array();
+    for (size_t i = 0; i < live->readings.count; i++) {
+        double unknown = isnan(live->readings.sensors[i].value) ? (double)NAN : 0;
+        put(list, live->site->stations.list[i].id, "gas_suspect", "1",
+            unknown + suspected(&live->sensors[i]), "no reading of the last 10 min");
+        put(list, live->site->stations.list[i].id, "gas_doubt", "1",
+            unknown + (double)live->sensors[i].verdict.doubt, "no reading of the last 10 min");
+    }
     for (size_t i = 0; i < live->site->places.count; i++) {
         const struct release_place *p = &live->site->places.list[i];
         double conc = (double)NAN, unused = 0;
@@ -128,21 +140,52 @@ static json_t *places_json(const struct release_live *live) {
     return list;
 }
 
+static json_t *sensors_json(const struct release_live *live) {
+    json_t *list = json_array();
+    for (size_t i = 0; i < live->readings.count; i++) {
+        const struct release_sensor *s = &live->sensors[i];
+        json_array_append_new(
+            list,
+            json_pack("{s:s,s:o,s:s,s:b,s:o,s:o,s:o,s:o,s:s,s:I,s:I}", "id",
+                      live->site->stations.list[i].id, "conc_mg_m3",
+                      real_or_null(live->readings.sensors[i].value), "looks_like",
+                      sensor_doubt_names[s->verdict.doubt], "suspected", suspected(s), "rise_min",
+                      real_or_null(s->verdict.rise_min), "scatter",
+                      real_or_null(s->verdict.scatter), "straight",
+                      real_or_null(s->verdict.straight), "ratio", real_or_null(s->verdict.ratio),
+                      "with", s->verdict.with != NULL ? s->verdict.with : "", "downwind",
+                      (json_int_t)s->downwind, "downwind_up", (json_int_t)s->downwind_up));
+    }
+    return list;
+}
+
+static const char *const status[] = {"not enough data", "traced", "assumed"};
+
+json_t *release_trace(const struct release_live *live, const struct trace_places *catalogue,
+                      const struct trace_places *points) {
+    json_t *trace = live->basis == RELEASE_TRACED ? trace_report(&live->problem, &live->readings,
+                                                                 &live->traced, catalogue, points)
+                                                  : json_object();
+    (void)json_object_set_new(trace, "status",
+                              json_string(status[live->basis]));     /* told when written */
+    (void)json_object_set_new(trace, "why", json_string(live->why)); /* the same */
+    return trace;
+}
+
 json_t *release_member(const struct release_live *live, const struct trace_places *catalogue,
                        const struct trace_places *points) {
-    static const char *const status[] = {"not enough data", "traced", "assumed"};
     const struct weather_row *w = &live->weather.rows[0];
     char since[64], class[2] = {(char)('A' + w->stability), '\0'};
     text_format_time(live->since_us, since, sizeof since);
     json_t *trace = live->basis == RELEASE_TRACED ? trace_report(&live->problem, &live->readings,
                                                                  &live->traced, catalogue, points)
                                                   : json_null();
-    return json_pack("{s:s,s:s,s:s,s:s,s:s,s:{s:f,s:f,s:s},s:o,s:o,s:o,s:o,s:o}", "status",
+    return json_pack("{s:s,s:s,s:s,s:s,s:s,s:{s:f,s:f,s:s},s:o,s:o,s:o,s:o,s:o,s:o}", "status",
                      status[live->basis], "why", live->why, "substance", live->substance->name,
                      "rule", live->rule, "since", since, "wind", "from_deg", w->wind_from_deg,
                      "speed_m_s", w->wind_m_s, "class_assumed", class, "source", source_json(live),
                      "zones", zones_json(live), "places", places_json(live), "text",
-                     release_text(live), "trace", trace);
+                     release_text(live), "sensors", sensors_json(live), "trace", trace);
 }
 
 static int compare_points(const void *a, const void *b) {

@@ -8,16 +8,23 @@
 
 #include "models/dispersion/release_live.h"
 
-/* plume_level ("1"; 0: below all) and plume_conc (mg m-3) of each place of the site; unknown with
+/* gas_doubt (enum sensor_doubt) and gas_suspect (1: looks like a fault) of each sensor; plume_level
+ * ("1"; 0: below all) and plume_conc (mg m-3) of each place of the site; unknown with
  * the cause without zones. */
 json_t *release_results(const struct release_live *live);
 
 /* Member "release": status (traced, assumed, not enough data), why, substance, rule, wind, source
  * (longitude, latitude, Q_g_s with bounds, start), zones (level, name, reach_km, area_km2), places
- * (level, conc, arrival_s from now by distance and wind), text {vi, en}, and the report of the
- * trace when there is one (trace_report.h). NULL: no memory. */
+ * (level, conc, arrival_s from now by distance and wind), text {vi, en}, sensors (what each rise
+ * looks like, with its evidence), and the report of the trace when there is one (trace_report.h).
+ * NULL: no memory. */
 json_t *release_member(const struct release_live *live, const struct trace_places *catalogue,
                        const struct trace_places *points);
+
+/* The report of the trace (trace_report.h) as a document of its own: status and why as in the
+ * member "release"; nothing more while nothing is traced. NULL: no memory. */
+json_t *release_trace(const struct release_live *live, const struct trace_places *catalogue,
+                      const struct trace_places *points);
 
 /* Member "cap": for each standing alarm of the rule its polygon ([[latitude, longitude], ...],
  * closed; convex hull of the lowest level) and what to do, {vi, en}. Empty without zones. */

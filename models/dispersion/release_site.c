@@ -118,8 +118,25 @@ static void take_list(struct reader *r, const json_t *root, const char *key,
     }
 }
 
+static void take_cross(struct reader *r, const json_t *array, struct release_substance *s) {
+    static const char *const keys[] = {"point", "factor", NULL};
+    if (array != NULL && (!json_is_array(array) || json_array_size(array) > RELEASE_CROSS_MAX)) {
+        fault(r, "substances", "cross", "no list or too long");
+        return;
+    }
+    for (size_t i = 0; i < json_array_size(array); i++) {
+        const json_t *object = json_array_get(array, i);
+        only(r, object, "cross", keys);
+        text(r, object, "cross", "point", s->cross[i].point, RELEASE_ID_SIZE);
+        s->cross[i].factor = number(r, object, "cross", "factor", 1e-4, 100, NEEDED);
+        s->cross_count++;
+    }
+}
+
 static void take_substances(struct reader *r, const json_t *root, struct release_site *site) {
-    static const char *const keys[] = {"rule", "point", "substance", "detection_ppm", NULL};
+    static const char *const keys[] = {"rule",          "point",          "substance",
+                                       "detection_ppm", "full_scale_ppm", "span_ppm",
+                                       "ceiling_ppm",   "cross",          NULL};
     const json_t *array = json_object_get(root, "substances");
     size_t count = json_array_size(array);
     if (count == 0 || count > RELEASE_SUBSTANCES_MAX) {
@@ -134,6 +151,11 @@ static void take_substances(struct reader *r, const json_t *root, struct release
         text(r, object, "substances", "point", s->point, sizeof s->point);
         text(r, object, "substances", "substance", s->name, sizeof s->name);
         s->detection_ppm = number(r, object, "substances", "detection_ppm", 1e-6, 1e3, NEEDED);
+        s->full_scale_ppm =
+            number(r, object, "substances", "full_scale_ppm", 1e-3, 1e6, (double)NAN);
+        s->span_ppm = number(r, object, "substances", "span_ppm", 1e-3, 1e6, (double)NAN);
+        s->ceiling_ppm = number(r, object, "substances", "ceiling_ppm", 1e-3, 1e6, (double)NAN);
+        take_cross(r, json_object_get(object, "cross"), s);
         if (r->rc == 0 && gas_find(s->name) == NULL) {
             fault(r, "substances", "substance", "not in the gas table");
         }

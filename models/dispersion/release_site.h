@@ -11,7 +11,12 @@
 #include "daemon/base/err.h"
 #include "models/dispersion/weather_field.h"
 
-enum { RELEASE_ID_SIZE = 64, RELEASE_LIST_MAX = 512, RELEASE_SUBSTANCES_MAX = 16 };
+enum {
+    RELEASE_ID_SIZE = 64,
+    RELEASE_LIST_MAX = 512,
+    RELEASE_SUBSTANCES_MAX = 16,
+    RELEASE_CROSS_MAX = 4
+};
 
 struct release_place {
     char id[RELEASE_ID_SIZE], name[RELEASE_ID_SIZE];
@@ -31,6 +36,12 @@ struct release_substance {
     char rule[RELEASE_ID_SIZE], point[RELEASE_ID_SIZE];
     char name[16]; /* as in the gas table */
     double detection_ppm;
+    double full_scale_ppm, span_ppm, ceiling_ppm; /* of sensor_doubt.h; NaN: not told */
+    struct {
+        char point[RELEASE_ID_SIZE];
+        double factor;
+    } cross[RELEASE_CROSS_MAX];
+    size_t cross_count;
 };
 
 struct release_site {
@@ -49,7 +60,9 @@ struct release_site {
 /* {kind "release-site", version 1, origin {latitude_deg, longitude_deg}, utc_offset_min,
  *  wind {station, speed_point, direction_point, temperature_point, pressure_point, height_m, z0_m,
  *        class_day, class_night (assumed Pasquill classes A to F, 6 to 18 h local is day)},
- *  source_height_m, substances [{rule, point, substance, detection_ppm}],
+ *  source_height_m, substances [{rule, point, substance, detection_ppm; full_scale_ppm, span_ppm
+ *  (test gas), ceiling_ppm, cross [{point, factor}] (the sensor reads so much of the gas that
+ *  another point of its station measures)}],
  *  stations, catalogue, points, places: [{id, name, latitude_deg, longitude_deg; height_m
  * (stations, 1.5); substances (catalogue); travel_min, reachable (points)}]} Unknown keys are
  * refused. ERR_IO, ERR_SYNTAX, ERR_INVALID, ERR_LIMIT. */
