@@ -22,6 +22,7 @@ static const struct {
     {"washout", "dose_washout", "nSv/h", NULL},
     {"washout", "dose_baseline", "nSv/h", NULL},
     {"washout", "dose_significance", "1", NULL},
+    {"washout", "dose_neighbours", "1", NULL},
     {"release", "plume_level", "1", NULL},
     {"release", "plume_conc", "mg m-3", NULL},
     {"flood", "discharge", "m3 s-1", NULL},

@@ -271,6 +271,8 @@ static int run_washout(int argc, char **argv) {
         {"dose-point", ARGS_TEXT, &live.dose_point, false, 0, 0, "POINT", "(dose_rate)"},
         {"rain-point", ARGS_TEXT, &live.rain_point, false, 0, 0, "POINT",
          "of the same station, mm/h (rate)"},
+        {"neighbours", ARGS_TEXT, &live.neighbours, false, 0, 0, "FILE.json",
+         "of such a run: which stations lie downwind"},
         {0},
     };
     struct err err = {0};

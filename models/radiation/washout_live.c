@@ -6,9 +6,14 @@
 
 #include "daemon/base/text.h"
 #include "models/output/output.h"
+#include "models/radiation/downwind.h"
 #include "models/table/longform.h"
 
 #define FRESH_S 1200.0
+
+static double seconds(int64_t from_us, int64_t to_us) {
+    return (double)(to_us - from_us) / 1e6;
+}
 
 struct station {
     const char *id;
@@ -18,11 +23,40 @@ struct station {
     struct washout_output last;
     int64_t last_us;
     double last_nsv_h;
+    double neighbours_up; /* NaN: not known */
     bool read;
 };
 
-static double seconds(int64_t from_us, int64_t to_us) {
-    return (double)(to_us - from_us) / 1e6;
+/* Of all stations, judged without neighbours first. */
+struct fans {
+    const struct downwind *downwind; /* NULL: none */
+    const struct longform *series;
+    const char *dose_point;
+    bool *up; /* [series->count] a rise that rain does not explain */
+};
+
+#define NEIGHBOUR_S 3600.0
+
+/* Stations in the fan that have risen within the hour before; NaN: no wind, or none has readings.
+ */
+static double neighbours_up(const struct fans *f, const char *station, int64_t utc_us) {
+    double from_deg = downwind_from_deg(f->downwind, f->series, utc_us), count = 0;
+    bool known = false;
+    size_t from = 0, to = 0;
+    while (!isnan(from_deg) && (to = longform_block(f->series, f->dose_point, &from)) > from) {
+        bool fan = downwind_is(f->downwind, station, f->series->rows[from].station, from_deg);
+        bool up = false;
+        for (size_t i = from; fan && i < to; i++) {
+            double age_s = seconds(f->series->rows[i].utc_us, utc_us);
+            if (age_s >= 0 && age_s <= NEIGHBOUR_S && !isnan(f->series->rows[i].value)) {
+                known = true;
+                up = up || f->up[i];
+            }
+        }
+        count += up;
+        from = to;
+    }
+    return known ? count : (double)NAN;
 }
 
 static int unit_of(const struct longform_row *row, double *ret_factor, struct err *ret_err) {
@@ -45,7 +79,9 @@ static double next_rain(const struct station *s, size_t *at, int64_t utc_us) {
     return rain;
 }
 
-static int judge(struct station *s, const struct washout_options *options, struct err *ret_err) {
+/* first: without neighbours, notes what rises; else with what the fans know. */
+static int judge(struct station *s, const struct washout_options *options, struct fans *fans,
+                 bool first, struct err *ret_err) {
     struct washout_options own = *options;
     struct washout *washout = NULL;
     struct err why = {0};
@@ -60,8 +96,17 @@ static int judge(struct station *s, const struct washout_options *options, struc
         }
         struct washout_input in = {row->utc_us, row->value * s->dose_factor,
                                    next_rain(s, &rain, row->utc_us), (double)NAN};
+        /* neighbours matter only where something has risen */
+        if (!first && fans->downwind != NULL && !isnan(s->last.significance) &&
+            s->last.significance > options->significance / 2) {
+            in.neighbours_up = neighbours_up(fans, s->id, row->utc_us);
+        }
         rc = washout_step(washout, &in, &s->last, &why);
         rc = rc != 0 ? err_set(ret_err, rc, "%s: %s", s->id, why.text) : 0;
+        if (first && rc == 0) {
+            fans->up[row - fans->series->rows] = s->last.state == WASHOUT_ALARM;
+        }
+        s->neighbours_up = in.neighbours_up;
         s->last_us = row->utc_us;
         s->last_nsv_h = in.dose_nsv_h;
         s->read = true;
@@ -100,6 +145,8 @@ static void tell(const struct station *s, int64_t now_us, json_t *results, json_
         fresh ? "no fresh rain data or no baseline" : cause);
     put(results, s->id, "dose_baseline", "nSv/h", fresh ? o->baseline_nsv_h : nan, cause);
     put(results, s->id, "dose_significance", "1", fresh ? o->significance : nan, cause);
+    put(results, s->id, "dose_neighbours", "1", fresh ? s->neighbours_up : nan,
+        fresh ? "no rise, or no wind or no station downwind" : cause);
     text_format_time(s->last_us, time, sizeof time);
     json_array_append_new(
         stations,
@@ -112,8 +159,8 @@ static void tell(const struct station *s, int64_t now_us, json_t *results, json_
 }
 
 static int run_stations(const struct washout_live *live, const struct longform *series,
-                        const struct washout_options *options, int64_t now_us, json_t *results,
-                        json_t *stations, struct err *ret_err) {
+                        const struct washout_options *options, struct fans *fans, bool first,
+                        int64_t now_us, json_t *results, json_t *stations, struct err *ret_err) {
     size_t from = 0, to = 0;
     int rc = 0;
     while (rc == 0 && (to = longform_block(series, live->dose_point, &from)) > from) {
@@ -124,7 +171,8 @@ static int run_stations(const struct washout_live *live, const struct longform *
                                      .washout_nsv_h = (double)NAN,
                                      .residual_nsv_h = (double)NAN,
                                      .significance = (double)NAN},
-                            .last_nsv_h = (double)NAN};
+                            .last_nsv_h = (double)NAN,
+                            .neighbours_up = (double)NAN};
         for (size_t at = 0, end = 0; (end = longform_block(series, live->rain_point, &at)) > at;
              at = end) {
             if (strcmp(series->rows[at].station, s.id) == 0) {
@@ -137,8 +185,8 @@ static int run_stations(const struct washout_live *live, const struct longform *
             }
         }
         rc = unit_of(s.dose, &s.dose_factor, ret_err);
-        rc = rc != 0 ? rc : judge(&s, options, ret_err);
-        if (rc == 0) {
+        rc = rc != 0 ? rc : judge(&s, options, fans, first, ret_err);
+        if (rc == 0 && !first) {
             tell(&s, now_us, results, stations);
         }
         from = to;
@@ -160,7 +208,21 @@ int washout_live_run(const struct washout_live *live, const struct washout_optio
                  ? err_set(ret_err, ERR_SYNTAX, "--reference '%s' is no time", live->reference)
                  : longform_read(live->series, &series, ret_err);
     rc = rc != 0 ? rc : manifest_add_file(manifest, live->series, ret_err);
-    rc = rc != 0 ? rc : run_stations(live, &series, options, now_us, results, stations, ret_err);
+    struct downwind downwind;
+    struct fans fans = {NULL, &series, live->dose_point, calloc(series.count + 1, sizeof(bool))};
+    rc = rc == 0 && fans.up == NULL ? err_set(ret_err, ERR_MEMORY, "no memory for readings") : rc;
+    if (rc == 0 && live->neighbours != NULL) {
+        rc = downwind_read(live->neighbours, &downwind, ret_err);
+        rc = rc != 0 ? rc : manifest_add_file(manifest, live->neighbours, ret_err);
+        fans.downwind = &downwind;
+        rc = rc != 0 ? rc
+                     : run_stations(live, &series, options, &fans, true, now_us, results, stations,
+                                    ret_err);
+    }
+    rc = rc != 0 ? rc
+                 : run_stations(live, &series, options, &fans, false, now_us, results, stations,
+                                ret_err);
+    free(fans.up);
     longform_finish(&series);
     if (rc != 0) {
         json_decref(manifest);

@@ -1,5 +1,6 @@
 """canhbao-model washout by hand on a synthetic series: columns, units, what is refused."""
 import csv
+import json
 import math
 import os
 import random
@@ -75,6 +76,62 @@ class Washout(unittest.TestCase):
             self.assertNotIsInstance(done, list, says)
             self.assertEqual(done.returncode, 3, done.stderr)
             self.assertIn(says, done.stderr)
+
+    @staticmethod
+    def puff(minute):
+        """A cloud that passes in a shower and leaves a deposit that falls like radon progeny."""
+        return 0.0 if minute < 1520 else 60 * min((minute - 1520) / 20, 1) * 2 ** (-max(minute - 1540, 0) / 35)
+
+    def test_neighbours_downwind(self):
+        """What falls like radon progeny after rain is held back, but not when a neighbour downwind rises too."""
+        shower = lambda minute: 1.0 if 1500 <= minute < 1530 else 0.0
+        lines = series(lambda minute, rain: self.puff(minute), shower).splitlines()
+        why = {}
+        for told in ("", "0", "1"):
+            rows = self.run_model("\n".join([lines[0] + ",neighbours_up"] + [f"{line},{told}" for line in lines[1:]]) + "\n")
+            why[told] = {r["why"] for r in rows[1590:1630]}
+        self.assertEqual(why[""], why["0"])
+        self.assertIn("falls as radon progeny do", why["0"])
+        self.assertEqual(why["1"], {"neighbours rise too"})
+
+    def live(self, neighbour_up, neighbours=None):
+        noise = random.Random(3)
+        stamp = lambda i: f"2025-11-{18 + i // 1440:02d}T{i // 60 % 24:02d}:{i % 60:02d}:00Z"
+        minutes = range(1600)
+        rows = [f"{stamp(i)},a,dose_rate,{80 + self.puff(i) + noise.gauss(0, 2):.3f},nSv/h,1" for i in minutes]
+        rows += [f"{stamp(i)},a,rate,{1.0 if 1500 <= i < 1530 else 0.0},mm/h,1" for i in minutes]
+        rows += [f"{stamp(i)},b,dose_rate,{90 + (60 if neighbour_up and i >= 1540 else 0) + noise.gauss(0, 2):.3f},nSv/h,1" for i in minutes]
+        rows += [f"{stamp(i)},b,rate,0.0,mm/h,1" for i in minutes]
+        rows += [f"{stamp(i)},met,from,265,degree,1" for i in range(1400, 1600, 10)]
+        rows += [f"{stamp(i)},met,speed,6,m/s,1" for i in range(1400, 1600, 10)]
+        path, out, near = (os.path.join(self.folder.name, name) for name in ("long.csv", "out.json", "near.json"))
+        with open(path, "w", encoding="utf-8") as file:
+            file.write("time,station,point,value,unit,flag\n" + "\n".join(rows) + "\n")
+        with open(near, "w", encoding="utf-8") as file:
+            json.dump(neighbours, file)
+        done = subprocess.run([MODEL, "washout", "--product", "washout", "--reference", stamp(1599), "--series", path, "--out", out]
+                              + (["--neighbours", near] if neighbours else []), capture_output=True, text=True, timeout=60, check=False)
+        if done.returncode != 0:
+            return done.returncode, done.stderr
+        with open(out, encoding="utf-8") as file:
+            told = json.load(file)
+        count = {r["area"]: r["value"] for r in told["results"] if r["variable"] == "dose_neighbours"}
+        return {s["station"]: (s["state"], s["why"]) for s in told["stations"]}, count
+
+    def test_neighbours_of_a_site(self):
+        near = {"kind": "dose-neighbours", "version": 1, "fan_deg": 45, "reach_km": 60,
+                "wind": {"station": "met", "speed_point": "speed", "direction_point": "from"},
+                "stations": [{"id": "a", "latitude_deg": 13.8, "longitude_deg": 109.0}, {"id": "b", "latitude_deg": 13.8, "longitude_deg": 109.2}]}
+        self.assertEqual(self.live(True)[1], {"a": None, "b": None})  # not asked: not known
+        states, count = self.live(False, near)
+        self.assertEqual((states["a"][0], count["a"]), ("rain", 0))
+        states, count = self.live(True, near)
+        self.assertEqual((states["a"][0], count["a"]), ("alarm", 1))
+        self.assertEqual((states["b"][0], count["b"]), ("alarm", None))  # nobody is downwind of it
+        for key, value in (("fan_deg", "45"), ("reach_m", 60), ("stations", [{"id": "a"}]), ("kind", "release-site")):
+            code, text = self.live(True, dict(near, **{key: value}))
+            self.assertEqual(code, 3, text)
+            self.assertIn("near.json", text)
 
     def test_missing_stays_missing(self):
         text = series(rain=lambda minute: None if minute > 1500 else 0.0).splitlines(keepends=True)
