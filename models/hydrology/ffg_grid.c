@@ -4,55 +4,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "models/hydrology/crest_saved.h"
+
 const int ffg_grid_hours[FFG_GRID_DURATIONS] = {1, 3, 6};
 
 static const double depths_mm[FFG_GRID_DEPTHS] = {
     0,  1,  2,  3,  5,  7,   10,  14,  18,  23,  29,
     36, 44, 53, 65, 80, 100, 125, 155, 195, 245, FFG_GRID_CAP_MM};
-
-/* All that a run changes. */
-struct saved {
-    double *numbers; /* water, interflow, volume, outflow, root, assumed: [place] each */
-    uint8_t *mark;
-    bool degraded;
-};
-
-enum { ARRAYS = 6 };
-
-static void arrays_of(const struct crest_domain *domain, double *ret_arrays[ARRAYS]) {
-    const struct crest_grid *crest = &domain->crest;
-    const struct kinematic *kinematic = crest->kinematic;
-    double *const arrays[ARRAYS] = {crest->water_mm,      crest->interflow_mm,
-                                    kinematic->volume_m3, kinematic->outflow_m3_s,
-                                    kinematic->root,      kinematic->assumed_m3};
-    memcpy(ret_arrays, arrays, sizeof arrays);
-}
-
-static void keep(const struct crest_domain *domain, struct saved *saved) {
-    size_t places = domain->network->count;
-    double *arrays[ARRAYS];
-    arrays_of(domain, arrays);
-    for (size_t i = 0; i < ARRAYS; i++) {
-        if (arrays[i] != NULL) {
-            memcpy(saved->numbers + i * places, arrays[i], places * sizeof(double));
-        }
-    }
-    memcpy(saved->mark, domain->crest.kinematic->mark, places);
-    saved->degraded = domain->crest.kinematic->degraded;
-}
-
-static void restore(const struct crest_domain *domain, const struct saved *saved) {
-    size_t places = domain->network->count;
-    double *arrays[ARRAYS];
-    arrays_of(domain, arrays);
-    for (size_t i = 0; i < ARRAYS; i++) {
-        if (arrays[i] != NULL) {
-            memcpy(arrays[i], saved->numbers + i * places, places * sizeof(double));
-        }
-    }
-    memcpy(domain->crest.kinematic->mark, saved->mark, places);
-    domain->crest.kinematic->degraded = saved->degraded;
-}
 
 struct work {
     struct crest_domain *domain;
@@ -99,13 +57,14 @@ static void note_reached(const struct work *work, size_t depth, double *guidance
     }
 }
 
-static void invert(struct work *work, const struct saved *saved, int hours, double *guidance_mm) {
+static void invert(struct work *work, const struct crest_saved *saved, int hours,
+                   double *guidance_mm) {
     size_t places = work->domain->network->count;
     for (size_t p = 0; p < places; p++) {
         guidance_mm[p] = NAN;
     }
     for (size_t depth = 0; depth < FFG_GRID_DEPTHS; depth++) {
-        restore(work->domain, saved);
+        crest_saved_restore(work->domain, saved);
         run_depth(work, hours, depths_mm[depth]);
         note_reached(work, depth, guidance_mm);
         memcpy(work->before_m3_s, work->peak_m3_s, places * sizeof(double));
@@ -125,26 +84,23 @@ int ffg_grid_run(struct crest_domain *domain, double dt_s, const double *thresho
     if (!(dt_s > 0) || fabs(steps - round(steps)) > 1e-9 || steps < 1) {
         return err_set(ret_err, ERR_RANGE, "a step of %g s does not divide an hour", dt_s);
     }
-    struct saved saved = {calloc(ARRAYS * places + 1, sizeof(double)), calloc(places + 1, 1),
-                          false};
+    struct crest_saved saved = {0};
     double *room = calloc(4 * places + 1, sizeof *room);
-    int rc = saved.numbers == NULL || saved.mark == NULL || room == NULL
-                 ? err_set(ret_err, ERR_MEMORY, "no memory for %zu cells", places)
-                 : 0;
+    int rc = room == NULL ? err_set(ret_err, ERR_MEMORY, "no memory for %zu cells", places)
+                          : crest_saved_create(domain, &saved, ret_err);
     if (rc == 0) {
         struct work work = {domain, dt_s,          threads,           threshold_m3_s,
                             room,   room + places, room + 2 * places, room + 3 * places};
         for (size_t p = 0; p < places; p++) {
             work.potential_mm[p] = potential_mm_h[p] * dt_s / 3600;
         }
-        keep(domain, &saved);
+        crest_saved_keep(domain, &saved);
         for (size_t d = 0; d < FFG_GRID_DURATIONS; d++) {
             invert(&work, &saved, ffg_grid_hours[d], ret_guidance_mm + d * places);
         }
-        restore(domain, &saved);
+        crest_saved_restore(domain, &saved);
     }
-    free(saved.numbers);
-    free(saved.mark);
+    crest_saved_finish(&saved);
     free(room);
     return rc;
 }

@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "models/hydrology/rain_members.h"
+
 #define HOUR_US INT64_C(3600000000)
 #define SLOT_US INT64_C(300000000) /* the grain in which rain sources follow each other */
 
@@ -124,49 +126,12 @@ static void run_past(struct flood_run *run) {
 
 /* ---- rain to come ---- */
 
-/* Standard normal quantile at (i + 0.5) / n, by bisection of erfc: a few hundred calls a run. */
-static double normal_quantile(size_t i, size_t n) {
-    double p = ((double)i + 0.5) / (double)n, low = -6, high = 6;
-    for (int k = 0; k < 60; k++) {
-        double middle = 0.5 * (low + high);
-        if (0.5 * erfc(-middle / sqrt(2)) < p) {
-            low = middle;
-        } else {
-            high = middle;
-        }
-    }
-    return 0.5 * (low + high);
+static struct rain_member member_of(const struct flood_run *run, size_t m) {
+    return rain_member_of(m, run->nowcast != NULL ? run->nowcast->member_count : 0,
+                          run->nwp != NULL ? run->nwp->member_count : 0, run->site->rain_log_sigma);
 }
 
-struct member {
-    size_t nowcast, nwp;
-    double factor; /* on the numerical forecast */
-};
-
-static struct member member_of(const struct flood_run *run, size_t m) {
-    struct member member = {0, 0, 1};
-    if (run->nowcast != NULL) {
-        member.nowcast = m % run->nowcast->member_count;
-    }
-    if (run->nwp != NULL) {
-        member.nwp = m % run->nwp->member_count;
-    }
-    if (run->nwp != NULL && run->nwp->member_count == 1 && run->member_count > 1) {
-        member.factor = exp(run->site->rain_log_sigma * normal_quantile(m, run->member_count));
-    }
-    return member;
-}
-
-static size_t count_members(const struct flood_run *run) {
-    size_t nowcast = run->nowcast != NULL ? run->nowcast->member_count : 0;
-    size_t nwp = run->nwp != NULL ? run->nwp->member_count : 0;
-    if (nwp == 1 && run->site->rain_log_sigma > 0) {
-        nwp = FLOOD_DRESSED;
-    }
-    return nowcast > nwp ? nowcast : nwp;
-}
-
-static double rate_of_slot(const struct flood_run *run, const struct member *member, size_t b,
+static double rate_of_slot(const struct flood_run *run, const struct rain_member *member, size_t b,
                            int64_t from_us, double observed_mm_h) {
     int64_t to_us = from_us + SLOT_US;
     if (to_us <= run->now_us && !isnan(observed_mm_h)) {
@@ -183,7 +148,9 @@ static double rate_of_slot(const struct flood_run *run, const struct member *mem
 
 static int foresee_rain(struct flood_run *run, struct err *ret_err) {
     size_t basins = run->site->basin_count;
-    run->member_count = count_members(run);
+    run->member_count =
+        rain_member_count(run->nowcast != NULL ? run->nowcast->member_count : 0,
+                          run->nwp != NULL ? run->nwp->member_count : 0, run->site->rain_log_sigma);
     run->rain_mm = calloc(run->member_count * basins * FLOOD_LEADS + 1, sizeof *run->rain_mm);
     if (run->rain_mm == NULL) {
         return err_set(ret_err, ERR_MEMORY, "no memory for %zu members", run->member_count);
@@ -196,7 +163,7 @@ static int foresee_rain(struct flood_run *run, struct err *ret_err) {
                                                hours
                                          : (double)NAN;
         for (size_t m = 0; m < run->member_count; m++) {
-            struct member member = member_of(run, m);
+            struct rain_member member = member_of(run, m);
             double *rain = run->rain_mm + (m * basins + b) * FLOOD_LEADS;
             for (int64_t slot = 0; slot < FLOOD_LEADS * (HOUR_US / SLOT_US); slot++) {
                 rain[slot / (HOUR_US / SLOT_US)] +=

@@ -3,9 +3,8 @@
  * Hours are full hours of UTC; the forecast starts at the last full hour at or before the time of
  * the run, which is the reference time. Rain of lead hours comes from the gauges as far as they
  * reach into the first hour, then from the nowcast, then from the numerical forecast. An hour with
- * a part that none of them covers is unknown, and so is everything after it. The numerical forecast
- * of one member stands for FLOOD_DRESSED of them, each with a factor exp(rain_log_sigma z); an
- * ensemble stands for itself.
+ * a part that none of them covers is unknown, and so is everything after it. Members: see
+ * rain_members.h.
  *
  * Thread rule: pure functions of their arguments. */
 #ifndef CANHBAO_MODELS_HYDROLOGY_FLOOD_RUN_H
@@ -19,7 +18,6 @@
 
 enum {
     FLOOD_LEADS = 24,
-    FLOOD_DRESSED = 20,
     FLOOD_STATE_LAG_H = 6,      /* readings may come that late and still count */
     FLOOD_SPIN_UP_H = 720,      /* without a state nothing is settled before */
     FLOOD_PAST_MAX_H = 24 * 90, /* hours that one run catches up */

@@ -9,6 +9,7 @@ extern const struct model model_gr;
 extern const struct model model_route;
 extern const struct model model_crest;
 extern const struct model model_crest_grid;
+extern const struct model model_flashflood;
 extern const struct model model_hbv;
 extern const struct model model_rating;
 extern const struct model model_update;

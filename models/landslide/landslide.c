@@ -59,8 +59,16 @@ int landslide_thresholds(const struct table *table, struct landslide_threshold *
     return 0;
 }
 
-struct landslide_exceedance landslide_exceeds(const struct landslide_threshold *threshold,
-                                              const double *rain_mm_h, size_t count) {
+void landslide_limits(const struct landslide_threshold *threshold, double *ret_mm_h, size_t room) {
+    for (size_t hours = 1; hours <= room; hours++) {
+        ret_mm_h[hours - 1] = threshold->alpha * pow((double)hours, threshold->beta);
+    }
+}
+
+/* limit_mm_h NULL: computed here. */
+static struct landslide_exceedance exceeds(const struct landslide_threshold *threshold,
+                                           const double *limit_mm_h, const double *rain_mm_h,
+                                           size_t count) {
     struct landslide_exceedance result = {LANDSLIDE_NO, NAN, 0};
     double sum = 0;
     bool missing = false;
@@ -73,7 +81,8 @@ struct landslide_exceedance landslide_exceeds(const struct landslide_threshold *
             continue;
         }
         judged = true;
-        double limit = threshold->alpha * pow((double)hours, threshold->beta);
+        double limit = limit_mm_h != NULL ? limit_mm_h[hours - 1]
+                                          : threshold->alpha * pow((double)hours, threshold->beta);
         double ratio = sum / (double)hours / limit;
         if (isnan(result.ratio) || ratio > result.ratio) {
             result.ratio = ratio;
@@ -88,6 +97,17 @@ struct landslide_exceedance landslide_exceeds(const struct landslide_threshold *
         result.answer = LANDSLIDE_UNKNOWN;
     }
     return result;
+}
+
+struct landslide_exceedance landslide_exceeds(const struct landslide_threshold *threshold,
+                                              const double *rain_mm_h, size_t count) {
+    return exceeds(threshold, NULL, rain_mm_h, count);
+}
+
+struct landslide_exceedance landslide_exceeds_limits(const struct landslide_threshold *threshold,
+                                                     const double *limit_mm_h,
+                                                     const double *rain_mm_h, size_t count) {
+    return exceeds(threshold, limit_mm_h, rain_mm_h, count);
 }
 
 double landslide_api_mm(const double *rain_mm_day, size_t count, double factor) {
@@ -144,37 +164,88 @@ static bool lists(const char *list, const char *word) {
     return false;
 }
 
-struct bounds {
-    double min, max;
-    bool min_in, max_in;
-};
-
-static int read_bounds(const struct table *rules, size_t row, int metric, struct bounds *ret_bounds,
-                       struct err *ret_err) {
+static int read_bounds(const struct table *table, size_t row, int metric,
+                       struct landslide_bounds *ret_bounds, struct err *ret_err) {
     static const char *const names[2][4] = {{"min_1", "max_1", "min_1_incl", "max_1_incl"},
                                             {"min_2", "max_2", "min_2_incl", "max_2_incl"}};
     double value[4];
     for (int i = 0; i < 4; i++) {
-        int rc = field_number(rules, row, names[metric - 1][i], &value[i], ret_err);
+        int rc = field_number(table, row, names[metric - 1][i], &value[i], ret_err);
         if (rc != 0) {
             return rc;
         }
     }
-    *ret_bounds = (struct bounds){value[0], value[1], value[2] == 1, value[3] == 1};
+    *ret_bounds = (struct landslide_bounds){value[0], value[1], value[2] == 1, value[3] == 1};
     return 0;
 }
 
-static bool reaches(const struct bounds *b, double value) {
+static bool reaches(const struct landslide_bounds *b, double value) {
     return isnan(b->min) || value > b->min || (b->min_in && value == b->min);
 }
 
-static bool within(const struct bounds *b, double value) {
+static bool within(const struct landslide_bounds *b, double value) {
     return reaches(b, value) && (isnan(b->max) || value < b->max || (b->max_in && value == b->max));
 }
 
-int landslide_article_46(const struct table *rules, const char *zone, const char *susceptibility,
-                         const double *rain_mm_h, size_t count, double rain_day_mm,
-                         struct landslide_class *ret_class, struct err *ret_err) {
+static int read_rule(const struct table *table, size_t row, struct landslide_rule *ret_rule,
+                     struct err *ret_err) {
+    double level = 0;
+    int rc = field_number(table, row, "level", &level, ret_err);
+    rc = rc != 0 ? rc : read_bounds(table, row, 1, &ret_rule->rain, ret_err);
+    rc = rc != 0 ? rc : read_bounds(table, row, 2, &ret_rule->prior, ret_err);
+    if (rc != 0) {
+        return rc;
+    }
+    if (strcmp(field(table, row, "metric_1"), "rain_24h_mm") != 0 ||
+        strcmp(field(table, row, "metric_2"), "prior_rain_day_d") != 0 || isnan(level)) {
+        return table_refuse(table, row, 0, ERR_UNSUPPORTED, ret_err,
+                            "a rule on other metrics than rain_24h_mm and prior_rain_day_d");
+    }
+    ret_rule->level = (int)level;
+    return text_copy(ret_rule->rule_id, sizeof ret_rule->rule_id, field(table, row, "rule_id")) !=
+                       0 ||
+                   text_copy(ret_rule->susceptibility, sizeof ret_rule->susceptibility,
+                             field(table, row, "susceptibility")) != 0
+               ? table_refuse(table, row, 0, ERR_LIMIT, ret_err, "a name that is too long")
+               : 0;
+}
+
+int landslide_rules_read(const struct table *table, const char *zone,
+                         struct landslide_rules *ret_rules, struct err *ret_err) {
+    struct landslide_rules rules = {.count = 0};
+    for (size_t row = 0; row < table_rows(table); row++) {
+        if (strcmp(field(table, row, "hazard"), "flash_flood_landslide") != 0 ||
+            strcmp(field(table, row, "zone"), zone) != 0) {
+            continue;
+        }
+        if (rules.count == LANDSLIDE_RULES_MAX) {
+            return err_set(ret_err, ERR_LIMIT, "more than %d rules for the zone '%s'",
+                           LANDSLIDE_RULES_MAX, zone);
+        }
+        int rc = read_rule(table, row, &rules.rule[rules.count++], ret_err);
+        if (rc != 0) {
+            return rc;
+        }
+    }
+    if (rules.count == 0) {
+        return err_set(ret_err, ERR_NOT_FOUND, "no rule of Article 46 for the zone '%s'", zone);
+    }
+    *ret_rules = rules;
+    return 0;
+}
+
+int landslide_highest(const struct landslide_rules *rules, const char *susceptibility) {
+    int highest = 0;
+    for (size_t i = 0; i < rules->count; i++) {
+        bool counts = lists(rules->rule[i].susceptibility, susceptibility);
+        highest = counts && rules->rule[i].level > highest ? rules->rule[i].level : highest;
+    }
+    return highest;
+}
+
+int landslide_judge(const struct landslide_rules *rules, const char *susceptibility,
+                    const double *rain_mm_h, size_t count, double rain_day_mm,
+                    struct landslide_class *ret_class, struct err *ret_err) {
     bool day_missing = false, days_open = false;
     if (count < 24) {
         return err_set(ret_err, ERR_INVALID, "%zu hours of rain; at least 24 are needed", count);
@@ -182,42 +253,29 @@ int landslide_article_46(const struct table *rules, const char *zone, const char
     double rain_24h_mm = day_mm(rain_mm_h, count, 0, &day_missing);
     int days = prior_days(rain_mm_h, count, rain_day_mm, &days_open);
     struct landslide_class result = {.may_be_higher = day_missing || days_open};
-    bool zone_found = false;
-    for (size_t row = 0; row < table_rows(rules); row++) {
-        struct bounds rain, prior;
-        double level = 0;
-        if (strcmp(field(rules, row, "hazard"), "flash_flood_landslide") != 0 ||
-            strcmp(field(rules, row, "zone"), zone) != 0) {
+    for (size_t i = 0; i < rules->count; i++) {
+        const struct landslide_rule *rule = &rules->rule[i];
+        if (!lists(rule->susceptibility, susceptibility) || !reaches(&rule->rain, rain_24h_mm) ||
+            !reaches(&rule->prior, days)) {
             continue;
         }
-        zone_found = true;
-        if (!lists(field(rules, row, "susceptibility"), susceptibility)) {
-            continue;
-        }
-        int rc = field_number(rules, row, "level", &level, ret_err);
-        rc = rc != 0 ? rc : read_bounds(rules, row, 1, &rain, ret_err);
-        rc = rc != 0 ? rc : read_bounds(rules, row, 2, &prior, ret_err);
-        if (rc != 0) {
-            return rc;
-        }
-        if (strcmp(field(rules, row, "metric_1"), "rain_24h_mm") != 0 ||
-            strcmp(field(rules, row, "metric_2"), "prior_rain_day_d") != 0 || isnan(level)) {
-            return table_refuse(rules, row, 0, ERR_UNSUPPORTED, ret_err,
-                                "a rule on other metrics than rain_24h_mm and prior_rain_day_d");
-        }
-        if (!reaches(&rain, rain_24h_mm) || !reaches(&prior, days)) {
-            continue;
-        }
-        bool literal = within(&rain, rain_24h_mm) && within(&prior, days);
-        if ((int)level > result.level || ((int)level == result.level && literal)) {
-            result.level = (int)level;
+        bool literal = within(&rule->rain, rain_24h_mm) && within(&rule->prior, days);
+        if (rule->level > result.level || (rule->level == result.level && literal)) {
+            result.level = rule->level;
             result.literal = literal;
-            (void)text_copy(result.rule_id, sizeof result.rule_id, field(rules, row, "rule_id"));
+            (void)text_copy(result.rule_id, sizeof result.rule_id, rule->rule_id);
         }
-    }
-    if (!zone_found) {
-        return err_set(ret_err, ERR_NOT_FOUND, "no rule of Article 46 for the zone '%s'", zone);
     }
     *ret_class = result;
     return 0;
+}
+
+int landslide_article_46(const struct table *rules, const char *zone, const char *susceptibility,
+                         const double *rain_mm_h, size_t count, double rain_day_mm,
+                         struct landslide_class *ret_class, struct err *ret_err) {
+    struct landslide_rules read;
+    int rc = landslide_rules_read(rules, zone, &read, ret_err);
+    return rc != 0 ? rc
+                   : landslide_judge(&read, susceptibility, rain_mm_h, count, rain_day_mm,
+                                     ret_class, ret_err);
 }

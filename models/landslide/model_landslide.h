@@ -6,5 +6,6 @@
 
 extern const struct model model_landslide;
 extern const struct model model_landslide_grid;
+extern const struct model model_slopes;
 
 #endif
