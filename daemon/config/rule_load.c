@@ -48,6 +48,21 @@ static const struct {
     {"flood", "peak_discharge", "m3 s-1", NULL},
     {"flood", "peak_stage", "m", NULL},
     {"nwp", "rain_mean", NULL, "mm"},
+    {"flashflood", "ffg_min", NULL, "mm"},
+    {"flashflood", "ffg_ratio", NULL, "1"},
+    {"flashflood", "ffg_share", NULL, "1"},
+    {"flashflood", "unit_streamflow", "m3 s-1 km-2", NULL},
+    {"flashflood", "peak_unit_streamflow", NULL, "m3 s-1 km-2"},
+    {"flashflood", "peak_unit_streamflow_zero_rain", NULL, "m3 s-1 km-2"},
+    {"flashflood", "peak_unit_streamflow_persistence", NULL, "m3 s-1 km-2"},
+    {"slopes", "probability_level_1", "1", NULL},
+    {"slopes", "probability_level_2", "1", NULL},
+    {"slopes", "probability_level_3", "1", NULL},
+    {"slopes", "share_level_1", "1", NULL},
+    {"slopes", "share_level_2", "1", NULL},
+    {"slopes", "share_level_3", "1", NULL},
+    {"slopes", "threshold_ratio", "1", NULL},
+    {"slopes", "api_max", "mm", NULL},
 };
 
 /* ---- places ---- */

@@ -34,7 +34,7 @@ int crest_live_create(struct crest_live *live, struct err *ret_err) {
         return err_set(ret_err, ERR_RANGE, "a step of %g min does not divide an hour",
                        (double)live->step_us / 6e7);
     }
-    live->back_steps = (size_t)(CREST_LIVE_BACK_H * HOUR_US / live->step_us);
+    live->back_steps = (size_t)(CREST_LIVE_RAIN_H * HOUR_US / live->step_us);
     live->ahead_steps = (size_t)(CREST_LIVE_LEADS_H * HOUR_US / live->step_us);
     live->state.guidance_mm = calloc(CREST_LIVE_SLOTS * FFG_GRID_DURATIONS * places, sizeof(float));
     live->state.rain_mm = calloc(live->back_steps * places, sizeof(float));
@@ -60,16 +60,17 @@ void crest_live_finish(struct crest_live *live) {
 static int start(struct crest_live *live, struct err *ret_err) {
     const struct cell_rain *rain = live->observed;
     struct crest_live_state *state = &live->state;
-    if (rain->frame_count == 0) {
-        return err_set(ret_err, ERR_INVALID, "no rain frame later than the state");
+    if (rain->frame_count == 0 && state->end_us == 0) {
+        return err_set(ret_err, ERR_INVALID, "no rain frame that can be used");
     }
-    live->observed_us = rain->end_us[rain->frame_count - 1];
+    /* Without a new frame the forecast may still have changed. */
+    live->observed_us = rain->frame_count > 0 ? rain->end_us[rain->frame_count - 1] : state->end_us;
     if (live->now_us - live->observed_us > live->stale_us) {
         char text[32];
         text_format_time(live->observed_us, text, sizeof text);
         return err_set(ret_err, ERR_INVALID,
-                       "the newest rain frame is of %s, %" PRId64
-                       " min before the run; at most %" PRId64 " are allowed",
+                       "the newest rain is of %s, %" PRId64 " min before the run; at most %" PRId64
+                       " are allowed",
                        text, (live->now_us - live->observed_us) / 60000000,
                        live->stale_us / 60000000);
     }
@@ -124,7 +125,8 @@ static void note_rain(struct work *work) {
 
 /* Whether the rain of the last BACK_H hours is known. */
 static bool rain_known(const struct crest_live *live, size_t places, size_t p) {
-    for (size_t s = 0; s < live->back_steps; s++) {
+    size_t hour = (size_t)(HOUR_US / live->step_us);
+    for (size_t s = (CREST_LIVE_RAIN_H - CREST_LIVE_BACK_H) * hour; s < live->back_steps; s++) {
         if (isnan(live->state.rain_mm[s * places + p])) {
             return false;
         }

@@ -27,6 +27,7 @@ enum {
     CREST_LIVE_LEADS_H = 24,
     CREST_LIVE_BACK_H = 6,
     CREST_LIVE_SLOTS = CREST_LIVE_BACK_H + 1,
+    CREST_LIVE_RAIN_H = CREST_LIVE_BACK_H + 1, /* a window may end up to an hour ago */
     CREST_LIVE_RATIO_LEADS = 4,
     CREST_LIVE_PAST_MAX_H = 240,
     CREST_LIVE_SETTLED_H = 240 /* without a state nothing is settled before */
@@ -39,7 +40,7 @@ struct crest_live_state {
     int64_t steps;                         /* since the start without a state */
     int64_t guidance_us[CREST_LIVE_SLOTS]; /* the newest first; 0: none */
     float *guidance_mm;                    /* [slot][duration][place] */
-    float *rain_mm;                        /* [step of the last BACK_H][place], the newest last */
+    float *rain_mm;                        /* [step of the last RAIN_H][place], the newest last */
 };
 
 struct crest_live {
@@ -60,7 +61,7 @@ struct crest_live {
     struct crest_saved saved; /* the domain at the reference time */
 
     /* results */
-    size_t back_steps, ahead_steps;
+    size_t back_steps, ahead_steps;    /* of RAIN_H, of LEADS_H */
     int64_t reference_us, observed_us; /* end of the newest frame */
     int missing_steps;                 /* of this run's past, without all of the rain */
     size_t member_count;
@@ -73,8 +74,8 @@ struct crest_live {
 int crest_live_create(struct crest_live *live, struct err *ret_err);
 void crest_live_finish(struct crest_live *live); /* not the domain and the rain */
 
-/* Runs on to the reference time, and ahead. ERR_INVALID: no rain, rain that is stale, a state of
- * later than the rain, more than CREST_LIVE_PAST_MAX_H to catch up; ERR_MEMORY. */
+/* Runs on to the reference time, and ahead. ERR_INVALID: no rain and no state, rain that is stale,
+ * a state of later than the rain, more than CREST_LIVE_PAST_MAX_H to catch up; ERR_MEMORY. */
 int crest_live_run(struct crest_live *live, struct err *ret_err);
 
 #endif

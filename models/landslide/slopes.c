@@ -38,17 +38,19 @@ const struct slopes_cell *slopes_at(const struct slopes *slopes, size_t lead, si
 
 static int start(struct slopes *slopes, struct err *ret_err) {
     const struct cell_rain *rain = slopes->observed;
-    if (rain->frame_count == 0) {
-        return err_set(ret_err, ERR_INVALID, "no rain frame later than the state");
+    if (rain->frame_count == 0 && slopes->end_us == 0) {
+        return err_set(ret_err, ERR_INVALID, "no rain frame that can be used");
     }
-    slopes->observed_us = rain->end_us[rain->frame_count - 1];
+    /* Without a new frame the forecast may still have changed. */
+    slopes->observed_us =
+        rain->frame_count > 0 ? rain->end_us[rain->frame_count - 1] : slopes->end_us;
     int64_t age_min = (slopes->now_us - slopes->observed_us) / 60000000;
     if (age_min > slopes->stale_us / 60000000) {
         char text[32];
         text_format_time(slopes->observed_us, text, sizeof text);
         return err_set(ret_err, ERR_INVALID,
-                       "the newest rain frame is of %s, %" PRId64
-                       " min before the run; at most %" PRId64 " are allowed",
+                       "the newest rain is of %s, %" PRId64 " min before the run; at most %" PRId64
+                       " are allowed",
                        text, age_min, slopes->stale_us / 60000000);
     }
     if (slopes->end_us == 0) {

@@ -59,7 +59,7 @@ struct slopes {
 int slopes_create(struct slopes *slopes, struct err *ret_err);
 void slopes_finish(struct slopes *slopes); /* not what the caller set */
 
-/* ERR_INVALID: no rain, rain that is stale, a state of later than the rain, more than
+/* ERR_INVALID: no rain and no state, rain that is stale, a state of later than the rain, more than
  * SLOPES_HOURS to catch up; ERR_MEMORY. */
 int slopes_run(struct slopes *slopes, struct err *ret_err);
 

@@ -59,12 +59,15 @@ class FlashFlood(Cells):
             again, _ = self.good(flashflood(self.folder, end, frames, *ahead, "--out", "out.json", "--threads", threads))
             self.assertEqual(again, whole)
         state = []
-        for upto in (40, 41, 66, len(frames)):  # also within a step of the model and within an hour
+        for upto in (40, 41, 66, len(frames) - 3, len(frames)):  # also within a step and within an hour
             when = T0 + 600 * upto
             done = flashflood(self.folder, when, frames[max(0, upto - 45):upto], *ahead, *state, "--out", "out.json",
                               "--state-out", f"s{upto}.nc", "--nc", "parts.nc")
             parts, output = self.good(done)
             state = ["--state-in", f"s{upto}.nc"]
+            for hours in (1, 3, 6):
+                known = parts["west", "ffg_ratio", hours, 0, None]["value"] is not None
+                self.assertEqual(known, upto >= 36 + 6 * hours, (upto, hours))  # 6 h of rain, then the window
         self.assertEqual(output["manifest"]["left_out"], [])
         self.assertEqual(parts, whole)
         for name in ("discharge_median", "probability_above_threshold", "ffg_3h", "ffg_ratio_6h", "soil_saturation"):
@@ -175,6 +178,16 @@ class FlashFlood(Cells):
         done = flashflood(self.folder, T0 + 7200, ["bad.nc"], "--out", "out.json")
         self.assertEqual(done.returncode, 3)
         self.assertIn("no rain frame", done.stderr)
+
+    def test_a_new_forecast_without_a_new_frame(self):
+        frames = self.frames(12, lambda t: 2.0)
+        end = T0 + 12 * 3600
+        self.good(flashflood(self.folder, end, frames, "--out", "out.json", "--state-out", "s.nc"))
+        self.ensemble("now.nc", end, [50.0], hours=24)
+        rows, output = self.good(flashflood(self.folder, end + 1800, frames[-3:], "--state-in", "s.nc", "--nowcast",
+                                            "now.nc", "--out", "out.json"))
+        self.assertEqual(output["reference_time"], cells.rfc(end))
+        self.assertGreater(rows["west", "peak_unit_streamflow", 6, 6, 0.5]["value"], 8)
 
 
 def article_46(susceptibility, hourly):
