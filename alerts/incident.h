@@ -1,5 +1,6 @@
 /* Incidents: many alarms, one event. The alarms of one hazard in one group (basin, site of a
- * release) that overlap in time are one incident; people merge and split them.
+ * release) that overlap in time are one incident; people merge and split them. A rule may say that
+ * its alarms belong to the incident of another hazard (rule.incident_with).
  *
  * An incident opens with the first raise of a hazard in a group, takes in every further one, and
  * closes when none of its members has been raised for a while. A merged incident hands its key to

@@ -179,6 +179,8 @@ struct rule {
     struct rule_row *rows; /* owner: who filled the rule */
     size_t row_count;      /* to RULE_ROWS_MAX */
     bool internal;         /* for the operators only: no public message */
+    /* The hazard whose incident its alarms belong to. Empty: its own. */
+    char incident_with[STATION_ID_SIZE];
     /* The alarm of this rule at the same place (for areas: at the station of the first indicator)
      * is the parent: while it is raised, this one is masked. Empty: none. */
     char masked_by[STATION_ID_SIZE];

@@ -161,14 +161,7 @@ static int split(struct taking *taking) {
     }
     struct incident *from = incidents_find(engine->incidents, alarm->incident);
     struct incident *split = NULL;
-    const struct incident_entrant entrant = {.hazard = entry->rule->hazard,
-                                             .group = engine_group(engine, entry),
-                                             .rule = entry->rule->id,
-                                             .place = engine_place_id(engine, entry->place),
-                                             .scale = entry->rule->scale.id,
-                                             .episode_start = alarm->episode_start,
-                                             .transition = alarm->transition,
-                                             .level = alarm->level};
+    const struct incident_entrant entrant = engine_entrant(engine, entry);
     int result = incidents_split(engine->incidents, command, &entrant, from, engine->now, &split,
                                  &taking->err);
     if (result != 0) {

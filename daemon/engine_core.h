@@ -161,8 +161,9 @@ void engine_evaluate_list(struct engine *engine, const uint32_t *alarms, uint32_
                           const struct engine_sink *sink);
 
 /* engine_people.c */
-/* Of incidents. */
-const char *engine_group(const struct engine *engine, const struct engine_alarm *entry);
+/* What an alarm brings into an incident. */
+struct incident_entrant engine_entrant(const struct engine *engine,
+                                       const struct engine_alarm *entry);
 struct alarm_around engine_around(const struct engine *engine, const struct engine_alarm *entry);
 /* Before a change of the alarm is told: joins its incident, decides on the notice, starts or stops
  * the ladder. Adds to the change. */

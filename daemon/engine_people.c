@@ -15,7 +15,7 @@ static bool is_about_silence(const struct rule *rule) {
     return false;
 }
 
-const char *engine_group(const struct engine *engine, const struct engine_alarm *entry) {
+static const char *group_of(const struct engine *engine, const struct engine_alarm *entry) {
     const struct rule_place place = entry->place;
     if (entry->rule->internal && is_about_silence(entry->rule)) {
         return entry->rule->hazard; /* what ails the warning system is one event for the site */
@@ -28,6 +28,20 @@ const char *engine_group(const struct engine *engine, const struct engine_alarm 
     return station->group[0] != '\0'   ? station->group
            : station->basin[0] != '\0' ? station->basin
                                        : station->id;
+}
+
+struct incident_entrant engine_entrant(const struct engine *engine,
+                                       const struct engine_alarm *entry) {
+    const struct rule *rule = entry->rule;
+    const char *hazard = rule->incident_with[0] != '\0' ? rule->incident_with : rule->hazard;
+    return (struct incident_entrant){.hazard = hazard,
+                                     .group = group_of(engine, entry),
+                                     .rule = rule->id,
+                                     .place = engine_place_id(engine, entry->place),
+                                     .scale = rule->scale.id,
+                                     .episode_start = entry->alarm.episode_start,
+                                     .transition = entry->alarm.transition,
+                                     .level = entry->alarm.level};
 }
 
 /* The rule of an alarm that stands at `from` or above by usable evidence: what is not known
@@ -95,14 +109,7 @@ static bool join_incident(struct engine *engine, struct engine_alarm *entry,
     struct alarm *alarm = &entry->alarm;
     struct incident *incident = incidents_find(engine->incidents, alarm->incident);
     if (incident == NULL || incident->state != INCIDENT_OPEN) {
-        const struct incident_entrant entrant = {.hazard = entry->rule->hazard,
-                                                 .group = engine_group(engine, entry),
-                                                 .rule = entry->rule->id,
-                                                 .place = engine_place_id(engine, entry->place),
-                                                 .scale = entry->rule->scale.id,
-                                                 .episode_start = alarm->episode_start,
-                                                 .transition = alarm->transition,
-                                                 .level = alarm->level};
+        const struct incident_entrant entrant = engine_entrant(engine, entry);
         bool opened;
         incident = incidents_join(engine->incidents, &entrant, engine->now, &opened);
         if (incident == NULL) {

@@ -283,6 +283,16 @@ static const struct rule *find_rule(const struct site *site, const char *id) {
     return NULL;
 }
 
+static bool has_incidents(const struct site *site, const char *hazard) {
+    for (size_t i = 0; i < site->rule_count; i++) {
+        const struct rule *rule = &site->rules[i];
+        if (strcmp(rule->hazard, hazard) == 0 && rule->incident_with[0] == '\0') {
+            return true;
+        }
+    }
+    return false;
+}
+
 /* True when following masked_by and suppressed_by ends within so many rules. */
 static bool ends(const struct site *site, const struct rule *rule, int left) {
     if (rule == NULL) {
@@ -310,6 +320,11 @@ void loader_check_relations(struct loader *loader, const struct yaml_node *map,
         yaml_error(errors_of(loader), yaml_member(map, "suppressed_from"),
                    "the scale '%s' has %u levels", suppressor->scale.id,
                    (unsigned)suppressor->scale.level_count);
+    }
+    if (rule->incident_with[0] != '\0' && !has_incidents(site, rule->incident_with)) {
+        yaml_error(errors_of(loader), yaml_member(map, "incident_with"),
+                   "no rule is of the hazard '%s', or only such that go with another",
+                   rule->incident_with);
     }
     if (!ends(site, rule, CHAIN_MAX)) {
         yaml_error(errors_of(loader), map,

@@ -717,6 +717,10 @@ static const struct option rule_rows[] = {
          "For the operators only: it makes no public message. With an indicator of silence it is "
          "about the warning system itself, and its alarms at all places are one incident.",
      R(internal)},
+    {"incident_with", OPTION_ID, "",
+     .help = "Another hazard whose incident in the same group its alarms belong to: what is one "
+             "event to people who act on it, as flash floods of one heavy rain.",
+     R(incident_with)},
     {"masked_by", OPTION_ID, "",
      .help =
          "Rule whose alarm at the same place (of an area: at the station of the first indicator) "

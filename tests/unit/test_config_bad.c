@@ -244,6 +244,8 @@ static const struct bad bads[] = {
     {main_file, "site:\n  id: minimal", "|sight: {}\nsite:\n  id: minimal", "unknown key 'sight'",
      NULL},
     /* rules */
+    {flood, "scale: flood_alarm", "incident_with: |fire\nscale: flood_alarm",
+     "no rule is of the hazard 'fire'", NULL},
     {flood, "stations: [alpha]", "stations: [|beta]", "the station 'beta' is unknown", NULL},
     {flood, "stations: [alpha]", "stations: [alpha, |alpha]", "is given twice", NULL},
     {flood, "stations: [alpha]", "station_kind: |rain", "no station is of kind 'rain'", NULL},

@@ -364,6 +364,23 @@ static void test_incidents_open_merge_split_and_close(void **state) {
     assert_string_not_equal(alarm_of("flood")->incident, first);
 }
 
+static void test_a_hazard_may_go_with_another_one(void **state) {
+    (void)state;
+    struct alerting alerting = {.incident_quiet_us = HOUR};
+    fixture.site.alerting = &alerting;
+    strcpy(fixture.rules[RULE_RAIN].hazard, "flash_flood");
+    for (int together = 0; together < 2; together++) {
+        strcpy(fixture.rules[RULE_RAIN].incident_with,
+               together ? fixture.rules[RULE_FLOOD].hazard : "");
+        make();
+        read_at(MIN, POINT_RAIN, 0);
+        read_at(2 * MIN, POINT_RAIN, 60);
+        read_at(3 * MIN, POINT_STAGE, 7);
+        assert_true(alarm_of("rain")->level > 0 && alarm_of("flood")->level > 0);
+        assert_int_equal(open_incidents(), together ? 1 : 2);
+    }
+}
+
 static void test_a_circle_of_masks_is_refused(void **state) {
     (void)state;
     struct err err = {0};
@@ -386,6 +403,7 @@ int main(void) {
         TEST(test_tips_of_a_short_maintenance_are_no_rain),
         TEST(test_ladder_and_calendar),
         TEST(test_incidents_open_merge_split_and_close),
+        TEST(test_a_hazard_may_go_with_another_one),
         TEST(test_a_circle_of_masks_is_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -4,9 +4,10 @@
  * its map and the site's decoder, and into the engine with the real site of Binh Dinh. Models are
  * not run here. In their place stands the most that they could raise: from the second hour of the
  * event until its peaks every number that a rule asks a model for is 1e6 at the probability asked
- * for, so that each rule over a model rises wherever it applies; there the drills beside the flood
- * (gas, dose rate, dust) are counted apart. What this does not show are
- * forecasts that come, end for longer than an incident stays open, and come again. */
+ * for, so that each rule over a model rises wherever it applies. The drills that the scenario plays
+ * beside the flood (gas, dose rate, dust) count too. What this does not show are forecasts that
+ * come, end for longer than an incident stays open, and come again, and stations that fall silent
+ * (one incident of the warning system itself). */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -34,19 +35,8 @@ struct play {
     uint64_t number;
     char keys[KEYS_MAX][ID_TEXT_SIZE]; /* every incident that was ever told */
     int key_count;
-    int drill_count; /* of those: of the drills that the scenario plays beside the flood */
     int raises;
 };
-
-static bool is_drill(const char *hazard) {
-    static const char *const drills[] = {"chemical", "radiation", "air_quality"};
-    for (size_t i = 0; i < sizeof drills / sizeof drills[0]; i++) {
-        if (strcmp(hazard, drills[i]) == 0) {
-            return true;
-        }
-    }
-    return false;
-}
 
 static void on_event(void *context, const struct event *event) {
     struct play *play = context;
@@ -60,7 +50,6 @@ static void on_event(void *context, const struct event *event) {
     if (key[0] != '\0') {
         assert_in_range(play->key_count, 0, KEYS_MAX - 1);
         strcpy(play->keys[play->key_count++], key);
-        play->drill_count += is_drill(event->view.rule->hazard);
         print_message("%5.1f h %-20s %-14s level %d of %s\n",
                       (double)event->at.mono.us / (60.0 * (double)MINUTE), event->view.rule->id,
                       event->view.place.id, event->view.alarm->level, event->view.incident->hazard);
@@ -241,10 +230,10 @@ static void test_with_the_worst_that_models_could_tell(void **state) {
     int from_models = 0;
     count_incidents(true, &play);
     (void)engine_visit_alarms(play.engine, count_raised, &from_models);
-    print_message("%d raises, %d incidents, %d of them of drills; %d alarms over models rose\n",
-                  play.raises, play.key_count, play.drill_count, from_models);
+    print_message("%d raises, %d incidents; %d alarms over models rose\n", play.raises,
+                  play.key_count, from_models);
     assert_true(from_models > 0);
-    assert_in_range(play.key_count - play.drill_count, 1, INCIDENTS_ALLOWED);
+    assert_in_range(play.key_count, 1, INCIDENTS_ALLOWED);
     forget(&play);
 }
 
