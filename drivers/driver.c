@@ -198,7 +198,7 @@ static bool cut_block(struct endpoint *endpoint, uint32_t index, uint8_t excepti
 /* Lets a busy device be asked again, while there is time in the slot. */
 static bool retry_block(struct endpoint *endpoint, uint32_t index) {
     struct block *block = &endpoint->blocks[index];
-    int64_t now_us = clock_now(loop_clock(endpoint->acquisition->loop)).mono.us;
+    int64_t now_us = clock_mono(loop_clock(endpoint->acquisition->loop)).us;
     if (block->retries == RETRIES_MAX || now_us + retry_pause_us >= block->next_us) {
         return false;
     }
@@ -358,7 +358,7 @@ static void take_slots(struct endpoint *endpoint, uint32_t index, int64_t now_us
 
 static void on_slot(void *ctx) {
     struct endpoint *endpoint = ctx;
-    int64_t now_us = clock_now(loop_clock(endpoint->acquisition->loop)).mono.us;
+    int64_t now_us = clock_mono(loop_clock(endpoint->acquisition->loop)).us;
     int64_t next_us = INT64_MAX;
     for (uint32_t i = 0; i < endpoint->policy.block_count; i++) {
         if (endpoint->blocks[i].next_us <= now_us) {
@@ -577,7 +577,7 @@ static void start_endpoint(struct endpoint *endpoint, int64_t start_us) {
 }
 
 void acquisition_start(struct acquisition *acquisition) {
-    int64_t start_us = clock_now(loop_clock(acquisition->loop)).mono.us;
+    int64_t start_us = clock_mono(loop_clock(acquisition->loop)).us;
     for (size_t i = 0; i < acquisition->endpoint_count; i++) {
         start_endpoint(acquisition->endpoints[i], start_us);
     }
@@ -743,7 +743,7 @@ static void swap_endpoints(struct acquisition_reload *reload) {
 struct acquisition_reloaded acquisition_commit(struct acquisition_reload *reload, void *ctx,
                                                const uint64_t *last_seqs) {
     struct acquisition *acquisition = reload->acquisition;
-    int64_t now_us = clock_now(loop_clock(acquisition->loop)).mono.us;
+    int64_t now_us = clock_mono(loop_clock(acquisition->loop)).us;
     struct acquisition_reloaded reloaded = {.closed = acquisition->endpoint_count};
     carry_seqs(reload, last_seqs);
     swap_endpoints(reload);

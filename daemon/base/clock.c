@@ -121,6 +121,11 @@ struct moment clock_now(const struct clock *clock) {
     return (struct moment){.mono = {read_us(CLOCK_BOOTTIME)}, .utc = {read_us(CLOCK_REALTIME)}};
 }
 
+struct mono_us clock_mono(const struct clock *clock) {
+    return clock->kind == CLOCK_KIND_REAL ? (struct mono_us){read_us(CLOCK_BOOTTIME)}
+                                          : clock_now(clock).mono;
+}
+
 struct mono_us clock_wire(const struct clock *clock) {
     return (struct mono_us){clock->kind == CLOCK_KIND_VIRTUAL ? clock->virtual_mono_us
                                                               : read_us(CLOCK_BOOTTIME)};

@@ -125,7 +125,7 @@ void loop_timer_finish(struct loop_timer *timer) {
 }
 
 static int64_t now_us(const struct loop *loop, enum loop_time time) {
-    return time == LOOP_WIRE ? clock_wire(loop->clock).us : clock_now(loop->clock).mono.us;
+    return time == LOOP_WIRE ? clock_wire(loop->clock).us : clock_mono(loop->clock).us;
 }
 
 void loop_timer_start_at(struct loop_timer *timer, struct mono_us due) {

@@ -19,12 +19,15 @@
 struct modbus_tcp {
     struct modbus_blocks blocks; /* first: see blocks.h */
     struct loop_stream *stream;
-    struct loop_timer timer; /* of the state: connect deadline, request deadline, a pause, idling */
-    bool open;               /* a request is taken and not answered */
-    bool waiting;            /* it is not sent yet: the timer ends a pause before the next step */
-    bool heard;              /* a good reply came on this connection */
-    bool foreign;            /* a foreign frame came since the send */
-    uint32_t level;          /* of the reconnect back-off */
+    struct loop_timer timer;
+    int64_t due_us;   /* wire time of the state's end: connect deadline, request deadline, a pause,
+                         idling; `never` without one */
+    int64_t armed_us; /* when the timer fires, while it runs: at due_us or before */
+    bool open;        /* a request is taken and not answered */
+    bool waiting;     /* it is not sent yet: the timer ends a pause before the next step */
+    bool heard;       /* a good reply came on this connection */
+    bool foreign;     /* a foreign frame came since the send */
+    uint32_t level;   /* of the reconnect back-off */
     uint64_t random;
     uint32_t block;
     uint16_t transaction;
@@ -39,8 +42,24 @@ struct modbus_tcp {
     uint8_t rx[MODBUS_FRAME_MAX];
 };
 
+static const int64_t never = INT64_MAX;
+
 static int64_t wire_us(const struct modbus_tcp *tcp) {
     return clock_wire(loop_clock(tcp->blocks.loop)).us;
+}
+
+/* Nearly every request is answered long before its deadline. So the timer is left running from one
+ * request to the next, and moved only when it would fire too late; on_timer() looks at due_us. */
+static void wait_until(struct modbus_tcp *tcp, int64_t due_us) {
+    tcp->due_us = due_us;
+    if (!loop_timer_running(&tcp->timer) || due_us < tcp->armed_us) {
+        tcp->armed_us = due_us;
+        loop_timer_start_at(&tcp->timer, (struct mono_us){due_us});
+    }
+}
+
+static void wait_no_more(struct modbus_tcp *tcp) {
+    tcp->due_us = never;
 }
 
 static void enter(struct modbus_tcp *tcp, enum endpoint_state state) {
@@ -58,12 +77,12 @@ static void drop(struct modbus_tcp *tcp, bool pause) {
     tcp->waiting = false;
     tcp->closed_us = wire_us(tcp);
     tcp->was_closed = true;
-    loop_timer_stop(&tcp->timer);
+    wait_no_more(tcp);
     if (!pause || tcp->blocks.config->transport == MODBUS_DIAL_IN) {
         enter(tcp, ENDPOINT_IDLE);
         return;
     }
-    loop_timer_start_in(&tcp->timer, line_backoff_us(tcp->blocks.config->reconnect_min_us,
+    wait_until(tcp, tcp->closed_us + line_backoff_us(tcp->blocks.config->reconnect_min_us,
                                                      tcp->blocks.config->reconnect_max_us,
                                                      tcp->level, &tcp->random));
     tcp->level++;
@@ -107,8 +126,7 @@ static int send_request(struct modbus_tcp *tcp) {
         return result;
     }
     tcp->blocks.stats->polls++;
-    loop_timer_start_at(&tcp->timer,
-                        (struct mono_us){tcp->sent.us + tcp->blocks.config->request_timeout_us});
+    wait_until(tcp, tcp->sent.us + tcp->blocks.config->request_timeout_us);
     return 0;
 }
 
@@ -123,7 +141,7 @@ static int send_when_quiet(struct modbus_tcp *tcp) {
         return send_request(tcp);
     }
     tcp->waiting = true;
-    loop_timer_start_at(&tcp->timer, (struct mono_us){tcp->quiet_us});
+    wait_until(tcp, tcp->quiet_us);
     return 0;
 }
 
@@ -145,7 +163,7 @@ static void begin_connection(struct modbus_tcp *tcp) {
     tcp->heard = false;
     tcp->echo_left = 0;
     tcp->quiet_us = quiet_until(tcp, tcp->blocks.config->connect_pause_us);
-    loop_timer_stop(&tcp->timer);
+    wait_no_more(tcp);
     enter(tcp, ENDPOINT_CONNECTED);
     loop_stream_set_buffer(tcp->stream, tcp->rx, sizeof(tcp->rx));
 }
@@ -199,7 +217,7 @@ static void take_frame(struct modbus_tcp *tcp, const uint8_t *frame, size_t leng
         tcp->foreign = true; /* and wait on, until the same deadline */
         return;
     case MODBUS_REPLY_VALUES:
-        loop_timer_stop(&tcp->timer);
+        wait_no_more(tcp);
         tcp->heard = true;
         tcp->level = 0;
         tcp->blocks.data = reply.data;
@@ -207,7 +225,7 @@ static void take_frame(struct modbus_tcp *tcp, const uint8_t *frame, size_t leng
         tcp->blocks.data = NULL;
         return;
     case MODBUS_REPLY_EXCEPTION:
-        loop_timer_stop(&tcp->timer);
+        wait_no_more(tcp);
         tcp->heard = true;
         tcp->level = 0;
         say_why(tcp, "exception", modbus_exception_name(reply.exception));
@@ -325,7 +343,7 @@ static void on_read(void *ctx, size_t length) {
         if (answered) {
             tcp->quiet_us = quiet_until(tcp, config->request_pause_us);
             if (config->idle_close_us > 0) {
-                loop_timer_start_in(&tcp->timer, config->idle_close_us);
+                wait_until(tcp, wire_us(tcp) + config->idle_close_us);
             }
         }
     }
@@ -358,7 +376,7 @@ static int connect_now(struct modbus_tcp *tcp) {
         return ERR_CLOSED;
     }
     enter(tcp, ENDPOINT_CONNECTING);
-    loop_timer_start_in(&tcp->timer, config->connect_timeout_us);
+    wait_until(tcp, wire_us(tcp) + config->connect_timeout_us);
     return 0;
 }
 
@@ -375,7 +393,7 @@ static int connect_in_turn(struct modbus_tcp *tcp) {
     }
     tcp->waiting = true;
     enter(tcp, ENDPOINT_CONNECTING);
-    loop_timer_start_in(&tcp->timer, wait_us);
+    wait_until(tcp, now_us + wait_us);
     return 0;
 }
 
@@ -392,8 +410,7 @@ static void go_on(struct modbus_tcp *tcp) {
     }
 }
 
-static void on_timer(void *ctx) {
-    struct modbus_tcp *tcp = ctx;
+static void on_due(struct modbus_tcp *tcp) {
     if (tcp->waiting) {
         go_on(tcp);
         return;
@@ -424,6 +441,19 @@ static void on_timer(void *ctx) {
         return;
     }
     endpoint_ready(tcp->blocks.endpoint);
+}
+
+static void on_timer(void *ctx) {
+    struct modbus_tcp *tcp = ctx;
+    if (tcp->due_us == never) {
+        return;
+    }
+    if (tcp->due_us > tcp->armed_us) {
+        wait_until(tcp, tcp->due_us);
+        return;
+    }
+    tcp->due_us = never;
+    on_due(tcp);
 }
 
 static int tcp_request(void *line, uint32_t block) {
@@ -484,6 +514,7 @@ static int tcp_open(struct loop *loop, const void *config, struct endpoint *endp
     }
     tcp->random = hash_spread(endpoint_config->host) ^ hash_spread(endpoint_config->id) ^ 1;
     tcp->random += tcp->random == 0;
+    tcp->due_us = never;
     /* Not from 0 everywhere: two programs that ask through one gateway should differ. */
     tcp->transaction = (uint16_t)(tcp->random >> 16);
     int result =

@@ -357,6 +357,11 @@ static void on_readings(void *ctx, const struct reading *readings, size_t count)
         if (!world->is_real) {
             assert_int_equal(reading->received.mono.us, clock_now(world->clock).mono.us);
         }
+        if (!world->is_real && reading->status == READING_TIMEOUT) {
+            /* Each request has its own deadline, whatever came before: 300 ms from its send, which
+             * a new connection puts off by half a millisecond. */
+            assert_in_range(reading->received.utc.us - reading->requested.us, 300000, 301000);
+        }
         assert_int_equal(isnan(reading->value), reading->status != READING_OK);
         assert_int_equal(reading->exception != 0, reading->status == READING_EXCEPTION);
         assert_int_equal(reading->flag,
