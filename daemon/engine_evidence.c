@@ -162,7 +162,9 @@ bool engine_take_reading(struct engine *engine, struct reading *reading, bool si
         }
         return worse;
     }
-    if (!is_usable(reading)) {
+    /* Totals of two devices have no difference: that between two of the right one holds. */
+    bool foreign_total = reading->foreign && point->kind == POINT_COUNTER;
+    if (!is_usable(reading) || foreign_total) {
         return worse;
     }
     state->before = state->newest;

@@ -35,7 +35,7 @@ static int put_reading(const struct engine *engine, const struct reading *readin
     bytes_put_i64(bytes, reading->round_trip_us);
     bytes_put_i64(bytes, reading->requested.us);
     bytes_put_u8(bytes, reading->late);
-    bytes_put_u8(bytes, reading->late_last);
+    bytes_put_u8(bytes, (uint8_t)(reading->late_last | reading->foreign << 1));
     return 0;
 }
 
@@ -55,7 +55,9 @@ static int get_reading(const struct engine *engine, struct bytes_reader *reader,
     ret_reading->round_trip_us = bytes_get_i64(reader);
     ret_reading->requested.us = bytes_get_i64(reader);
     ret_reading->late = bytes_get_bool(reader);
-    ret_reading->late_last = bytes_get_bool(reader);
+    uint8_t marks = bytes_get_enum(reader, 4);
+    ret_reading->late_last = (marks & 1) != 0;
+    ret_reading->foreign = (marks & 2) != 0;
     ret_reading->flag = QUALITY_NOT_EVALUATED;
     if (reader->failed) {
         return ERR_CORRUPT;

@@ -17,6 +17,9 @@ struct health {
 
 static const char *const names[CONDITION_CLASS_COUNT] = {
     [CONDITION_STATION_UNREACHABLE] = "station-unreachable",
+    [CONDITION_STATION_IDENTITY] = "station-identity",
+    [CONDITION_STATION_CLOCK] = "station-clock",
+    [CONDITION_STATION_MEMORY] = "station-memory",
     [CONDITION_POINT_STALE] = "point-stale",
     [CONDITION_GRID_REJECTED] = "grid-rejected",
     [CONDITION_GRID_STALE] = "grid-stale",

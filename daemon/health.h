@@ -20,6 +20,9 @@ enum { CONDITION_TEXT_SIZE = 256 };
 enum condition_class {
     CONDITION_STATION_UNREACHABLE, /* subject: station; no good reply for longer than it may be
                                       silent */
+    CONDITION_STATION_IDENTITY,    /* subject: station; another device than expected answers */
+    CONDITION_STATION_CLOCK,       /* subject: station; its clock is wrong or cannot be read */
+    CONDITION_STATION_MEMORY,      /* subject: station; its logger's memory cannot be read */
     CONDITION_POINT_STALE,         /* subject: station/point */
     CONDITION_GRID_REJECTED,       /* subject: product; the file is in quarantine */
     CONDITION_GRID_STALE,          /* subject: product; no new grid for too long */

@@ -17,6 +17,7 @@
 #include "daemon/config/site_moves.h"
 #include "daemon/desk.h"
 #include "daemon/explain.h"
+#include "daemon/loggers.h"
 #include "daemon/models.h"
 #include "daemon/monitor.h"
 #include "daemon/products.h"
@@ -49,6 +50,7 @@ struct parts {
     struct health *health;
     struct delivery *delivery; /* NULL: Kafka is switched off */
     struct acquisition *acquisition;
+    struct loggers *loggers;
     char model_program[4096];
     struct models *models;
     struct release_areas areas;
@@ -77,13 +79,13 @@ static void on_condition(void *ctx, const struct condition *condition, bool rais
               log_text("text", condition->text));
 }
 
-static void on_model_condition(void *ctx, enum condition_class class, const char *product,
-                               bool raised, const char *text) {
+static void on_subject_condition(void *ctx, enum condition_class class, const char *subject,
+                                 bool raised, const char *text) {
     struct parts *parts = ctx;
     if (raised) {
-        monitor_raise(parts->monitor, class, product, "%s", text);
+        monitor_raise(parts->monitor, class, subject, "%s", text);
     } else {
-        monitor_clear(parts->monitor, class, product);
+        monitor_clear(parts->monitor, class, subject);
     }
 }
 
@@ -362,13 +364,22 @@ static void on_refused(void *ctx, const char *endpoint, const char *advice) {
               log_text("endpoint", endpoint));
 }
 
+static void on_readings(void *ctx, const struct reading *readings, size_t count) {
+    struct parts *parts = ctx;
+    if (parts->loggers != NULL) {
+        loggers_readings(parts->loggers, readings, count);
+    }
+    pipeline_readings(parts->now->pipeline, readings, count);
+}
+
 static struct acquisition_options acquisition_options_of(struct parts *parts,
                                                          const struct loaded *loaded) {
     return (struct acquisition_options){
         .loop = parts->loop,
         .modbus = &loaded->site->modbus,
         .station_count = loaded->site->station_count,
-        .on_readings = pipeline_readings,
+        .on_readings = on_readings,
+        .ctx = parts,
         .on_refused = on_refused,
         .connects_per_s = loaded->site->settings.connects_per_s,
         .listen_host = loaded->site->settings.listen_host,
@@ -379,8 +390,21 @@ static struct acquisition_options acquisition_options_of(struct parts *parts,
 static int create_acquisition(struct parts *parts, struct err *ret_err) {
     struct acquisition_options options = acquisition_options_of(parts, parts->now);
     options.last_seqs = pipeline_last_seqs(parts->now->pipeline);
-    options.ctx = parts->now->pipeline;
     return acquisition_create(&options, &parts->acquisition, ret_err);
+}
+
+static int create_loggers(struct parts *parts, const struct loaded *loaded,
+                          struct loggers **ret_loggers, struct err *ret_err) {
+    struct loggers_options options = {
+        .loop = parts->loop,
+        .site = loaded->site,
+        .store = parts->store,
+        .pipeline = loaded->pipeline,
+        .acquisition = parts->acquisition,
+        .on_condition = on_subject_condition,
+        .ctx = parts,
+    };
+    return loggers_create(&options, ret_loggers, ret_err);
 }
 
 /* The model program: as named, beside this program, in ../bin (where it is installed), or wherever
@@ -415,7 +439,7 @@ static int create_models(struct parts *parts, struct err *ret_err) {
         .store = parts->store,
         .pipeline = parts->now->pipeline,
         .areas = &parts->areas,
-        .on_condition = on_model_condition,
+        .on_condition = on_subject_condition,
         .ctx = parts,
     };
     return models_create(&options, &parts->models, ret_err);
@@ -511,6 +535,8 @@ static int start(struct parts *parts, struct err *ret_err) {
     result = result == 0 ? create_acquisition(parts, ret_err) : result;
     result = result == 0 ? create_views(parts, ret_err) : result;
     result = result == 0 ? create_command_feed(parts, ret_err) : result;
+    result = result == 0 ? create_loggers(parts, parts->now, &parts->loggers, ret_err) : result;
+    parts->desk.view.loggers = parts->loggers;
     result = result == 0 ? create_models(parts, ret_err) : result;
     result = result == 0 ? write_web_file(parts, ret_err) : result;
     return result;
@@ -565,6 +591,7 @@ static void adopt(struct parts *parts, struct loaded *next, const struct site_mo
                   bool *unreachable) {
     struct loaded *old = parts->now;
     struct err err = {0};
+    struct loggers *loggers = NULL;
     pipeline_succeed(next->pipeline, old->pipeline, moves->points);
     parts->models = models_destroy(parts->models);
     parts->now = next;
@@ -572,6 +599,14 @@ static void adopt(struct parts *parts, struct loaded *next, const struct site_mo
     parts->desk.view.pipeline = next->pipeline;
     parts->desk.view.endpoint_of_station = next->endpoint_of_station;
     monitor_move_stations(parts->monitor, old->site, moves->stations, unreachable);
+    if (create_loggers(parts, next, &loggers, &err) != 0) {
+        log_event(parts->log, LOG_LEVEL_ERROR, "loggers_failed", "", log_text("why", err.text));
+    } else if (parts->loggers != NULL) {
+        loggers_succeed(loggers, parts->loggers, moves->stations);
+    }
+    (void)loggers_destroy(parts->loggers);
+    parts->loggers = loggers;
+    parts->desk.view.loggers = loggers;
     if (create_models(parts, &err) != 0) {
         log_event(parts->log, LOG_LEVEL_ERROR, "models_failed", "", log_text("why", err.text));
     }
@@ -605,8 +640,10 @@ static int reload(struct parts *parts, struct acquisition_reloaded *ret_reloaded
     result = result == 0 ? pipeline_save(parts->now->pipeline, ret_err) : result;
     result = result == 0 ? create_pipeline(parts, next, ret_err) : result;
     if (result == 0) {
-        *ret_reloaded =
-            acquisition_commit(acquisition, next->pipeline, pipeline_last_seqs(next->pipeline));
+        if (parts->loggers != NULL) {
+            loggers_pause(parts->loggers);
+        }
+        *ret_reloaded = acquisition_commit(acquisition, parts, pipeline_last_seqs(next->pipeline));
         adopt(parts, next, &moves, unreachable);
     } else {
         (void)acquisition_abandon(acquisition);
@@ -649,6 +686,7 @@ static void stop(struct parts *parts) {
     parts->web = web_destroy(parts->web);
     parts->operators = operators_destroy(parts->operators);
     parts->control = control_destroy(parts->control);
+    parts->loggers = loggers_destroy(parts->loggers);
     parts->monitor = monitor_destroy(parts->monitor);
     parts->acquisition = acquisition_destroy(parts->acquisition);
     if (parts->now != NULL) {

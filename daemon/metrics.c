@@ -76,6 +76,36 @@ static void write_acquisition(const struct view_source *source, FILE *out) {
            endpoint_round_trip_us(&total, 0.95) / 1e6);
 }
 
+static void write_loggers(const struct view_source *source, FILE *out) {
+    static const char *const kinds[] = {"taken",       "impossible_time", "out_of_order",
+                                        "overwritten", "repeated",        "wrong_clock"};
+    double sums[sizeof kinds / sizeof kinds[0]] = {0};
+    struct logger_facts facts;
+    head(out, "canhbao_station_clock_offset_seconds", "gauge",
+         "A device's clock minus ours, at the last look; it is never corrected.");
+    for (size_t i = 0; i < source->site->logger_count && source->loggers != NULL; i++) {
+        const struct logger *logger = &source->site->loggers[i];
+        if (!loggers_facts(source->loggers, logger->station, &facts)) {
+            continue;
+        }
+        const uint64_t counts[] = {facts.counts.taken,        facts.counts.impossible,
+                                   facts.counts.out_of_order, facts.counts.overwritten,
+                                   facts.counts.repeated,     facts.untrusted};
+        for (size_t k = 0; k < sizeof counts / sizeof counts[0]; k++) {
+            sums[k] += (double)counts[k];
+        }
+        if (logger->clock.present && facts.clock_known) {
+            fprintf(out, "canhbao_station_clock_offset_seconds{station=\"%s\"} %.3f\n",
+                    source->site->stations[logger->station].id, (double)facts.skew_us / 1e6);
+        }
+    }
+    head(out, "canhbao_memory_records_total", "counter",
+         "Records read out of loggers' memories, taken or refused.");
+    for (size_t k = 0; k < sizeof kinds / sizeof kinds[0]; k++) {
+        fprintf(out, "canhbao_memory_records_total{result=\"%s\"} %.0f\n", kinds[k], sums[k]);
+    }
+}
+
 static void write_pipeline(const struct view_source *source, FILE *out) {
     static const char *const kinds[ENGINE_INPUT_KIND_COUNT] = {
         [ENGINE_READING] = "{kind=\"reading\"}", [ENGINE_MODEL_RESULT] = "{kind=\"model_result\"}",
@@ -243,6 +273,7 @@ char *metrics_text(const struct view_source *source, size_t *ret_length) {
     single(out, "canhbao_clock_scale", "gauge",
            "Scenario seconds per real second; 1 but in drills.", clock_scale(source->clock));
     write_acquisition(source, out);
+    write_loggers(source, out);
     write_pipeline(source, out);
     head(
         out, "canhbao_alarm_level", "gauge",

@@ -6,6 +6,7 @@
 
 #include "alerts/message/json.h"
 #include "daemon/base/text.h"
+#include "daemon/view_logger.h"
 
 static json_t *time_value(struct utc_us time) {
     char text[32];
@@ -277,13 +278,13 @@ static json_t *station_value(const struct view_source *source, size_t index) {
         json_array_append_new(points, point_value(source, station->first_point + i));
     }
     return json_pack(
-        "{s:s,s:s,s:s,s:s,s:s,s:o,s:o,s:b,s:s,s:s,s:o,s:o,s:o,s:o}", "id", station->id, "name_vi",
-        station->name_vi, "name_en", station->name_en, "kind", station->kind, "basin",
+        "{s:s,s:s,s:s,s:s,s:s,s:o,s:o,s:b,s:s,s:s,s:o,s:o,s:o,s:o,s:o}", "id", station->id,
+        "name_vi", station->name_vi, "name_en", station->name_en, "kind", station->kind, "basin",
         station->basin, "latitude_deg", number_value(station->latitude_deg), "longitude_deg",
         number_value(station->longitude_deg), "provisional", station->provisional, "note",
         station->note, "state", station_answers(source, index) ? "answering" : "silent", "link",
         link_value(source, index), "maintenance", maintenance_value(source, index), "bucket_test",
-        bucket_value(source, index), "points", points);
+        bucket_value(source, index), "logger", view_logger(source, index), "points", points);
 }
 
 static size_t find_station(const struct site *site, const char *id) {

@@ -14,6 +14,7 @@
 #include "daemon/config/site.h"
 #include "daemon/field.h"
 #include "daemon/health.h"
+#include "daemon/loggers.h"
 #include "daemon/pipeline.h"
 #include "drivers/driver.h"
 
@@ -25,7 +26,8 @@ struct view_source {
     struct store *store;
     const struct health *health;
     struct acquisition *acquisition;
-    const struct outbox *outbox; /* NULL: no Kafka configured */
+    const struct loggers *loggers; /* NULL while there are none yet */
+    const struct outbox *outbox;   /* NULL: no Kafka configured */
     const struct kafka *kafka;
     const struct control *control;
     const struct kpi *kpi; /* since the start */

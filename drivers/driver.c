@@ -21,6 +21,7 @@ enum {
 };
 
 static const int64_t retry_pause_us = 200000;
+static const int64_t impatience_us = INT64_C(60) * 1000000;
 static const int64_t rejoin_after_us = INT64_C(900) * 1000000;
 
 /* Phases are spread over the period, but over no more than this: after a start every station is
@@ -58,9 +59,12 @@ struct endpoint {
     struct loop_timer slot_timer;
     struct loop_timer retry_timer;
     uint64_t random;
-    uint32_t planned_count; /* blocks before any cut */
-    int64_t rejoin_us;      /* wire time from which cuts are taken back; with block_count above
-                               planned_count */
+    struct aside_read *asides; /* waiting, the oldest first */
+    struct aside_read *aside;  /* that LINE_ASIDE is open for; NULL: cancelled */
+    bool answering;            /* the driver is not ready for the next request yet */
+    uint32_t planned_count;    /* blocks before any cut */
+    int64_t rejoin_us;         /* wire time from which cuts are taken back; with block_count above
+                                  planned_count */
 };
 
 struct acquisition {
@@ -73,6 +77,7 @@ struct acquisition {
     int64_t connect_free_us;     /* wire time of the next free turn */
     size_t station_count;
     uint64_t *seqs; /* per station, the last one given */
+    bool *foreign;  /* per station, see acquisition_mark_foreign() */
     size_t endpoint_count;
     struct endpoint **endpoints;
     size_t dial_count;
@@ -120,6 +125,7 @@ static void emit(struct endpoint *endpoint, uint32_t index, const struct line_an
                                     .received = now,
                                     .requested = requested,
                                     .round_trip_us = answer->round_trip_us,
+                                    .foreign = acquisition->foreign[point.station],
                                     .flag = QUALITY_MISSING};
         if (answer->status == READING_OK) {
             endpoint->driver->decode(endpoint->line, index, i, reading);
@@ -236,6 +242,25 @@ static void rejoin_blocks(struct endpoint *endpoint) {
     }
 }
 
+static void answer_aside(struct endpoint *endpoint, const struct line_answer *answer,
+                         struct moment now) {
+    struct aside_read *read = endpoint->aside;
+    struct aside_answer told = {.status = answer->status,
+                                .exception = answer->exception,
+                                .requested = endpoint->asked,
+                                .received = now};
+    endpoint->aside = NULL;
+    if (read == NULL) {
+        return;
+    }
+    if (answer->status == READING_OK) {
+        told.data = endpoint->driver->aside_data(endpoint->line);
+    }
+    endpoint->answering = true;
+    read->on_answer(read->ctx, &told);
+    endpoint->answering = false;
+}
+
 void endpoint_answer(struct endpoint *endpoint, const struct line_answer *answer) {
     struct endpoint_stats *stats = &endpoint->stats;
     struct moment now = clock_now(loop_clock(endpoint->acquisition->loop));
@@ -259,6 +284,10 @@ void endpoint_answer(struct endpoint *endpoint, const struct line_answer *answer
         break;
     default: /* counted by the driver, which knows more */
         break;
+    }
+    if (index == LINE_ASIDE) {
+        answer_aside(endpoint, answer, now);
+        return;
     }
     judge_unit(endpoint, &endpoint->units[endpoint->blocks[index].about.unit], answer->unit_alive);
     bool again = false;
@@ -298,11 +327,52 @@ static uint32_t next_pending(const struct endpoint *endpoint) {
     return next;
 }
 
+/* Whether nothing waits for the line, and a read may go that ends before the next slot even if it
+ * takes as long as it may. */
+static bool has_room(const struct endpoint *endpoint, const struct aside_read *read) {
+    const struct clock *clock = loop_clock(endpoint->acquisition->loop);
+    int64_t next_us = INT64_MAX;
+    for (uint32_t i = 0; i < endpoint->policy.block_count; i++) {
+        if (endpoint->blocks[i].pending) {
+            return false; /* a busy device has its pause */
+        }
+        next_us = endpoint->blocks[i].next_us < next_us ? endpoint->blocks[i].next_us : next_us;
+    }
+    if (read->impatient && wire_us(endpoint) - read->since_us > impatience_us) {
+        return true;
+    }
+    return clock_real_us(clock, next_us - clock_now(clock).mono.us) >=
+           endpoint->driver->aside_cost_us(endpoint->line);
+}
+
+/* Sends the oldest read of a living unit that has room. */
+static void send_aside(struct endpoint *endpoint) {
+    struct aside_read **place = &endpoint->asides;
+    while (*place != NULL && endpoint->units[(*place)->unit].dead) {
+        place = &(*place)->next;
+    }
+    struct aside_read *read = *place;
+    if (read == NULL || endpoint->answering || !has_room(endpoint, read)) {
+        return;
+    }
+    endpoint->driver->set_aside(endpoint->line, read);
+    endpoint->asked = clock_now(loop_clock(endpoint->acquisition->loop)).utc;
+    endpoint->open_block = LINE_ASIDE;
+    if (endpoint->driver->request(endpoint->line, LINE_ASIDE) < 0) {
+        endpoint->open_block = no_block; /* it waits on */
+        return;
+    }
+    *place = read->next;
+    read->queued = false;
+    endpoint->aside = read;
+}
+
 void endpoint_ready(struct endpoint *endpoint) {
     /* Every turn takes one block off the pending ones, so this ends. */
     while (endpoint->open_block == no_block) {
         uint32_t index = next_pending(endpoint);
         if (index == no_block) {
+            send_aside(endpoint);
             return;
         }
         endpoint->blocks[index].pending = false;
@@ -540,8 +610,10 @@ int acquisition_create(const struct acquisition_options *options,
     acquisition->loop = options->loop;
     take_options(acquisition, options);
     acquisition->seqs = calloc(options->station_count + 1, sizeof(*acquisition->seqs));
+    acquisition->foreign = calloc(options->station_count + 1, sizeof(*acquisition->foreign));
     acquisition->endpoints = calloc(endpoint_count + 1, sizeof(struct endpoint *));
-    if (acquisition->seqs == NULL || acquisition->endpoints == NULL) {
+    if (acquisition->seqs == NULL || acquisition->foreign == NULL ||
+        acquisition->endpoints == NULL) {
         (void)acquisition_destroy(acquisition);
         return err_set(ret_err, ERR_MEMORY, "no memory for %zu endpoints", endpoint_count);
     }
@@ -596,6 +668,7 @@ struct acquisition *acquisition_destroy(struct acquisition *acquisition) {
     free(acquisition->dials);
     free(acquisition->endpoints);
     free(acquisition->seqs);
+    free(acquisition->foreign);
     free(acquisition);
     return NULL;
 }
@@ -610,6 +683,7 @@ struct acquisition_reload {
     struct endpoint **next;   /* the new list: kept ones stand in `sorted` too */
     bool *kept;               /* by place in `next` */
     uint64_t *seqs;
+    bool *foreign;
 };
 
 static int compare_endpoints(const void *left, const void *right) {
@@ -641,8 +715,9 @@ static int prepare_reload(struct acquisition_reload *reload, struct err *ret_err
     reload->next = calloc(count + 1, sizeof(struct endpoint *));
     reload->kept = calloc(count + 1, sizeof(bool));
     reload->seqs = calloc(reload->options.station_count + 1, sizeof(uint64_t));
+    reload->foreign = calloc(reload->options.station_count + 1, sizeof(bool));
     if (reload->sorted == NULL || reload->next == NULL || reload->kept == NULL ||
-        reload->seqs == NULL) {
+        reload->seqs == NULL || reload->foreign == NULL) {
         return err_set(ret_err, ERR_MEMORY, "no memory for %zu endpoints", count);
     }
     memcpy(reload->sorted, acquisition->endpoints, old_count * sizeof(struct endpoint *));
@@ -696,6 +771,7 @@ struct acquisition_reload *acquisition_abandon(struct acquisition_reload *reload
     close_dials(reload->acquisition);
     free(reload->next);
     free(reload->seqs);
+    free(reload->foreign);
     free_reload(reload);
     return NULL;
 }
@@ -748,7 +824,9 @@ struct acquisition_reloaded acquisition_commit(struct acquisition_reload *reload
     carry_seqs(reload, last_seqs);
     swap_endpoints(reload);
     free(acquisition->seqs);
+    free(acquisition->foreign);
     acquisition->seqs = reload->seqs;
+    acquisition->foreign = reload->foreign;
     reload->options.ctx = ctx;
     take_options(acquisition, &reload->options);
     for (size_t i = 0; i < acquisition->endpoint_count; i++) {
@@ -783,6 +861,40 @@ uint64_t acquisition_last_seq(const struct acquisition *acquisition, size_t stat
 
 uint64_t acquisition_take_seq(struct acquisition *acquisition, size_t station) {
     return ++acquisition->seqs[station];
+}
+
+void acquisition_read_aside(struct acquisition *acquisition, struct aside_read *read) {
+    struct endpoint *endpoint = acquisition->endpoints[read->endpoint];
+    struct aside_read **place = &endpoint->asides;
+    while (*place != NULL) {
+        place = &(*place)->next;
+    }
+    read->next = NULL;
+    read->queued = true;
+    read->since_us = wire_us(endpoint);
+    *place = read;
+    if (!endpoint->answering) {
+        endpoint_ready(endpoint);
+    }
+}
+
+void acquisition_cancel_aside(struct acquisition *acquisition, struct aside_read *read) {
+    if (read->endpoint >= acquisition->endpoint_count) {
+        return;
+    }
+    struct endpoint *endpoint = acquisition->endpoints[read->endpoint];
+    for (struct aside_read **place = &endpoint->asides; *place != NULL; place = &(*place)->next) {
+        if (*place == read) {
+            *place = read->next;
+            break;
+        }
+    }
+    read->queued = false;
+    endpoint->aside = endpoint->aside == read ? NULL : endpoint->aside;
+}
+
+void acquisition_mark_foreign(struct acquisition *acquisition, size_t station, bool foreign) {
+    acquisition->foreign[station] = foreign;
 }
 
 double endpoint_round_trip_us(const struct endpoint_stats *stats, double quantile) {

@@ -133,6 +133,47 @@ void acquisition_endpoint_stats(const struct acquisition *acquisition, size_t en
  * reply. */
 double endpoint_round_trip_us(const struct endpoint_stats *stats, double quantile);
 const char *endpoint_state_name(enum endpoint_state state);
+/* ---- reads beside the schedule: a device's clock, its identity, its memory ----
+ *
+ * A read goes out only when no point's request of its endpoint waits and, even if it takes as long
+ * as it may, none will fall due before it is over: so it never delays one. Reads of one endpoint
+ * go in the order in which they were asked for, those of dead units wait. An impatient one goes
+ * after a minute even if a request could fall due meanwhile (but still none that waits). Its
+ * outcome says nothing about the unit: what a logger does not tell of itself makes it no dead unit.
+ */
+struct aside_answer {
+    enum reading_status status; /* READING_OK: data */
+    uint8_t exception;          /* with READING_EXCEPTION */
+    const uint8_t *data;        /* two bytes a register, one for eight bits; during the call */
+    struct utc_us requested;
+    struct moment received;
+};
+
+/* The caller's memory; it must stay until the answer or acquisition_cancel_aside(). */
+struct aside_read {
+    size_t endpoint; /* indices as in the configuration */
+    uint32_t unit;
+    enum modbus_table table;
+    uint16_t start, count; /* within what one request may ask for */
+    bool impatient;
+    /* Once; from here the next read may be asked for, with the same struct too. */
+    void (*on_answer)(void *ctx, const struct aside_answer *answer);
+    void *ctx;
+    /* the acquisition's */
+    struct aside_read *next;
+    bool queued;
+    int64_t since_us; /* wire time */
+};
+
+/* Not while it is queued, and not from inside on_readings. */
+void acquisition_read_aside(struct acquisition *acquisition, struct aside_read *read);
+/* No answer will come. Fine when none was asked for. Before a reload takes effect all reads must be
+ * cancelled. */
+void acquisition_cancel_aside(struct acquisition *acquisition, struct aside_read *read);
+/* All readings of the station are marked from now on as of a device that is not known to be the
+ * right one, or no longer. Forgotten by a reload. */
+void acquisition_mark_foreign(struct acquisition *acquisition, size_t station, bool foreign);
+
 /* The number of a station's last reading. */
 uint64_t acquisition_last_seq(const struct acquisition *acquisition, size_t station);
 /* The next number of a station, for a reading that comes another way (a logger's memory). */

@@ -32,6 +32,9 @@ struct line_point {
     uint32_t point, station;
 };
 
+/* In the place of a block's number: the read of read_aside(). */
+#define LINE_ASIDE (UINT32_MAX - 1)
+
 /* New indices of what the readings name, by the old ones; only those of kept lines are looked at.
  */
 struct line_moves {
@@ -51,6 +54,12 @@ struct driver {
      * ERR_CLOSED: not now, the line waits before it connects again. Not called while another
      * request is open. */
     int (*request)(void *line, uint32_t block);
+    /* What request(LINE_ASIDE) asks for from now on. The line keeps no point for it. */
+    void (*set_aside)(void *line, const struct aside_read *read);
+    /* The bytes of its answer; only from inside endpoint_answer() with READING_OK. */
+    const uint8_t *(*aside_data)(const void *line);
+    /* Wire time that a read may take at the worst before the line can carry the next request. */
+    int64_t (*aside_cost_us)(const void *line);
     /* Value of one point of the block just answered with READING_OK; only from inside
      * endpoint_answer(). Fills status, raw, raw_len and value. */
     void (*decode)(const void *line, uint32_t block, uint32_t index, struct reading *ret_reading);

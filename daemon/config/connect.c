@@ -51,6 +51,7 @@ static bool same_manner(const struct modbus_endpoint_config *a,
            quirks_a->byte_count == quirks_b->byte_count && quirks_a->surplus == quirks_b->surplus &&
            quirks_a->echo == quirks_b->echo &&
            quirks_a->close_after_reply == quirks_b->close_after_reply &&
+           quirks_a->string_swapped == quirks_b->string_swapped &&
            quirks_a->address_from_one == quirks_b->address_from_one &&
            a->idle_close_us == b->idle_close_us && a->connect_pause_us == b->connect_pause_us &&
            a->request_pause_us == b->request_pause_us && a->close_pause_us == b->close_pause_us;

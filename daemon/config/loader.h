@@ -59,6 +59,11 @@ void loader_check_products(struct loader *loader, const struct yaml_node *list);
 
 /* station_load.c: one station of a file or list entry; adds errors. */
 void loader_station(struct loader *loader, const struct yaml_node *map, const char *expected);
+/* logger_config.c: the sections clock, identity and memory of a station that is being read: before
+ * it is appended, after its points. */
+void loader_logger(struct loader *loader, const struct yaml_node *map,
+                   const struct station *station, const struct site_link *link);
+void site_print_logger(const struct site *site, size_t station, FILE *file);
 /* connect.c: across stations: who shares endpoints and units, overlapping registers; fills
  * site.modbus. */
 void loader_connect(struct loader *loader);

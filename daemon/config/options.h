@@ -26,6 +26,8 @@ extern const struct option_group group_station_name;
 extern const struct option_group group_position;
 extern const struct option_group group_alarm_levels; /* struct alarm_levels */
 extern const struct option_group group_connection;   /* struct site_link */
+extern const struct option_group group_clock;        /* logger_config.c, as the next three */
+extern const struct option_group group_identity, group_memory, group_memory_value;
 extern const struct option_group group_point;        /* struct point */
 extern const struct option_group group_register;     /* struct modbus_map; enums as choices */
 extern const struct option_group group_quality;      /* struct quality_limits */

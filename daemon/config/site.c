@@ -536,6 +536,7 @@ struct site *site_destroy(struct site *site) {
     free(site->links);
     free(site->points);
     free(site->maps);
+    free(site->loggers);
     free(site->areas);
     free(site->scales);
     free(site->alerting.contacts);

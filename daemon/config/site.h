@@ -29,6 +29,7 @@
 #include "daemon/store/store.h"
 #include "daemon/web/web.h"
 #include "drivers/modbus/config.h"
+#include "drivers/modbus/logger.h"
 
 enum {
     SITE_PATH_SIZE = 256,
@@ -152,6 +153,8 @@ struct site {
     struct point *points;    /* those of a station stand together */
     struct modbus_map *maps; /* parallel to points */
     size_t point_count;
+    struct logger *loggers; /* in the order of their stations; see site_logger_of() */
+    size_t logger_count;
     struct area *areas; /* file: path as it can be opened */
     size_t area_count;
     struct scale *scales;
@@ -196,6 +199,9 @@ int site_endpoint_load(const struct site *site, size_t endpoint, double *ret_loa
                        size_t *ret_requests);
 /* The endpoint that a station shares; never NULL for a site that was loaded. */
 const struct modbus_endpoint_config *site_endpoint_of(const struct site *site, size_t station);
+
+/* What the station's logger tells of itself; NULL: nothing. Addresses are as they were written. */
+const struct logger *site_logger_of(const struct site *site, size_t station);
 
 /* Calls visit (may be NULL) with the index of every point that "STATION/POINT" or "*" "/POINT"
  * means; returns how many. */

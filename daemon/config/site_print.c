@@ -152,6 +152,7 @@ static void print_station(const struct site *site, size_t index, FILE *file) {
                       station->alarm_levels.unit, 4, file);
     }
     print_section("connection", &group_connection, &site->links[index], NULL, 4, file);
+    site_print_logger(site, index, file);
     print_key("points", 4, file);
     for (uint32_t i = 0; i < station->point_count; i++) {
         const struct point *point = &site->points[station->first_point + i];

@@ -489,6 +489,8 @@ void loader_station(struct loader *loader, const struct yaml_node *map, const ch
         }
     }
 
+    loader_logger(loader, map, &station, &link);
+
     size_t links = site->station_count;
     size_t nodes = site->station_count;
     struct station *new_station = loader_append(loader, map, &site->stations, &site->station_count,

@@ -108,6 +108,27 @@ static const struct {
     {"connected", "đã kết nối"},
     {"paused", "tạm nghỉ"},
     {"too much", "quá tải"},
+    /* diag: the logger */
+    {"identity", "nhận dạng máy"},
+    {"right", "đúng máy"},
+    {"wrong", "SAI MÁY"},
+    {"unchecked", "chưa kiểm tra"},
+    {"expected", "phải là"},
+    {"device clock", "đồng hồ máy"},
+    {", WRONG", ", SAI"},
+    {"checked", "xem lúc"},
+    {"logger memory", "bộ nhớ máy"},
+    {"reading", "đang đọc"},
+    {"waiting", "đang chờ"},
+    {"records taken", "bản ghi đã lấy"},
+    {"hole", "khoảng trống"},
+    {"refused", "không nhận"},
+    {"impossible_time", "giờ vô lý"},
+    {"out_of_order", "sai thứ tự"},
+    {"overwritten", "bị ghi đè"},
+    {"repeated", "lặp lại"},
+    {"wrong_clock", "đồng hồ sai"},
+    {"wrong_index", "chỉ số sai"},
 };
 
 bool ctl_is_vietnamese(void) {

@@ -158,6 +158,64 @@ static void print_ms(const json_t *link, const char *key, const char *text, FILE
     }
 }
 
+static void print_identity(const json_t *identity, FILE *out) {
+    const char *state = text_of(identity, "state");
+    print_label("identity", out);
+    fprintf(out, "%s; %s '%s'", ctl_tr(state), ctl_tr("expected"), text_of(identity, "expected"));
+    if (json_is_string(json_object_get(identity, "found"))) {
+        fprintf(out, ", %s '%s'", ctl_tr("found"), text_of(identity, "found"));
+    }
+    fputc('\n', out);
+}
+
+static void print_clock(const json_t *clock, FILE *out) {
+    char time[32];
+    const json_t *offset = json_object_get(clock, "offset_s");
+    print_label("device clock", out);
+    if (!json_is_number(offset)) {
+        fprintf(out, "%s\n", ctl_tr("unknown"));
+        return;
+    }
+    fprintf(out, "%+.1f s%s (%s %s ICT)\n", json_number_value(offset),
+            json_is_true(json_object_get(clock, "wrong")) ? ctl_tr(", WRONG") : "",
+            ctl_tr("checked"), local_of(clock, "checked", time, sizeof time));
+}
+
+static void print_memory(const json_t *memory, FILE *out) {
+    const char *why = text_of(memory, "why"), *kind;
+    json_t *count, *hole;
+    size_t index;
+    char from[32], to[32];
+    print_label("logger memory", out);
+    fprintf(out, "%s%s%s; %s %lld, %s %lld\n", ctl_tr(text_of(memory, "state")),
+            why[0] != '\0' ? ": " : "", why, ctl_tr("records taken"),
+            (long long)json_integer_value(json_object_get(memory, "records")), ctl_tr("requests"),
+            (long long)json_integer_value(json_object_get(memory, "requests")));
+    json_array_foreach(json_object_get(memory, "holes"), index, hole) {
+        fprintf(out, "    %s %s - %s ICT\n", ctl_tr("hole"),
+                local_of(hole, "from", from, sizeof from), local_of(hole, "to", to, sizeof to));
+    }
+    json_object_foreach(json_object_get(memory, "refused"), kind, count) {
+        if (json_integer_value(count) > 0) {
+            fprintf(out, "    %s: %s %lld\n", ctl_tr("refused"), ctl_tr(kind),
+                    (long long)json_integer_value(count));
+        }
+    }
+}
+
+static void print_logger(const json_t *logger, FILE *out) {
+    static const struct {
+        const char *key;
+        void (*print)(const json_t *value, FILE *out);
+    } parts[] = {{"identity", print_identity}, {"clock", print_clock}, {"memory", print_memory}};
+    for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++) {
+        const json_t *value = json_object_get(logger, parts[i].key);
+        if (json_is_object(value)) {
+            parts[i].print(value, out);
+        }
+    }
+}
+
 void ctl_print_diag(const json_t *data, FILE *out) {
     static const struct {
         const char *key, *text;
@@ -196,6 +254,7 @@ void ctl_print_diag(const json_t *data, FILE *out) {
         print_ms(link, "round_trip_p95_ms", "round trip, 95 % below", out);
         fprintf(out, "  (%s)\n",
                 ctl_tr("of the connection, with all stations that share it, since the start"));
+        print_logger(json_object_get(station, "logger"), out);
         json_array_foreach(json_object_get(station, "points"), at, point) {
             fprintf(out, "  %-22s %s, %s %s ICT\n", text_of(point, "id"),
                     ctl_tr(text_of(point, "status")), ctl_tr("asked"),

@@ -26,7 +26,7 @@ const char *reading_status_name(enum reading_status status) {
 
 const char *quality_test_name(enum quality_test test) {
     static const char *const names[TEST_COUNT] = {
-        "gross_range", "rate_of_change", "spike",     "flat_line",      "gap",
-        "maintenance", "attenuated",     "neighbour", "cross_variable", "bucket_test"};
+        "gross_range", "rate_of_change", "spike",          "flat_line",   "gap",     "maintenance",
+        "attenuated",  "neighbour",      "cross_variable", "bucket_test", "identity"};
     return (unsigned)test < TEST_COUNT ? names[test] : "unknown";
 }

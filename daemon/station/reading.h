@@ -44,6 +44,7 @@ enum quality_test {
     TEST_NEIGHBOUR,
     TEST_CROSS_VARIABLE,
     TEST_BUCKET_TEST, /* no test: water was poured into the bucket. Kept, but no rain */
+    TEST_IDENTITY,    /* no test: the device behind it is not known to be the right one: suspect */
     TEST_COUNT
 };
 
@@ -60,7 +61,9 @@ struct reading {
     double uncalibrated;          /* as the device said it, before the calibration; else as value */
     uint64_t calibration;         /* number of the record that made value of it; 0: none */
     bool late; /* out of a logger's memory: `received` is when it was measured, it fills a hole */
-    bool late_last;          /* the last one of its fill for this point */
+    bool late_last; /* the last one of its fill for this point */
+    bool
+        foreign; /* the device did not say that it is the one that is expected, see TEST_IDENTITY */
     struct utc_us requested; /* when the request was handed to the connection; 0: there was none */
     struct moment received;  /* when the last byte came, or when it was given up */
     int64_t round_trip_us; /* real time from send to last byte; -1 when nothing was sent or came */

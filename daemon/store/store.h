@@ -152,6 +152,9 @@ uint64_t store_journal_last(const struct store *store);
 
 /* Sequence number of the station's newest committed reading; 0: none. */
 int store_station_seq(struct store *store, const char *station, uint64_t *ret_seq);
+/* When a point last came with an answer of its device: a value, or that it has none. A late reading
+ * counts by its own time. ERR_NOT_FOUND. */
+int store_last_answer(struct store *store, int64_t handle, struct utc_us *ret_at);
 int store_read_alarm_states(struct store *store,
                             int (*visit)(void *user, const char *place, const char *rule,
                                          uint64_t revision, const void *body, size_t length),

@@ -215,6 +215,27 @@ int store_station_seq(struct store *store, const char *station, uint64_t *ret_se
     return result;
 }
 
+int store_last_answer(struct store *store, int64_t handle, struct utc_us *ret_at) {
+    sqlite3_stmt *s = NULL;
+    int result = prepare(store,
+                         "SELECT received_us FROM readings WHERE point=?1 AND status IN (?2,?3,?4)"
+                         " ORDER BY received_us DESC LIMIT 1",
+                         &s, NULL);
+    if (result != 0)
+        return result;
+    (void)sqlite3_bind_int64(s, 1, handle);
+    (void)sqlite3_bind_int(s, 2, READING_OK);
+    (void)sqlite3_bind_int(s, 3, READING_SENTINEL);
+    (void)sqlite3_bind_int(s, 4, READING_NOT_A_NUMBER);
+    int code = sqlite3_step(s);
+    if (code == SQLITE_ROW)
+        ret_at->us = sqlite3_column_int64(s, 0);
+    else
+        result = code == SQLITE_DONE ? ERR_NOT_FOUND : store_error(store, code, "point", NULL);
+    (void)sqlite3_finalize(s); /* repeats the error of the step */
+    return result;
+}
+
 int store_read_alarm_states(struct store *store,
                             int (*visit)(void *user, const char *place, const char *rule,
                                          uint64_t revision, const void *body, size_t length),

@@ -49,6 +49,9 @@ void modbus_blocks_finish(struct modbus_blocks *blocks) {
 }
 
 struct modbus_request modbus_blocks_request(const struct modbus_blocks *blocks, uint32_t block) {
+    if (block == LINE_ASIDE) {
+        return blocks->aside;
+    }
     const struct modbus_block *about = &blocks->plan.blocks[block];
     return (struct modbus_request){.unit = blocks->config->units[about->unit].unit,
                                    .table = about->table,
@@ -93,6 +96,20 @@ struct line_block modbus_blocks_block(const void *line, uint32_t block) {
 struct line_point modbus_blocks_point(const void *line, uint32_t block, uint32_t index) {
     const struct modbus_map *map = map_of(line, block, index);
     return (struct line_point){.point = map->point, .station = map->station};
+}
+
+void modbus_blocks_set_aside(void *line, const struct aside_read *read) {
+    struct modbus_blocks *blocks = line;
+    blocks->aside = (struct modbus_request){.unit = blocks->config->units[read->unit].unit,
+                                            .table = read->table,
+                                            .start = read->start,
+                                            .count = read->count,
+                                            .quirks = blocks->config->quirks};
+}
+
+const uint8_t *modbus_blocks_aside_data(const void *line) {
+    const struct modbus_blocks *blocks = line;
+    return blocks->data;
 }
 
 void modbus_blocks_decode(const void *line, uint32_t block, uint32_t index,

@@ -14,8 +14,9 @@ struct modbus_blocks {
     struct loop *loop;
     const struct modbus_endpoint_config *config;
     struct modbus_plan plan;
-    bool *told;          /* per map of the plan: its refusal, or a cut behind it, was told */
-    const uint8_t *data; /* of the reply being answered */
+    bool *told; /* per map of the plan: its refusal, or a cut behind it, was told */
+    struct modbus_request aside; /* of LINE_ASIDE */
+    const uint8_t *data;         /* of the reply being answered */
 };
 
 /* ERR_MEMORY. */
@@ -24,7 +25,7 @@ int modbus_blocks_init(struct loop *loop, const struct modbus_endpoint_config *c
                        struct modbus_blocks *ret_blocks, struct line_policy *ret_policy);
 void modbus_blocks_finish(struct modbus_blocks *blocks); /* fine on a zeroed struct */
 
-/* The request of a block; its transaction id is 0. */
+/* The request of a block or of LINE_ASIDE; its transaction id is 0. */
 struct modbus_request modbus_blocks_request(const struct modbus_blocks *blocks, uint32_t block);
 
 /* Notes the state and since when. */
@@ -37,6 +38,8 @@ bool modbus_exception_is_failure(uint8_t exception);
 /* Rows of struct driver. */
 struct line_block modbus_blocks_block(const void *line, uint32_t block);
 struct line_point modbus_blocks_point(const void *line, uint32_t block, uint32_t index);
+void modbus_blocks_set_aside(void *line, const struct aside_read *read);
+const uint8_t *modbus_blocks_aside_data(const void *line);
 void modbus_blocks_decode(const void *line, uint32_t block, uint32_t index,
                           struct reading *ret_reading);
 bool modbus_blocks_cut(void *line, uint32_t block, uint8_t exception,

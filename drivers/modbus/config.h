@@ -153,6 +153,7 @@ struct modbus_quirks {
     bool surplus;           /* bytes stand behind the values (not with RTU) or behind the frame */
     bool echo;              /* every request comes back before its answer */
     bool close_after_reply; /* a connection serves one request */
+    bool string_swapped;    /* of a text the second character of each register comes first */
     bool address_from_one;  /* its manual counts registers from one, and so do we: the request has
                                one less. Applied when the site is loaded. */
 };

@@ -146,6 +146,14 @@ static int serial_request(void *ctx, uint32_t block) {
     return 0;
 }
 
+/* After a timeout the unit's late answer is waited for, two timeouts long: see bus.h. */
+static int64_t serial_aside_cost_us(const void *ctx) {
+    const struct modbus_serial_line *line = ctx;
+    const struct modbus_endpoint_config *config = line->blocks.config;
+    return 3 * config->request_timeout_us + config->request_pause_us +
+           modbus_bus_silent_us(&config->serial);
+}
+
 static void serial_close(void *ctx) {
     struct modbus_serial_line *line = ctx;
     const uint64_t one = 1;
@@ -238,6 +246,9 @@ const struct driver modbus_serial_driver = {
     .block = modbus_blocks_block,
     .point = modbus_blocks_point,
     .request = serial_request,
+    .set_aside = modbus_blocks_set_aside,
+    .aside_data = modbus_blocks_aside_data,
+    .aside_cost_us = serial_aside_cost_us,
     .decode = modbus_blocks_decode,
     .cut = modbus_blocks_cut,
     .rejoin = modbus_blocks_rejoin,

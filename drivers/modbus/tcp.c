@@ -484,6 +484,16 @@ static int tcp_request(void *line, uint32_t block) {
     return result;
 }
 
+static int64_t tcp_aside_cost_us(const void *line) {
+    const struct modbus_tcp *tcp = line;
+    const struct modbus_endpoint_config *config = tcp->blocks.config;
+    int64_t cost_us =
+        config->request_timeout_us + config->request_pause_us + config->close_pause_us;
+    return tcp->blocks.stats->state == ENDPOINT_CONNECTED
+               ? cost_us
+               : cost_us + config->connect_timeout_us + config->connect_pause_us;
+}
+
 void modbus_tcp_adopt(void *line, struct loop_stream *stream) {
     struct modbus_tcp *tcp = line;
     if (tcp->stream != NULL) {
@@ -536,6 +546,9 @@ const struct driver modbus_tcp_driver = {
     .block = modbus_blocks_block,
     .point = modbus_blocks_point,
     .request = tcp_request,
+    .set_aside = modbus_blocks_set_aside,
+    .aside_data = modbus_blocks_aside_data,
+    .aside_cost_us = tcp_aside_cost_us,
     .decode = modbus_blocks_decode,
     .cut = modbus_blocks_cut,
     .rejoin = modbus_blocks_rejoin,

@@ -200,7 +200,7 @@ static void remember(struct quality_state *state, const struct quality_limits *l
 bool quality_test(struct quality_state *state, const struct quality_limits *limits,
                   const struct quality_context *context, struct reading *reading,
                   struct reading *ret_worse) {
-    reading->suspect_tests = 0;
+    reading->suspect_tests = reading->foreign ? BIT(TEST_IDENTITY) : 0;
     reading->fail_tests = 0;
     reading->quality_revision = limits->revision;
     if (reading->status == READING_OK && !isfinite(reading->value)) {

@@ -18,6 +18,8 @@
  *   attenuated, neighbour, cross-variable and what two neighbours that agree do to a soft fail: see
  *                   attenuated.h and compare.h
  *
+ *   identity        no test of the value: the device is not known to be the right one: suspect
+ *
  * A value without any applicable test is "not evaluated". A failed request is "missing". Staleness
  * is not a flag: it is decided where ages are known. Raw bytes and values are never changed, except
  * that a value that is not a finite number becomes NaN with READING_NOT_A_NUMBER.

@@ -3,6 +3,8 @@
 #include <math.h>
 #include <string.h>
 
+#include "logger.h"
+
 enum {
     EXCEPTION_FUNCTION = 0x01,
     EXCEPTION_ADDRESS = 0x02,
@@ -88,20 +90,38 @@ static size_t find_point(const struct sim_map *map, enum sim_table table, unsign
     return low;
 }
 
+/* Whether points, or what the station has beside them, fill the range. */
+static bool has_range(struct sim_station *station, enum sim_table table, unsigned at, unsigned end,
+                      int64_t t_us) {
+    const struct sim_map *map = station->map;
+    struct record none = {.file = NULL};
+    uint16_t ignored;
+    for (size_t i = find_point(map, table, at); at < end;) {
+        if (i < map->count && map->points[i].table == table && map->points[i].address <= at) {
+            at = map->points[i].address + (unsigned)encode_width(map->points[i].spec.type);
+            i++;
+        } else if (sim_logger_register(station, table, at, t_us, &none, &ignored)) {
+            at++;
+        } else {
+            return false;
+        }
+    }
+    return true;
+}
+
 /* Fills count registers (or bits, one a word) from the address; false when one does not exist. */
 static bool read_range(struct sim_station *station, enum sim_table table, unsigned address,
                        unsigned count, int64_t t_us, const char *reply_fault, struct record *truth,
                        uint16_t *ret_words) {
     const struct sim_map *map = station->map;
-    unsigned at = address;
     unsigned end = address + count;
-    /* The whole range is checked first: a refused request serves nothing. */
     size_t first = find_point(map, table, address);
-    for (size_t i = first; at < end; i++) {
-        if (i == map->count || map->points[i].table != table || map->points[i].address > at) {
-            return false;
-        }
-        at = map->points[i].address + (unsigned)encode_width(map->points[i].spec.type);
+    /* The whole range is checked first: a refused request serves nothing. */
+    if (!has_range(station, table, address, end, t_us)) {
+        return false;
+    }
+    for (unsigned at = address; at < end; at++) {
+        (void)sim_logger_register(station, table, at, t_us, truth, &ret_words[at - address]);
     }
     for (size_t i = first;
          i < map->count && map->points[i].table == table && map->points[i].address < end; i++) {

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "daemon/base/text.h"
+#include "logger.h"
 #include "simclock.h"
 
 /* ---- register maps ------------------------------------------------------------------------ */
@@ -287,8 +288,8 @@ static int load_common(struct scenario *scenario, struct sim_station *station, y
 }
 
 static int load_station(struct scenario *scenario, yaml_node_t *map, struct err *ret_err) {
-    static const char *const keys[] = {"id",  "device", "host", "port",    "unit",
-                                       "lat", "lon",    "map",  "signals", NULL};
+    static const char *const keys[] = {"id",  "device",  "host",  "port", "unit",   "lat", "lon",
+                                       "map", "signals", "clock", "text", "memory", NULL};
     struct sim_station station = {0};
     yaml_node_t *signals = NULL;
     int result = doc_check_keys(&scenario->doc, map, keys, ret_err);
@@ -305,9 +306,14 @@ static int load_station(struct scenario *scenario, yaml_node_t *map, struct err 
         result = link_values(scenario, &station, signals, ret_err);
     }
     if (result == 0) {
+        result = sim_logger_load(&station, &scenario->doc, map, scenario->start_us, &station.logger,
+                                 ret_err);
+    }
+    if (result == 0) {
         result = add_station(scenario, &station, ret_err);
     }
     if (result != 0) {
+        sim_logger_free(station.logger);
         free_values(&station);
     }
     return result;
@@ -650,6 +656,7 @@ void scenario_free(struct scenario *scenario) {
         return;
     }
     for (size_t i = 0; i < scenario->station_count; i++) {
+        sim_logger_free(scenario->stations[i].logger);
         free_values(&scenario->stations[i]);
         free(scenario->stations[i].faults);
     }

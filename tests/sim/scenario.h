@@ -39,6 +39,8 @@ struct sim_map {
     size_t count;
 };
 
+struct sim_logger;
+
 /* What a station adds to a point of its map. */
 struct sim_value {
     struct signal signal;
@@ -54,7 +56,8 @@ struct sim_station {
     uint8_t unit;
     size_t endpoint; /* index into endpoints */
     const struct sim_map *map;
-    struct sim_value *values; /* one a point of the map, in its order */
+    struct sim_value *values;  /* one a point of the map, in its order */
+    struct sim_logger *logger; /* logger.h; NULL: none */
     struct signal_env env;
     const struct fault **faults; /* that can hit this station, in the order of the file */
     size_t fault_count;
