@@ -147,7 +147,8 @@ static void on_worker_end(void *ctx, const struct worker_outcome *outcome) {
 
 /* The command line; texts live in `arguments` and in the product. */
 struct arguments {
-    const char *list[FIXED_ARGUMENTS + JOBS_ARGUMENTS_MAX + 2 * JOBS_HISTORY_MAX + 1];
+    const char *list[FIXED_ARGUMENTS + 2 * JOBS_ARGUMENTS_MAX + 2 * JOBS_HISTORY_MAX + 1];
+    struct run_words more;
     size_t count;
     char input[INBOX_PATH_SIZE];
     char newest[ARGUMENT_SIZE], bytes[ARGUMENT_SIZE], memory[ARGUMENT_SIZE], cpu[ARGUMENT_SIZE],
@@ -206,9 +207,21 @@ static int fill_arguments(struct job *job, struct arguments *arguments, struct e
     for (size_t i = 0; product->arguments != NULL && product->arguments[i] != NULL; i++) {
         push(arguments, product->arguments[i], NULL);
     }
+    int result = 0;
+    if (job->jobs->options.fill != NULL) {
+        result = job->jobs->options.fill(job->jobs->options.ctx, (size_t)(job - job->jobs->jobs),
+                                         &arguments->more, ret_err);
+    }
+    if (result == 0 && arguments->more.count > JOBS_ARGUMENTS_MAX) {
+        result = err_set(ret_err, ERR_LIMIT, "more than %d words of options", JOBS_ARGUMENTS_MAX);
+    }
+    for (size_t i = 0; i < arguments->more.count && result == 0; i++) {
+        push(arguments, arguments->more.list[i], NULL);
+    }
     /* Files that wait are history too: the newest runs first, and its windows need those before. */
     (void)snprintf(done, sizeof done, "%s/done", product->folder);
-    int result = push_history(product, product->folder, job->name, arguments, ret_err);
+    result = result == 0 ? push_history(product, product->folder, job->name, arguments, ret_err)
+                         : result;
     result = result == 0 ? push_history(product, done, NULL, arguments, ret_err) : result;
     arguments->list[arguments->count] = NULL;
     return result;
@@ -229,6 +242,9 @@ static void start_run(struct job *job, const struct inbox_file *file) {
                                                .on_end = on_worker_end,
                                                .ctx = job};
         result = worker_start(&options, &job->worker, &err);
+    }
+    if (arguments != NULL) {
+        run_words_finish(&arguments->more);
     }
     free(arguments);
     if (result != 0) {

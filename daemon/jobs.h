@@ -20,6 +20,7 @@
 #include "daemon/base/loop.h"
 #include "daemon/health.h"
 #include "daemon/job_output.h"
+#include "daemon/run_arguments.h"
 #include "daemon/station/model_result.h"
 
 enum { JOBS_PRODUCTS_MAX = 32, JOBS_ARGUMENTS_MAX = 32, JOBS_HISTORY_MAX = 1000 };
@@ -62,6 +63,9 @@ struct jobs_options {
     const char *program; /* path of canhbao-model */
     const struct jobs_product *products;
     size_t product_count;
+    /* Appends options that depend on what is there at the start of a run, at most
+     * JOBS_ARGUMENTS_MAX words; NULL: none. After an error the file waits. */
+    int (*fill)(void *ctx, size_t product, struct run_words *words, struct err *ret_err);
     void (*on_run)(void *ctx, const struct jobs_run *run);
     /* raised: the text says why; else the condition clears. */
     void (*on_condition)(void *ctx, enum condition_class class, const char *product, bool raised,

@@ -120,6 +120,21 @@ static int create_verification(struct models *models, struct err *ret_err) {
     return verification_create(&options, now_of(models), &models->verification, ret_err);
 }
 
+/* The arguments of a product with an inbox. The worker opens what it is given before it enters its
+ * cage, so nothing needs to be let in. */
+static int fill_job(void *ctx, size_t index, struct run_words *words, struct err *ret_err) {
+    struct models *models = ctx;
+    struct run_words reads = {.count = 0};
+    const struct run_places places = {.site = models->options.site,
+                                      .site_dir = models->site_dir,
+                                      .state_dir = models->state_dir,
+                                      .now = now_of(models)};
+    int result = run_arguments_fill(&places, products_source(models->products, index), words,
+                                    &reads, ret_err);
+    run_words_finish(&reads);
+    return result;
+}
+
 static int create_jobs(struct models *models, struct err *ret_err) {
     const struct models_options *options = &models->options;
     int result = products_create(options->site, &models->products, ret_err);
@@ -131,6 +146,7 @@ static int create_jobs(struct models *models, struct err *ret_err) {
         .program = options->program,
         .products = products_list(models->products),
         .product_count = products_count(models->products),
+        .fill = fill_job,
         .on_run = on_job,
         .on_condition = on_condition,
         .ctx = models,

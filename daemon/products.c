@@ -14,7 +14,7 @@ enum { ARGUMENT_SIZE = 256, HISTORY_SPARE = 4 };
 
 struct product {
     char folder[2 * SITE_PATH_SIZE];
-    char more[SITE_ARGUMENTS_MAX][SITE_ARGUMENT_SIZE]; /* of the configuration, cut into words */
+    const struct site_product *from;
     char step[ARGUMENT_SIZE], windows[ARGUMENT_SIZE], lead[ARGUMENT_SIZE], threshold[ARGUMENT_SIZE];
     const char *arguments[JOBS_ARGUMENTS_MAX + 1];
     size_t argument_count;
@@ -95,22 +95,6 @@ static int format_list(const int64_t *list_us, uint32_t count, char ret_text[ARG
     return 0;
 }
 
-static int push_more(const struct site_product *from, struct product *product,
-                     struct err *ret_err) {
-    for (uint32_t i = 0; i < from->argument_count; i++) {
-        char *rest = NULL;
-        memcpy(product->more[i], from->arguments[i], sizeof product->more[i]);
-        for (char *word = strtok_r(product->more[i], " ", &rest); word != NULL;
-             word = strtok_r(NULL, " ", &rest)) {
-            if (product->argument_count == JOBS_ARGUMENTS_MAX) {
-                return err_set(ret_err, ERR_LIMIT, "products %s: too many arguments", from->id);
-            }
-            product->arguments[product->argument_count++] = word;
-        }
-    }
-    return 0;
-}
-
 static int fill_arguments(const struct site_product *from, struct product *product,
                           struct err *ret_err) {
     /* The first lead is 0, the analysis, which areal always gives. */
@@ -130,11 +114,12 @@ static int fill_arguments(const struct site_product *from, struct product *produ
     if (result == 0 && from->variable[0] != '\0') {
         result = push(product, "--variable", from->variable, ret_err);
     }
-    return result == 0 ? push_more(from, product, ret_err) : result;
+    return result;
 }
 
 static int fill(const struct site *site, const struct site_product *from, struct product *product,
                 struct jobs_product *ret_job, struct err *ret_err) {
+    product->from = from;
     int result = place_folder(site, from, product, ret_err);
     result = result == 0 ? fill_arguments(from, product, ret_err) : result;
     result = result == 0 ? push_areas(site, product, ret_err) : result;
@@ -202,4 +187,8 @@ const struct jobs_product *products_list(const struct products *products) {
 
 size_t products_count(const struct products *products) {
     return products->count;
+}
+
+const struct site_product *products_source(const struct products *products, size_t index) {
+    return products->texts[index].from;
 }

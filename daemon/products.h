@@ -17,5 +17,7 @@ struct products *products_destroy(struct products *products);
 /* Valid as long as `products` and the site are. */
 const struct jobs_product *products_list(const struct products *products);
 size_t products_count(const struct products *products);
+/* Where a job comes from. Its `arguments` are expanded anew for each run (run_arguments.h). */
+const struct site_product *products_source(const struct products *products, size_t index);
 
 #endif

@@ -381,6 +381,13 @@ int run_arguments_check(const struct site *site, const struct site_product *prod
             size_t open = 0;
             struct brace brace;
             bool has = find_brace(word, &open, inside, &after);
+            if (has && product->inbox[0] != '\0' && parse_brace(site, inside, &brace) == 0 &&
+                (brace.source == SOURCE_SERIES || brace.source == SOURCE_ALARMS ||
+                 brace.source == SOURCE_OUT)) {
+                return err_set(ret_err, ERR_INVALID,
+                               "'%.150s': a product with an inbox has no files of its own runs",
+                               word);
+            }
             if (has ? parse_brace(site, inside, &brace) != 0 || strpbrk(after, "{}") != NULL
                     : strpbrk(word, "{}") != NULL) {
                 return err_set(ret_err, ERR_INVALID,

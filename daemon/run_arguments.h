@@ -41,7 +41,8 @@ int run_arguments_fill(const struct run_places *places, const struct site_produc
                        struct run_words *words, struct run_words *reads, struct err *ret_err);
 /* Whether a text of the product names the file: "series", "alarms". */
 bool run_arguments_use(const struct site_product *product, const char *name);
-/* Every brace of the product is understood and names products of the site. ERR_INVALID. */
+/* Every brace of the product is understood and names products of the site; one with an inbox has no
+ * {series}, {alarms} and {out:}. ERR_INVALID. */
 int run_arguments_check(const struct site *site, const struct site_product *product,
                         struct err *ret_err);
 

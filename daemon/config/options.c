@@ -265,11 +265,12 @@ static const struct option product_rows[] = {
     SECTION("series", "", "Readings that a run gets as a CSV file, see {series}."),
     SECTION(
         "arguments", "",
-        "List of texts: more of the model's command line, split at blanks. In a product without "
-        "an inbox they may hold, in braces: series, alarms (files); now (time); "
+        "List of texts: more of the model's command line, split at blanks. They may hold, in "
+        "braces: series, alarms (files; only without an inbox); now (time); "
         "site:FILE of the site's folder; product:ID/FILE of the newest run of a product, "
         "products:ID/FILE of all kept ones, frames:ID:N the newest files of its inbox; "
-        "previous:FILE of the newest own run; out:FILE to be kept. {?...}: the whole text is "
+        "previous:FILE of the newest own run; out:FILE to be kept (without an inbox). {?...}: the "
+        "whole text is "
         "left out when there is no such file; without it the run waits."),
     {"provisional", OPTION_BOOL, "false", .help = "The input is simulated or an assumption.",
      P(provisional)},

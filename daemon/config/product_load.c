@@ -212,7 +212,7 @@ static void check_product_names(struct loader *loader, const struct yaml_node *m
                    product->skill_of);
     }
     struct err err;
-    if (product->inbox[0] == '\0' && run_arguments_check(site, product, &err) != 0) {
+    if (run_arguments_check(site, product, &err) != 0) {
         yaml_error(errors, yaml_member(map, "arguments"), "%s", err.text);
     }
     for (uint32_t i = 0; i < product->series_count; i++) {

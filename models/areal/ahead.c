@@ -44,6 +44,17 @@ static int give_members(struct outlook *outlook, struct giver *giver, struct err
                        : err_set(ret_err, result, "cannot make the ensemble: %s", err_name(result));
 }
 
+static int find_motion(struct outlook *outlook, const struct ahead_run *run,
+                       struct err *ret_left_out, struct err *ret_err) {
+    int result = outlook_find_motion(outlook, run->motion_in, run->wind, ret_err);
+    if (result == 0 || result == ERR_MEMORY || (run->motion_in == NULL && run->wind == NULL)) {
+        return result;
+    }
+    *ret_left_out = *ret_err;
+    motion_finish(&outlook->motion);
+    return outlook_find_motion(outlook, NULL, NULL, ret_err);
+}
+
 static int give(struct outlook *outlook, struct giver *giver, struct ahead_motion *ret_motion,
                 struct err *ret_err) {
     const struct ahead_run *run = giver->run;
@@ -52,8 +63,7 @@ static int give(struct outlook *outlook, struct giver *giver, struct ahead_motio
         areal_no_forecast(giver->areal, false, "no valid pixel in the newest frames");
         return 0;
     }
-    result =
-        result == 0 ? outlook_find_motion(outlook, run->motion_in, run->wind, ret_err) : result;
+    result = result == 0 ? find_motion(outlook, run, &ret_motion->left_out, ret_err) : result;
     if (result == 0) {
         ret_motion->source = outlook->motion.source;
         ret_motion->vectors = outlook->motion.vectors;

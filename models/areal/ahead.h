@@ -26,11 +26,12 @@ struct ahead_motion {
     enum motion_source source;
     int vectors;
     char note[OUTLOOK_NOTE_SIZE];
+    struct err left_out; /* why motion_in and wind could not be used; code 0: they could */
 };
 
 /* Gives all fields to the areal, or the reason why there are none: the newest frames have no value,
- * the grid is too small for motion; no members with a single frame. ERR_MEMORY, or what reading
- * gave. */
+ * the grid is too small for motion; no members with a single frame. Bad guidance is left out: the
+ * frame is not to blame for it. ERR_MEMORY, or what reading gave. */
 int ahead_run(const struct ahead_run *run, struct areal *areal, struct ahead_motion *ret_motion,
               struct err *ret_err);
 

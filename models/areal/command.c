@@ -608,16 +608,16 @@ static void tell_ahead(void *context, size_t done, size_t all) {
     progress(context, "forecast field", done, all);
 }
 
-/* The files of --motion-in and --wind, opened before the cage was entered. */
-static int open_guidance(struct command *command, struct opened *opened, struct err *ret_err) {
-    int result = 0;
-    for (size_t i = 0; i < GUIDANCE && result == 0; i++) {
+/* The files of --motion-in and --wind, whose descriptors were opened before the cage was entered.
+ */
+static void open_guidance(struct command *command, struct opened *opened) {
+    for (size_t i = 0; i < GUIDANCE; i++) {
         const struct input *input = &command->guidance[i];
-        if (input->path != NULL) {
-            result = open_bytes(command, input, &opened[i], ret_err);
+        struct err err = {.code = 0};
+        if (input->path != NULL && open_bytes(command, input, &opened[i], &err) != 0) {
+            json_array_append_new(command->left_out, json_string(err.text));
         }
     }
-    return result;
 }
 
 static int look_ahead(struct command *command, struct err *ret_err) {
@@ -627,8 +627,8 @@ static int look_ahead(struct command *command, struct err *ret_err) {
         return 0;
     }
     int result = list_frames(&sequence, ret_err);
-    result = result == 0 ? open_guidance(command, guidance, ret_err) : result;
     if (result == 0) {
+        open_guidance(command, guidance);
         struct frames frames =
             frames_borrow(command->env, command->grid, sequence.utc_us, sequence.count,
                           command->options.step_s * 1000000, read_again, &sequence);
@@ -641,6 +641,9 @@ static int look_ahead(struct command *command, struct err *ret_err) {
                                       .progress = tell_ahead,
                                       .context = command};
         result = ahead_run(&run, command->areal, &command->motion, ret_err);
+    }
+    if (command->motion.left_out.code != 0) {
+        json_array_append_new(command->left_out, json_string(command->motion.left_out.text));
     }
     for (size_t i = 0; i < GUIDANCE; i++) {
         close_input(&guidance[i]);
@@ -875,7 +878,7 @@ static int run(int argc, char **argv) {
         .members = 20,
         .seed = 1,
         .newest_utc_us = ((int64_t)time(NULL) + 300) * 1000000,
-        .guidance = {{.fd = -1}, {.fd = -1}},
+        .guidance = {{.fd = -1, .history = true}, {.fd = -1, .history = true}},
         .limits = {.memory_bytes = (size_t)2048 << 20, .cpu_s = 300, .file_bytes = 64 << 20},
         .grid_limits = grid_limits_default,
         .reference_us = INT64_MIN,

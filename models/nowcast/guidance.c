@@ -87,7 +87,7 @@ static int read_component(struct frames *frames, struct ncfile *file, const char
                                : open_needed(file, name, NULL, &var, ret_err);
     result = result == 0 ? ncvar_grid(var, &grid, ret_err) : result;
     if (result == 0 && (!grid_same(grid, frames->grid) || ncvar_frame_count(var) != 1)) {
-        result = err_set(ret_err, ERR_INVALID, "%.200s: a motion on another grid than the frames",
+        result = err_set(ret_err, ERR_NOT_FOUND, "%.200s: a motion on another grid than the frames",
                          ncfile_name(file));
     }
     result = result == 0 ? ncvar_times(var, INT64_MAX, ret_utc_us, ret_err) : result;

@@ -19,8 +19,8 @@ enum { GUIDANCE_EARLIER_MIN = 60, GUIDANCE_PREVIOUS_MIN = 60, GUIDANCE_WIND_MIN 
 int guidance_earlier(struct frames *frames, size_t newest, int threads, struct motion *motion,
                      double *ret_age_min, struct err *ret_err);
 
-/* The motion of --motion-out of an earlier run on the same grid. ERR_NOT_FOUND: too old, or later
- * than the reference time. */
+/* The motion of --motion-out of an earlier run. ERR_NOT_FOUND: too old, later than the reference
+ * time, or on another grid (radars change theirs). */
 int guidance_previous(struct frames *frames, struct ncfile *file, int64_t reference_us,
                       struct motion *ret_motion, double *ret_age_min, struct err *ret_err);
 

@@ -117,16 +117,20 @@ class ArealNowcast(unittest.TestCase):
                              numpy.ma.filled(frames["rainfall_rate"][-1], numpy.nan)[west])
             self.assertGreater((first == newest).mean(), 0.5)
 
-    def test_a_file_of_guidance_that_is_none(self):
+    def test_guidance_that_is_none_is_left_out(self):
+        """It is named; the frame is not to blame."""
         one = Sequence(minutes=[20.0])
         one.write(self.path("one.nc"))
         self.areas(one)
-        for option, path, code in (("--wind", self.path("one.nc"), 3), ("--motion-in", self.path("one.nc"), 3),
-                                   ("--wind", self.path("areas.geojson"), 3), ("--wind", self.path("none.nc"), 1)):
+        for option, name in (("--wind", "one.nc"), ("--motion-in", "one.nc"), ("--wind", "areas.geojson"),
+                             ("--wind", "none.nc")):
             done = run("areal", "--in", self.path("one.nc"), "--areas", self.path("areas.geojson"), "--forecast", "nowcast",
-                       "--worker", option, path)
-            self.assertEqual((done.returncode, done.stdout), (code, ""), done.stderr)
-            self.assertIn(os.path.basename(path), done.stderr)
+                       "--worker", option, self.path(name))
+            self.assertEqual(done.returncode, 0, done.stderr)
+            manifest = json.loads(done.stdout)["manifest"]
+            self.assertEqual(manifest["parameters"]["motion"], "no_frames")
+            self.assertEqual(len(manifest["left_out"]), 1)
+            self.assertIn(name, manifest["left_out"][0])
 
 
 if __name__ == "__main__":

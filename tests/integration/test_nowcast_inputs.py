@@ -453,7 +453,10 @@ class Inputs(unittest.TestCase):
         data.close()
         other = Sequence(rows=40, columns=50, minutes=[20.0])
         other.write(self.path("other.nc"))
-        for option, path in (("--motion-in", self.path("motion.nc")), ("--wind", self.path("all.nc")),
+        data = self.nowcast([self.path("other.nc")], 1, "--step", "300", "--motion-in", self.path("motion.nc"))
+        self.assertIn("motion: no_frames (", data.source)
+        data.close()
+        for option, path in (("--motion-in", self.path("all.nc")), ("--wind", self.path("all.nc")),
                              ("--wind", self.path("nothing.nc"))):
             done = run("nowcast", "--in", self.path("other.nc"), "--step", "300", "--out", self.path("x.nc"), option, path)
             self.assertIn(done.returncode, (1, 3))
