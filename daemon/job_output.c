@@ -170,9 +170,13 @@ static int read_score(const json_t *json, size_t index, struct utc_us newest,
         (!take_text(json, "valid_time", valid, sizeof valid) ||
          text_parse_time(valid, &score->valid.us) != 0 || score->valid.us > newest.us)) {
         bad = "valid_time";
+    } else if (bad == NULL && json_object_get(json, "late") != NULL &&
+               !json_is_boolean(json_object_get(json, "late"))) {
+        bad = "late";
     } else if (bad == NULL && !read_sums(json_object_get(json, "sums"), score->skill.sums)) {
         bad = "sums";
     }
+    score->late = json_is_true(json_object_get(json, "late"));
     return bad == NULL ? 0 : err_set(ret_err, ERR_INVALID, "score %zu: bad %s", index, bad);
 }
 

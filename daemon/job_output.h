@@ -1,6 +1,6 @@
 /* What a model worker prints: one JSON object (models/areal/command.h, and perhaps "scores":
- * [{product, system, place, variable, unit, lead_s, threshold, valid_time, sums: {NAME: number}}],
- * names as in station/skill.h) -> results and scores.
+ * [{product, system, place, variable, unit, lead_s, threshold, valid_time, sums: {NAME: number},
+ * late}], names as in station/skill.h, late only when it is true) -> results and scores.
  *
  * The worker may have been subverted by its input, so nothing in it is believed unchecked: types,
  * ids, finite numbers, ranges and counts. Any fault refuses the whole. Thread rule: pure. */

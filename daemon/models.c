@@ -57,7 +57,8 @@ static void on_run(void *ctx, const struct jobs_run *run) {
     const struct job_output *parsed = run->parsed;
     if (parsed->score_count > 0) {
         verification_judge(models->verification, now_of(models)); /* of what is committed */
-        verification_take(models->verification, run->product, parsed->scores, parsed->score_count);
+        verification_take(models->verification, run->product, parsed->manifest, parsed->scores,
+                          parsed->score_count);
     }
     bool doubtful = verification_is_worse(models->verification, run->product);
     for (size_t i = 0; i < parsed->count; i++) {

@@ -10,8 +10,9 @@
 static const int64_t US_PER_HOUR = INT64_C(3600000000);
 
 struct judged {
-    struct utc_us newest; /* valid time of the newest score that this product's runs printed */
-    bool worse;           /* as the subject of scores */
+    struct utc_us newest;          /* valid time of the newest score that its runs printed */
+    char manifest[HASH_TEXT_SIZE]; /* of the run that was taken last; empty: none */
+    bool worse;                    /* as the subject of scores */
 };
 
 struct verification {
@@ -22,10 +23,10 @@ struct verification {
 /* ---- what was taken ---- */
 
 /* Ids may be as long as a key of the store: it is their hash. */
-static void meta_key(const char *product, char ret_key[STORE_META_KEY_MAX + 1]) {
+static void meta_key(const char *what, const char *product, char ret_key[STORE_META_KEY_MAX + 1]) {
     char id[ID_TEXT_SIZE];
     id_from_strings(&product, 1, id);
-    (void)snprintf(ret_key, STORE_META_KEY_MAX + 1, "scored-until.%s", id);
+    (void)snprintf(ret_key, STORE_META_KEY_MAX + 1, "%s.%s", what, id);
 }
 
 static struct judged *find(const struct verification *verification, const char *product) {
@@ -38,7 +39,7 @@ static struct judged *find(const struct verification *verification, const char *
     return NULL;
 }
 
-void verification_take(struct verification *verification, const char *product,
+void verification_take(struct verification *verification, const char *product, const char *manifest,
                        const struct skill_score *scores, size_t count) {
     struct judged *judged = find(verification, product);
     struct store *store = verification->options.store;
@@ -47,17 +48,23 @@ void verification_take(struct verification *verification, const char *product,
         return;
     }
     struct utc_us newest = judged->newest;
+    bool again = strcmp(judged->manifest, manifest) == 0;
+    bool taken = false;
     for (size_t i = 0; i < count; i++) {
         /* A full group loses the rest of these scores; alerts go before them. */
-        if (scores[i].valid.us > judged->newest.us && store_append_skill(store, &scores[i]) == 0 &&
-            scores[i].valid.us > newest.us) {
-            newest = scores[i].valid;
+        bool wanted = scores[i].valid.us > judged->newest.us || (scores[i].late && !again);
+        if (wanted && store_append_skill(store, &scores[i]) == 0) {
+            taken = true;
+            newest.us = scores[i].valid.us > newest.us ? scores[i].valid.us : newest.us;
         }
     }
-    meta_key(product, key);
-    if (newest.us > judged->newest.us) {
+    if (taken) {
         judged->newest = newest;
+        (void)snprintf(judged->manifest, sizeof judged->manifest, "%s", manifest); /* fits */
+        meta_key("scored-until", product, key);
         (void)store_put_meta(store, key, &newest, sizeof newest); /* as above */
+        meta_key("scored-run", product, key);
+        (void)store_put_meta(store, key, judged->manifest, sizeof judged->manifest);
     }
 }
 
@@ -210,10 +217,16 @@ int verification_create(const struct verification_options *options, struct utc_u
         char key[STORE_META_KEY_MAX + 1];
         size_t length = 0;
         struct utc_us newest;
-        meta_key(options->site->products[i].id, key);
+        char manifest[HASH_TEXT_SIZE];
+        meta_key("scored-until", options->site->products[i].id, key);
         if (store_get_meta(options->store, key, &newest, sizeof newest, &length) == 0 &&
             length == sizeof newest) {
             products[i].newest = newest;
+        }
+        meta_key("scored-run", options->site->products[i].id, key);
+        if (store_get_meta(options->store, key, manifest, sizeof manifest, &length) == 0 &&
+            length == sizeof manifest && manifest[sizeof manifest - 1] == '\0') {
+            memcpy(products[i].manifest, manifest, sizeof manifest);
         }
     }
     verification_judge(verification, now);

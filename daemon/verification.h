@@ -1,8 +1,9 @@
 /* Verification as it runs: takes the scores that model runs print, pools them in the store, tells
  * which products are worse than persistence.
  *
- * A time that was forecast counts once: of each run only scores later than the last ones of the
- * same product that prints them are taken. They are written with the group of the same turn.
+ * A forecast of a time counts once: of each run only scores later than the last ones of the same
+ * product that prints them are taken, and late ones (skill_score.late), unless the run is the one
+ * taken last, which comes again after a restart. They are written with the group of the same turn.
  *
  * Worse than persistence: over the last day of pooled hours, all leads above 0 together, the mean
  * absolute error of "forecast" is larger than that of "persistence" (or, where a gauge's squared
@@ -35,8 +36,10 @@ int verification_create(const struct verification_options *options, struct utc_u
                         struct verification **ret_verification, struct err *ret_err);
 struct verification *verification_destroy(struct verification *verification);
 
-/* The scores of one run of `product`. They show after the next commit. */
-void verification_take(struct verification *verification, const char *product,
+/* The scores of one run of `product`, known by its manifest's hash. They show after the next
+ * commit.
+ */
+void verification_take(struct verification *verification, const char *product, const char *manifest,
                        const struct skill_score *scores, size_t count);
 /* Judges the last day again, from what is committed; call it now and then. */
 void verification_judge(struct verification *verification, struct utc_us now);

@@ -81,6 +81,7 @@ struct skill {
 struct skill_score {
     struct skill skill;
     struct utc_us valid;
+    bool late; /* of a time that was scored before: the forecast or the frame came afterwards */
 };
 
 /* What is pooled. A season has three months: from December, March, June, September. */

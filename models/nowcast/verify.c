@@ -14,7 +14,13 @@
 #include "models/output/output.h"
 #include "models/table/args.h"
 
-enum { PAIRS_MAX = 4096, FSS_SCALE = 1, THINNING = 2 };
+enum {
+    PAIRS_MAX = 16384,
+    PAIRS_NEW_MAX = 2000, /* of one run: the daemon takes 20,000 scores, a pair has eight */
+    FSS_SCALE = 1,
+    THINNING = 2,
+    LEAD_S_MAX = 10 * 86400
+};
 
 static const char about[] =
     "Scores forecasts of rain on a grid against the frames that came, for the daemon to pool.\n"
@@ -22,8 +28,9 @@ static const char about[] =
     "--observed  CF NetCDF frames of a rain rate, as `nowcast` reads them\n"
     "--forecast  what `nowcast` wrote, without members: rainfall_rate over (lead_time, y, x)\n"
     "--ensemble  what `nowcast --members` wrote\n"
-    "--previous  output of the run before; frames that it has seen are not scored again.\n"
-    "            Without it only the newest frame is scored.\n"
+    "--previous  output of the run before: what it has scored is not scored again. A forecast or "
+    "a\n"
+    "            frame that came late is scored when it is there, and marked.\n"
     "\n"
     "Every forecast of a frame is compared with it and with persistence (the frame of the\n"
     "forecast's reference time stays) on the same pixels: observed and forecast; where "
@@ -31,13 +38,15 @@ static const char about[] =
     "has no value there, it counts as dry. Thresholds 0.1, 1 and 5 mm h-1; FSS in boxes of 10 km;\n"
     "of ensembles CRPS, Brier score and reliability on every second pixel in both directions.\n"
     "Output: JSON with model, product, reference_time, manifest, results (empty), scored_until,\n"
-    "and scores: [{product, system, place, variable, unit, lead_s, threshold, valid_time, "
-    "sums}].\n";
+    "and scores: [{product, system, place, variable, unit, lead_s, threshold, valid_time, sums, "
+    "late}];\n"
+    "scored: what counts as scored for the next run.\n";
 
 /* A forecast of one time that was scored: none is scored twice. */
 struct pair {
     int64_t valid_us, lead_us;
     bool ensemble;
+    bool kept; /* its forecast is among those of this run */
 };
 
 struct verify {
@@ -49,9 +58,11 @@ struct verify {
     float *rate, *forecast, *persistence; /* [pixels] each */
     float *members;                       /* [members_room] */
     size_t members_room;
-    int64_t after_us; /* frames up to this one were scored before */
+    int64_t after_us; /* newest frame of the run before; INT64_MIN: there was none */
     struct pair pairs[PAIRS_MAX];
     size_t pair_count;
+    size_t new_count; /* of them, those of this run */
+    size_t left;      /* more than a run may have; for the next one */
     json_t *scores;
 };
 
@@ -76,6 +87,11 @@ static int put_score(struct verify *run, const char *system, int64_t valid_us, i
                              "mm h-1", "lead_s", (json_int_t)(lead_us / 1000000), "threshold",
                              threshold >= 0 ? json_real(strtod(limit, NULL)) : json_null(),
                              "valid_time", valid, "sums", sums);
+    if (json != NULL && valid_us <= run->after_us &&
+        json_object_set_new(json, "late", json_true()) != 0) {
+        json_decref(json);
+        json = NULL;
+    }
     return json != NULL && json_array_append_new(run->scores, json) == 0 ? 0 : ERR_MEMORY;
 }
 
@@ -144,18 +160,26 @@ static bool find_frame(const struct verify *run, int64_t utc_us, size_t *ret_ind
     return false;
 }
 
-static bool is_new(struct verify *run, int64_t valid_us, int64_t lead_us, bool ensemble) {
+/* Whether it was scored before, which keeps it so for the next run. */
+static bool was_scored(struct verify *run, int64_t valid_us, int64_t lead_us, bool ensemble) {
     for (size_t i = 0; i < run->pair_count; i++) {
-        const struct pair *pair = &run->pairs[i];
+        struct pair *pair = &run->pairs[i];
         if (pair->valid_us == valid_us && pair->lead_us == lead_us && pair->ensemble == ensemble) {
-            return false;
+            pair->kept = true;
+            return true;
         }
     }
-    if (run->pair_count == PAIRS_MAX) {
-        return false; /* the bound of one run; 4096 is 300 frames of 12 leads */
+    return false;
+}
+
+/* false: not in this run. */
+static bool add_pair(struct verify *run, int64_t valid_us, int64_t lead_us, bool ensemble) {
+    if (run->pair_count == PAIRS_MAX || run->new_count >= PAIRS_NEW_MAX) {
+        run->left++;
+        return false;
     }
-    run->pairs[run->pair_count++] =
-        (struct pair){.valid_us = valid_us, .lead_us = lead_us, .ensemble = ensemble};
+    run->new_count++;
+    run->pairs[run->pair_count++] = (struct pair){valid_us, lead_us, ensemble, true};
     return true;
 }
 
@@ -261,8 +285,9 @@ static int score_leads(struct verify *run, struct ncvar *var, const char *path, 
         size_t frame = 0;
         size_t valid = 0;
         int64_t lead_us = times_us[f] - reference_us;
-        if (times_us[f] <= run->after_us || !find_frame(run, times_us[f], &frame) ||
-            !is_new(run, times_us[f], lead_us, ensemble)) {
+        if (was_scored(run, times_us[f], lead_us, ensemble) ||
+            !find_frame(run, times_us[f], &frame) ||
+            !add_pair(run, times_us[f], lead_us, ensemble)) {
             continue;
         }
         result = frames_read(&run->frames, frame, run->rate, &valid, ret_err);
@@ -310,20 +335,41 @@ static int score_file(struct verify *run, const char *path, bool ensemble, struc
 
 /* ---- the whole ---- */
 
-/* "scored_until" of the run before. */
+static int read_pair(struct verify *run, const json_t *json) {
+    const char *valid = json_string_value(json_object_get(json, "valid_time"));
+    const json_t *lead = json_object_get(json, "lead_s");
+    const json_t *ensemble = json_object_get(json, "ensemble");
+    struct pair pair = {.ensemble = json_is_true(ensemble)};
+    if (valid == NULL || !json_is_integer(lead) || !json_is_boolean(ensemble) ||
+        llabs(json_integer_value(lead)) > LEAD_S_MAX || run->pair_count == PAIRS_MAX ||
+        text_parse_time(valid, &pair.valid_us) != 0) {
+        return ERR_SYNTAX;
+    }
+    pair.lead_us = json_integer_value(lead) * 1000000;
+    run->pairs[run->pair_count++] = pair;
+    return 0;
+}
+
+/* "scored_until" and "scored" of the run before. */
 static int read_previous(struct verify *run, struct err *ret_err) {
     json_error_t error;
-    run->after_us = run->frames.utc_us[run->frames.count - 1] - 1;
+    run->after_us = INT64_MIN;
     if (run->previous == NULL) {
         return 0;
     }
     json_t *root = json_load_file(run->previous, JSON_REJECT_DUPLICATES, &error);
     const char *text = json_string_value(json_object_get(root, "scored_until"));
-    int result = text != NULL ? text_parse_time(text, &run->after_us) : ERR_SYNTAX;
+    const json_t *scored = json_object_get(root, "scored");
+    int result =
+        text != NULL && json_is_array(scored) ? text_parse_time(text, &run->after_us) : ERR_SYNTAX;
+    for (size_t i = 0; result == 0 && i < json_array_size(scored); i++) {
+        result = read_pair(run, json_array_get(scored, i));
+    }
     json_decref(root);
     return result == 0 ? 0
                        : err_set(ret_err, ERR_SYNTAX,
-                                 "%.200s: has no time 'scored_until'; it is no output of verify",
+                                 "%.200s: has no 'scored_until' or 'scored'; it is no output of "
+                                 "verify",
                                  run->previous);
 }
 
@@ -346,6 +392,24 @@ static int prepare(struct verify *run, struct err *ret_err) {
     return read_previous(run, ret_err);
 }
 
+/* What the next run need not score: pairs of forecasts that this one was given. NULL: no memory. */
+static json_t *list_scored(const struct verify *run) {
+    json_t *list = json_array();
+    for (size_t i = 0; i < run->pair_count; i++) {
+        char valid[40];
+        const struct pair *pair = &run->pairs[i];
+        text_format_time(pair->valid_us, valid, sizeof valid);
+        if (pair->kept &&
+            json_array_append_new(list, json_pack("{s:s, s:I, s:b}", "valid_time", valid, "lead_s",
+                                                  (json_int_t)(pair->lead_us / 1000000), "ensemble",
+                                                  pair->ensemble)) != 0) {
+            json_decref(list);
+            return NULL;
+        }
+    }
+    return list;
+}
+
 static int write_output(struct verify *run, struct err *ret_err) {
     char until[40];
     int64_t newest_us = run->frames.utc_us[run->frames.count - 1];
@@ -364,7 +428,8 @@ static int write_output(struct verify *run, struct err *ret_err) {
     }
     json_t *output = output_object("verify", run->product, newest_us, manifest, json_array());
     if (output != NULL && (json_object_set(output, "scores", run->scores) != 0 ||
-                           json_object_set_new(output, "scored_until", json_string(until)) != 0)) {
+                           json_object_set_new(output, "scored_until", json_string(until)) != 0 ||
+                           json_object_set_new(output, "scored", list_scored(run)) != 0)) {
         json_decref(output);
         output = NULL;
     }
@@ -380,6 +445,12 @@ static int score_all(struct verify *run, struct err *ret_err) {
     }
     for (size_t i = 0; i < run->ensembles.count && result == 0; i++) {
         result = score_file(run, run->ensembles.words[i], true, ret_err);
+    }
+    if (run->left > 0) {
+        fprintf(stderr,
+                "canhbao-model verify: warning: %zu forecasts of frames are left to the next "
+                "run\n",
+                run->left);
     }
     return result == 0 ? write_output(run, ret_err) : result;
 }

@@ -1,5 +1,7 @@
-"""Verification as it runs: every nowcast is scored against the frames that came. The pooled scores of the daemon are
-compared with scores computed here, with numpy, from the kept forecasts and the frames."""
+"""Verification as it runs: every nowcast is scored against the frames that came, also when it came after them. The
+pooled scores of the daemon are compared with scores computed here, with numpy, from the kept forecasts and the frames:
+counts, absolute errors, fractions in boxes by cumulative sums, CRPS by its other form E|X - y| - E|X - X'| / 2.
+A model that is worse than persistence says so on its own products."""
 import glob
 import json
 import os
@@ -27,13 +29,21 @@ products:
     keep: 100
     triggers: {products: [radar]}
     arguments: ["--in {frames:radar:3} --step 300 --leads 3 --out {out:forecast.nc}"]
+  - id: ensemble
+    model: nowcast
+    period: 5 min
+    stale_after: 12 h
+    keep: 100
+    triggers: {products: [radar]}
+    arguments: ["--in {frames:radar:3} --step 300 --leads 3 --members 7 --out {out:forecast.nc}"]
   - id: check
     model: verify
     period: 5 min
     stale_after: 12 h
-    triggers: {products: [nowcast]}
+    triggers: {products: [nowcast, ensemble]}
     arguments:
       - "--of nowcast --observed {frames:radar:12} --forecast {products:nowcast/forecast.nc}"
+      - "--ensemble {?products:ensemble/forecast.nc}"
       - "--previous {?previous:output.json}"
 """
 SIZE, FRAMES = 64, 10
@@ -44,6 +54,7 @@ def field(step):
     y, x = numpy.mgrid[0:SIZE, 0:SIZE]
     rain = 12 * numpy.exp(-((x - 12 - 2 * step) ** 2 + (y - 20) ** 2) / 40)
     rain += (3 + step) * numpy.exp(-((x - 8 - 2 * step) ** 2 + (y - 44) ** 2) / 60)
+    rain[:5, -7:] = numpy.nan  # out of the radar's sight
     return numpy.round(rain, 2)
 
 
@@ -64,6 +75,23 @@ def write(path, when, values):
     rain.units, rain.standard_name = "mm h-1", "rainfall_rate"
     rain[:] = values[numpy.newaxis]
     data.close()
+
+
+def add(sums, key, **more):
+    entry = sums.setdefault(key, dict.fromkeys(more, 0))
+    for name, value in more.items():
+        entry[name] = entry[name] + value
+
+
+def fractions(yes, rains):
+    """Sums of (Pf - Po)^2 and Pf^2 + Po^2 over boxes of 9 x 9 pixels of 1.1 km: the odd number next to 10 km."""
+    side = 9
+    shares = []
+    for event in (yes, rains):
+        total = numpy.pad(event.astype("i8"), side // 2).cumsum(0).cumsum(1)
+        total = numpy.pad(total, ((1, 0), (1, 0)))
+        shares.append((total[side:, side:] - total[:-side, side:] - total[side:, :-side] + total[:-side, :-side]) / side ** 2)
+    return ((shares[0] - shares[1]) ** 2).sum(), (shares[0] ** 2 + shares[1] ** 2).sum()
 
 
 class Skill(unittest.TestCase):
@@ -89,26 +117,41 @@ class Skill(unittest.TestCase):
     def time(self, step):
         return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(self.start + 300 * step))
 
-    def expected(self):
-        """(lead in s) -> pooled n, absolute error, and hits, misses, false alarms at 1 mm/h of the kept forecasts."""
-        sums = {}
-        for path in self.kept("nowcast", "forecast.nc"):
+    def forecasts(self, product):
+        """(step of the reference time, lead in s, rates [.., y, x]) of every lead that has a frame."""
+        for path in self.kept(product, "forecast.nc"):
             with netCDF4.Dataset(path) as data:
                 reference = float(data["forecast_reference_time"][...])
                 rates = numpy.ma.filled(data["rainfall_rate"][:].astype("f4"), numpy.nan)
-                ascending = data["lat"][1] > data["lat"][0] if "lat" in data.variables else True
-                leads = [float(v) for v in data["lead_time"][:]]
-            for lead, rate in zip(leads, rates):
-                step = round((reference + lead - self.start) / 300)
-                if step >= FRAMES:
-                    continue
-                fell = field(step).astype("f4")
-                rate = rate if ascending else rate[::-1]
-                seen = ~numpy.isnan(rate)
-                said, did = rate[seen] >= 1, fell[seen] >= 1
-                entry = sums.setdefault(round(lead), numpy.zeros(5))
-                entry += [seen.sum(), numpy.abs(rate[seen].astype("f8") - fell[seen]).sum(), (said & did).sum(),
-                          (~said & did).sum(), (said & ~did).sum()]
+                leads = [round(float(v)) for v in data["lead_time"][:]]
+            start = round((reference - self.start) / 300)
+            for i, lead in enumerate(leads):
+                if start + lead // 300 < FRAMES:
+                    yield start, lead, rates[..., i, :, :]
+
+    def expected(self):
+        """(system, lead in s) -> sums of all kept forecasts, by name, for the threshold 1 mm/h where it has one."""
+        sums = {}
+        for start, lead, rate in self.forecasts("nowcast"):
+            fell, stays = field(start + lead // 300).astype("f4"), field(start).astype("f4")
+            stays = numpy.where(numpy.isnan(rate), numpy.nan, numpy.nan_to_num(stays))
+            for system, said in (("forecast", rate), ("persistence", stays)):
+                seen = ~numpy.isnan(said) & ~numpy.isnan(fell)
+                yes, rains = (said >= 1) & seen, (fell >= 1) & seen
+                difference, both = fractions(yes, rains)
+                add(sums, (system, lead), n=seen.sum(), hits=(yes & rains).sum(), misses=(rains & ~yes).sum(),
+                    false_alarms=(yes & ~rains).sum(), difference=difference, both=both,
+                    error=numpy.abs(said[seen].astype("f8") - fell[seen]).sum())
+        for start, lead, members in self.forecasts("ensemble"):
+            x = members[:, ::2, ::2].reshape(len(members), -1).astype("f8")
+            y = field(start + lead // 300).astype("f4")[::2, ::2].ravel().astype("f8")
+            seen = ~numpy.isnan(x).any(0) & ~numpy.isnan(y)
+            x, y = x[:, seen], y[seen]
+            crps = numpy.abs(x - y).mean(0) - numpy.abs(x[:, None] - x[None]).mean((0, 1)) / 2
+            probability, rains = (x >= 1).mean(0), y >= 1
+            add(sums, ("ensemble", lead), n=len(y), crps=crps.sum(), brier=((probability - rains) ** 2).sum(),
+                **{f"bin{k}": numpy.array([b.sum(), rains[b].sum()]) for k in range(11)
+                   for b in [numpy.floor(10 * probability + 0.5) == k]})
         return sums
 
     def test_pooled_scores_are_those_of_the_forecasts(self):
@@ -116,31 +159,44 @@ class Skill(unittest.TestCase):
         for i in range(FRAMES):
             write(os.path.join(inbox, f".f{i}.nc"), self.start + 300 * i, field(i))
             os.rename(os.path.join(inbox, f".f{i}.nc"), os.path.join(inbox, f"f{i}.nc"))
+            # Nobody waits for nowcast and check: forecasts come after frames that they are about.
             wait_for(lambda i=i: len(self.kept("radar", "output.json")) == i + 1, f"frame {i} is used")
-            # One after the other: a forecast that comes after its frame was scored is not scored any more.
-            wait_for(lambda i=i: self.newest("nowcast", "reference_time") == self.time(i), f"nowcast {i}")
-            wait_for(lambda i=i: self.newest("check", "scored_until") == self.time(i), f"frame {i} is scored")
+        for product in ("nowcast", "ensemble"):
+            wait_for(lambda product=product: self.newest(product, "reference_time") == self.time(FRAMES - 1), product)
 
         def rows():
             found = self.daemon.ctl("skill", "nowcast")["skill"]
             expected = self.expected()
-            mae = {r["lead_s"]: r for r in found if r["system"] == "forecast" and r["threshold"] is None}
-            return (mae, expected, found) if mae and sum(r["n"] for r in mae.values()) == sum(
-                e[0] for e in expected.values()) else None
+            by = {(r["system"], r["lead_s"], r["threshold"]): r for r in found}
+            complete = expected and all(by.get((*key, None), {}).get("n") == sums["n"] for key, sums in expected.items())
+            return (by, expected, found) if complete else None
 
-        mae, expected, found = wait_for(rows, "all scores are committed")
-        self.assertEqual(set(mae), {300, 600, 900})
-        for lead, sums in expected.items():
-            self.assertEqual(mae[lead]["n"], sums[0])
-            self.assertAlmostEqual(mae[lead]["mae"], sums[1] / sums[0], places=9)
-            one = next(r for r in found if r["system"] == "forecast" and r["threshold"] == 1 and r["lead_s"] == lead)
-            self.assertEqual([one["hits"], one["misses"], one["false_alarms"]], list(sums[2:]))
-            self.assertAlmostEqual(one["csi"], sums[2] / sums[2:].sum(), places=12)
-            self.assertNotIn("mae", one)
-        stays = {r["lead_s"]: r for r in found if r["system"] == "persistence" and r["threshold"] is None}
-        self.assertTrue(all(mae[lead]["mae"] < stays[lead]["mae"] for lead in stays), "moving rain: motion helps")
+        by, expected, found = wait_for(rows, "all scores are committed")
+        self.assertEqual({key for key in expected if key[0] == "forecast"}, {("forecast", s) for s in (300, 600, 900)})
+        self.compare(by, expected)
+        for lead in (300, 600, 900):
+            self.assertLess(by["forecast", lead, None]["mae"], by["persistence", lead, None]["mae"], "motion helps")
         self.assertNotIn("skill-low", [c["class"] for c in self.daemon.ctl("status")["conditions"]])
         self.http(found)
+
+    def compare(self, by, expected):
+        for (system, lead), sums in expected.items():
+            every, one = by[system, lead, None], by[system, lead, 1]
+            if system == "ensemble":
+                self.assertAlmostEqual(every["crps"], sums["crps"] / sums["n"], places=9)
+                self.assertAlmostEqual(one["brier"], sums["brier"] / sums["n"], places=12)
+                curve = sum(n * (k / 10 - rains / n) ** 2
+                            for k in range(11) for n, rains in [sums[f"bin{k}"]] if n > 0)
+                self.assertAlmostEqual(one["reliability"], curve / sums["n"], places=12)
+                continue
+            self.assertAlmostEqual(every["mae"], sums["error"] / sums["n"], places=9)
+            self.assertNotIn("mae", one)
+            counts = [sums[name] for name in ("hits", "misses", "false_alarms")]
+            self.assertEqual([one["hits"], one["misses"], one["false_alarms"]], counts)
+            self.assertAlmostEqual(one["csi"], counts[0] / sum(counts), places=12)
+            self.assertAlmostEqual(one["pod"], counts[0] / (counts[0] + counts[1]), places=12)
+            self.assertAlmostEqual(one["far"], counts[2] / (counts[0] + counts[2]), places=12)
+            self.assertAlmostEqual(one["fss"], 1 - sums["difference"] / sums["both"], places=9)
 
     def http(self, found):
         def get(path):

@@ -186,14 +186,20 @@ static struct skill_score score(const char *system, const char *valid, double er
     return score;
 }
 
-static void take(struct fixture *fixture, const char *valid, double error, double persistence) {
+static void take_run(struct fixture *fixture, const char *manifest, const char *valid, bool late,
+                     double error, double persistence) {
     struct skill_score scores[] = {score("forecast", valid, error),
                                    score("persistence", valid, persistence)};
     scores[0].skill.sums[SKILL_PAIRED_ABSOLUTE_ERROR] = error;
     scores[0].skill.sums[SKILL_REFERENCE_ABSOLUTE_ERROR] = persistence;
+    scores[0].late = scores[1].late = late;
     struct err err;
-    verification_take(fixture->verification, "checks", scores, 2);
+    verification_take(fixture->verification, "checks", manifest, scores, 2);
     assert_int_equal(store_commit(fixture->store, &err), 0);
+}
+
+static void take(struct fixture *fixture, const char *valid, double error, double persistence) {
+    take_run(fixture, valid, valid, false, error, persistence);
 }
 
 struct seen {
@@ -254,6 +260,28 @@ static void scores_pool_once_and_survive(void **state) {
     fixture_destroy(fixture);
 }
 
+static double pooled_error(struct fixture *fixture) {
+    struct seen day = pooled(fixture, SKILL_DAY, "2025-11-19T00:00:00Z", "2025-11-20T00:00:00Z");
+    return day.rows[0].sums[SKILL_ABSOLUTE_ERROR];
+}
+
+/* What came after its time was scored counts, but the same run does not count twice. */
+static void late_scores_count_once(void **state) {
+    (void)state;
+    struct fixture *fixture = fixture_create();
+    take_run(fixture, "a", "2025-11-19T00:20:00Z", false, 5, 2);
+    take_run(fixture, "b", "2025-11-19T00:10:00Z", true, 7, 2);
+    assert_true(pooled_error(fixture) == 12);
+    take_run(fixture, "b", "2025-11-19T00:10:00Z", true, 7, 2);
+    reopen(fixture, "2025-11-19T01:00:00Z");
+    take_run(fixture, "b", "2025-11-19T00:10:00Z", true, 7, 2);
+    assert_true(pooled_error(fixture) == 12);
+    take_run(fixture, "c", "2025-11-19T00:10:00Z", true, 1, 2); /* of another forecast */
+    take_run(fixture, "d", "2025-11-19T00:30:00Z", false, 1, 2);
+    assert_true(pooled_error(fixture) == 14);
+    fixture_destroy(fixture);
+}
+
 static void worse_than_persistence_is_said_and_unsaid(void **state) {
     (void)state;
     struct fixture *fixture = fixture_create();
@@ -298,6 +326,7 @@ int main(void) {
         cmocka_unit_test(measures_are_those_of_a_hand_computed_case),
         cmocka_unit_test(periods_begin_where_they_should),
         cmocka_unit_test(scores_pool_once_and_survive),
+        cmocka_unit_test(late_scores_count_once),
         cmocka_unit_test(worse_than_persistence_is_said_and_unsaid),
         cmocka_unit_test(a_sum_that_is_no_number_is_refused),
     };
