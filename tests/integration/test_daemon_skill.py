@@ -15,7 +15,7 @@ import numpy
 
 from daemon import Daemon, Site
 from harness import wait_for
-from test_daemon_grids import AREA
+from test_daemon_grids import AREA, EXTRA as GRIDS
 
 EXTRA = """areas:
   - {id: basin, name: {vi: lưu vực, en: basin}, file: areas/basin.geojson}
@@ -45,6 +45,20 @@ products:
       - "--of nowcast --observed {frames:radar:12} --forecast {products:nowcast/forecast.nc}"
       - "--ensemble {?products:ensemble/forecast.nc}"
       - "--previous {?previous:output.json}"
+"""
+# Two frames only: rain that swings is then expected to go on, and turns instead.
+WORSE = (GRIDS[:GRIDS.index("areas:")] + EXTRA).replace("{frames:radar:3}", "{frames:radar:2}").replace(
+    "leads: [0 s, 10 min],", "leads: [0 s, 10 min], min_coverage: 0.3,")
+AHEAD = """id: ahead
+hazard: heavy_rain
+text: {vi: mưa sắp tới, en: rain ahead}
+source: made up
+scale: areal_rain
+places: {areas: [basin]}
+indicators:
+  - {name: ahead, kind: model, product: radar, variable: rain_max, unit: mm h-1, lead: 10 min, max_age: 9 h}
+levels:
+  - {level: 1, when: {indicator: ahead, at_least: 2 mm/h, hysteresis: 1 mm/h}, off_delay: 0 s}
 """
 SIZE, FRAMES = 64, 10
 
@@ -96,8 +110,11 @@ def fractions(yes, rains):
 
 class Skill(unittest.TestCase):
     def setUp(self):
-        self.site = Site({"silent": ("127.0.0.1", 1, 1)}, extra=EXTRA)
+        worse = self._testMethodName == "test_worse_than_persistence_says_so"
+        self.site = Site({"silent": ("127.0.0.1", 1, 1)}, extra=WORSE if worse else EXTRA)
         self.site.write("areas/basin.geojson", AREA)
+        if worse:
+            self.site.write("rules/ahead.yaml", AHEAD)
         self.daemon = Daemon(self.site.folder).start()
         self.start = int(time.time()) // 300 * 300 - 3600
 
@@ -197,6 +214,44 @@ class Skill(unittest.TestCase):
             self.assertAlmostEqual(one["pod"], counts[0] / (counts[0] + counts[1]), places=12)
             self.assertAlmostEqual(one["far"], counts[2] / (counts[0] + counts[2]), places=12)
             self.assertAlmostEqual(one["fss"], 1 - sums["difference"] / sums["both"], places=9)
+
+    def drop(self, name, when, values):
+        inbox = self.daemon.path("state/inbox/radar")
+        write(os.path.join(inbox, "." + name), when, values)
+        os.rename(os.path.join(inbox, "." + name), os.path.join(inbox, name))
+
+    def test_worse_than_persistence_says_so(self):
+        """Rain that swings to and fro over more than three hours is not foreseen by motion."""
+        def swings(step):
+            y, x = numpy.mgrid[0:SIZE, 0:SIZE]
+            return 12 * numpy.exp(-((x - 26 - 6 * (step % 2)) ** 2 + (y - 30) ** 2) / 40)
+
+        def low():
+            return [c for c in self.daemon.ctl("status")["conditions"] if c["class"] == "skill-low"]
+
+        first = self.start - 4 * 3600
+        for i in range(6):  # three in a row, four hours before three in a row
+            when = first + 300 * (i % 3) + (i // 3) * 4 * 3600
+            self.drop(f"s{i}.nc", when, swings(i % 3))
+            stamp = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(when))
+            wait_for(lambda s=stamp: self.newest("radar", "reference_time") == s, f"frame {i} is used")
+            wait_for(lambda s=stamp: self.newest("nowcast", "reference_time") == s, f"nowcast {i}")
+            wait_for(lambda s=stamp: self.newest("check", "scored_until") == s, f"frame {i} is scored")
+        # What is committed is judged when the next scores come.
+        self.drop("s6.nc", first + 900 + 4 * 3600, swings(3))
+        condition = wait_for(low, "it says so")[0]
+        self.assertEqual(condition["subject"], "nowcast")
+        self.assertRegex(condition["text"], "worse than persistence over the last day: rainfall_rate, "
+                                            "mean absolute error [1-9].* times that of persistence")
+        # The products that stand on it say so too: what they foresee is doubtful evidence.
+        self.drop("s7.nc", first + 1200 + 4 * 3600, swings(4))
+
+        def doubtful():
+            alarm = self.daemon.alarms().get(("ahead", "basin"))
+            return alarm if alarm and alarm["knowledge"]["state"] == "doubtful" else None
+        alarm = wait_for(doubtful, "the areal forecast is doubtful")
+        self.assertEqual(alarm["level"]["value"], 1)
+        self.assertIn("worse_than_persistence", json.dumps(alarm))
 
     def http(self, found):
         def get(path):
