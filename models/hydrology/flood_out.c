@@ -174,14 +174,16 @@ static json_t *skill_of(const struct flood_run *run) {
 }
 
 json_t *flood_details(const struct flood_run *run) {
+    char now[32];
     json_t *gauges = json_array();
+    text_format_time(run->now_us, now, sizeof now);
     for (size_t g = 0; g < run->site->gauge_count; g++) {
         (void)json_array_append_new(gauges, gauge_of(run, g));
     }
-    return json_pack("{s:I, s:i, s:b, s:o, s:{s:o, s:o, s:I, s:o}, s:o, s:o, s:o}",
-                     "hours_since_start", (json_int_t)run->state->hours, "missing_rain_h",
-                     run->missing_h, "recovering", run->state->recovering, "warnings",
-                     warnings_of(run), "rain", "nowcast", grid_of(run->nowcast), "nwp",
+    return json_pack("{s:s, s:I, s:i, s:b, s:o, s:{s:o, s:o, s:I, s:o}, s:o, s:o, s:o}",
+                     "time_of_run", now, "hours_since_start", (json_int_t)run->state->hours,
+                     "missing_rain_h", run->missing_h, "recovering", run->state->recovering,
+                     "warnings", warnings_of(run), "rain", "nowcast", grid_of(run->nowcast), "nwp",
                      grid_of(run->nwp), "members", (json_int_t)run->member_count, "basins",
                      basins_of(run), "reservoirs", reservoirs_of(run), "gauges", gauges, "skill",
                      skill_of(run));

@@ -10,10 +10,10 @@
 json_t *flood_results(const struct flood_run *run, const char *product);
 
 /* What was seen, used and forecast, for people and the page:
- * {spin_up_h, missing_rain_h, warnings: [...], rain: {...}, reservoirs: [...],
- *  gauges: [{station, provisional, disagrees, updating ..., past: {...}, bands: {...}}],
- *  skill: [all that was verified so far, flood_skill.h]}.
- * Takes nothing over. NULL: no memory. */
+ * {time_of_run, hours_since_start, missing_rain_h, recovering, warnings: [...], rain: {...},
+ * reservoirs: [...], gauges: [{station, provisional, disagrees, updating ..., past: {...}, bands:
+ * {...}}], skill: [all that was verified so far, flood_skill.h]}. Takes nothing over. NULL: no
+ * memory. */
 json_t *flood_details(const struct flood_run *run);
 
 #endif

@@ -124,6 +124,28 @@ static void run_past(struct flood_run *run) {
     }
 }
 
+/* What the hour under way has brought. */
+static void read_since(struct flood_run *run) {
+    const struct flood_site *site = run->site;
+    bool begun = run->now_us > run->reference_us;
+    for (size_t b = 0; b < site->basin_count; b++) {
+        run->fallen_mm[b] = begun ? samples_basin_mm(run->samples, &site->basins[b],
+                                                     run->reference_us, run->now_us, NULL)
+                                  : 0;
+    }
+    run->since_count = !begun                                 ? 0
+                       : run->past_count < FORECAST_SINCE_MAX ? run->past_count
+                                                              : FORECAST_SINCE_MAX;
+    for (size_t g = 0; g < site->gauge_count; g++) {
+        const struct flood_gauge *gauge = &site->gauges[g];
+        for (size_t i = 0; i < run->since_count; i++) {
+            int64_t at_us = run->now_us - (int64_t)(run->since_count - 1 - i) * HOUR_US;
+            double stage_m = samples_at(run->samples, &gauge->at, at_us);
+            run->since_m3_s[g][i] = rating_flow(&gauge->rating, stage_m).flow_m3_s;
+        }
+    }
+}
+
 /* ---- rain to come ---- */
 
 static struct rain_member member_of(const struct flood_run *run, size_t m) {
@@ -158,10 +180,7 @@ static int foresee_rain(struct flood_run *run, struct err *ret_err) {
     for (size_t b = 0; b < basins; b++) {
         /* What has fallen since the reference time, as a rate; whole slots of it are used. */
         double hours = (double)(run->now_us - run->reference_us) / (double)HOUR_US;
-        double observed_mm_h = hours > 0 ? samples_basin_mm(run->samples, &run->site->basins[b],
-                                                            run->reference_us, run->now_us, NULL) /
-                                               hours
-                                         : (double)NAN;
+        double observed_mm_h = hours > 0 ? run->fallen_mm[b] / hours : (double)NAN;
         for (size_t m = 0; m < run->member_count; m++) {
             struct rain_member member = member_of(run, m);
             double *rain = run->rain_mm + (m * basins + b) * FLOOD_LEADS;
@@ -190,6 +209,14 @@ static int make_open(struct flood_run *run, struct err *ret_err) {
     return 0;
 }
 
+/* Rain of a floor: what is known to have fallen of the hour under way, then none or the rate of the
+ * last hour. */
+static double floor_mm(const struct flood_run *run, size_t b, int lead, bool held) {
+    double rest = held ? run->rain_now_mm[b] : 0;
+    double part = (double)(run->now_us - run->reference_us) / (double)HOUR_US;
+    return lead > 0 || isnan(run->fallen_mm[b]) ? rest : run->fallen_mm[b] + (1 - part) * rest;
+}
+
 static void future_hour(const struct flood_run *run, size_t m, int lead,
                         struct flood_hour *ret_hour) {
     size_t basins = run->site->basin_count;
@@ -197,8 +224,7 @@ static void future_hour(const struct flood_run *run, size_t m, int lead,
     for (size_t b = 0; b < basins; b++) {
         ret_hour->rain_mm[b] = m < run->member_count
                                    ? run->rain_mm[(m * basins + b) * FLOOD_LEADS + (size_t)lead]
-                               : m == run->member_count ? 0
-                                                        : run->rain_now_mm[b];
+                                   : floor_mm(run, b, lead, m > run->member_count);
     }
     for (size_t r = 0; r < run->site->reservoir_count; r++) {
         ret_hour->release_m3_s[r] = NAN;
@@ -264,6 +290,9 @@ static int forecast_gauge(struct flood_run *run, size_t g, struct err *ret_err) 
                                   .past_count = run->past_count,
                                   .observed_m3_s = run->past[g].observed_m3_s,
                                   .simulated_m3_s = run->past[g].simulated_m3_s,
+                                  .since_h = (double)(run->now_us - run->reference_us) / HOUR_US,
+                                  .since_count = run->since_count,
+                                  .since_observed_m3_s = run->since_m3_s[g],
                                   .leads = FLOOD_LEADS,
                                   .member_count = run->member_count,
                                   .update = &gauge->update,
@@ -324,6 +353,7 @@ int flood_run_forecast(struct flood_run *run, struct flood_state *state, struct 
         return rc;
     }
     run_past(run);
+    read_since(run);
     rc = foresee_rain(run, ret_err);
     rc = rc != 0 ? rc : make_open(run, ret_err);
     rc = rc != 0 ? rc : run_members(run, ret_err);

@@ -1,8 +1,11 @@
 /* One run of the flood model: readings and rain in, a forecast for every gauge out.
  *
- * Hours are full hours of UTC; the forecast starts at the last full hour at or before the time of
- * the run, which is the reference time. Rain of lead hours comes from the gauges as far as they
- * reach into the first hour, then from the nowcast, then from the numerical forecast. An hour with
+ * Hours are full hours of UTC; the state ends with the last full hour at or before the time of the
+ * run, which is the reference time and where the leads begin. The hour under way counts as far as
+ * it has come: rain of lead hours comes from the gauges as far as they reach into the first hour,
+ * then from the nowcast, then from the numerical forecast (the floors have what has fallen, too),
+ * and updating starts from the stage at the time of the run (forecast.h, since_h). The state takes
+ * the hour in as a whole once it is full, so nothing counts twice. An hour with
  * a part that none of them covers is unknown, and so is everything after it. Members: see
  * rain_members.h.
  *
@@ -45,6 +48,9 @@ struct flood_run {
     int missing_h; /* hours of the past in which a basin had no rain */
     struct flood_past past[FLOOD_GAUGES_MAX];
     double rain_now_mm[FLOOD_BASINS_MAX]; /* of the last full hour; NaN unknown */
+    double fallen_mm[FLOOD_BASINS_MAX];   /* since the reference time; NaN unknown */
+    size_t since_count;
+    double since_m3_s[FLOOD_GAUGES_MAX][FORECAST_SINCE_MAX]; /* at now_us, and hours before */
 
     size_t member_count;
     double *rain_mm;                     /* [member][basin][lead] */

@@ -20,6 +20,12 @@ static int check(const struct forecast_input *in, struct err *ret_err) {
                        in->leads, in->member_count, in->level_count, FORECAST_LEADS_MAX,
                        FORECAST_MEMBERS_MAX, FORECAST_LEVELS_MAX);
     }
+    if (in->since_count > 0 &&
+        (in->since_count > FORECAST_SINCE_MAX || in->since_count > in->past_count ||
+         !(in->since_h > 0 && in->since_h < 1))) {
+        return err_set(ret_err, ERR_RANGE, "%zu observations since the newest hour, %g h after it",
+                       in->since_count, in->since_h);
+    }
     for (size_t i = 0; i < in->level_count; i++) {
         double below = i == 0 ? -INFINITY : in->levels[i - 1];
         if (!isfinite(in->levels[i]) || !(in->levels[i] > below) ||
@@ -44,8 +50,47 @@ struct work {
     size_t path_count;
 };
 
+/* Whether there is an observation within the hour under way. */
+static bool has_since(const struct forecast_input *in) {
+    return in->since_count > 0 && !isnan(in->since_observed_m3_s[in->since_count - 1]);
+}
+
+/* The simulation at the times of since_observed_m3_s. */
+static void simulate_since(const struct forecast_input *in, double first_hour_m3_s,
+                           double ret_simulated[FORECAST_SINCE_MAX]) {
+    double s = in->since_h;
+    for (size_t i = 0; i < in->since_count; i++) {
+        size_t at = in->past_count - in->since_count + i;
+        double next = at + 1 < in->past_count ? in->simulated_m3_s[at + 1] : first_hour_m3_s;
+        ret_simulated[i] = (1 - s) * in->simulated_m3_s[at] + s * next;
+    }
+}
+
+/* From an observation since the newest hour: lead k + 1 lies between k and k + 1 h after it. */
+static void update_member_since(const struct forecast_input *in, const double *open,
+                                double *ret_flow) {
+    double simulated[FORECAST_SINCE_MAX];
+    size_t now = in->since_count - 1;
+    enum update_mark mark;
+    simulate_since(in, open[0], simulated);
+    double error = in->since_observed_m3_s[now] - simulated[now];
+    for (int k = 0; k < in->leads; k++) {
+        double before = isnan(error) || k > 0
+                            ? update_forecast(in->update, in->since_observed_m3_s, simulated, now,
+                                              k, open[k], &mark, NULL)
+                            : fmax(0, open[k] + error);
+        double after = update_forecast(in->update, in->since_observed_m3_s, simulated, now, k + 1,
+                                       open[k], &mark, NULL);
+        ret_flow[k] = in->since_h * before + (1 - in->since_h) * after;
+    }
+}
+
 /* Updates one member. */
 static void update_member(const struct forecast_input *in, const double *open, double *ret_flow) {
+    if (has_since(in)) {
+        update_member_since(in, open, ret_flow);
+        return;
+    }
     for (int k = 0; k < in->leads; k++) {
         enum update_mark mark;
         ret_flow[k] = update_forecast(in->update, in->observed_m3_s, in->simulated_m3_s,
@@ -56,6 +101,13 @@ static void update_member(const struct forecast_input *in, const double *open, d
 /* The mark is that of the gauge, not of a member's rain: asked with a simulation that is known. */
 static void note_updating(struct work *work, int lead, enum update_mark *ret_mark, int *ret_age) {
     const struct forecast_input *in = work->in;
+    if (has_since(in)) {
+        double simulated[FORECAST_SINCE_MAX];
+        simulate_since(in, 1.0, simulated);
+        (void)update_forecast(in->update, in->since_observed_m3_s, simulated, in->since_count - 1,
+                              lead, 1.0, ret_mark, ret_age);
+        return;
+    }
     (void)update_forecast(in->update, in->observed_m3_s, in->simulated_m3_s, in->past_count - 1,
                           lead, 1.0, ret_mark, ret_age);
 }
@@ -293,7 +345,8 @@ static int run_from(const struct forecast_input *in, const double *open,
         }
     }
     note_updating(&work, 1, &f->mark, &f->age_h);
-    double newest = in->observed_m3_s[in->past_count - 1];
+    double newest = has_since(in) ? in->since_observed_m3_s[in->since_count - 1]
+                                  : in->observed_m3_s[in->past_count - 1];
     for (size_t l = 0; l < in->level_count; l++) {
         f->level[l].now = !isnan(newest) && level_value(&work, newest) >= in->levels[l];
     }

@@ -34,6 +34,7 @@ enum {
     FORECAST_LEVELS_MAX = 3,
     FORECAST_QUANTILES = 5,
     FORECAST_CAUSE_SIZE = 96,
+    FORECAST_SINCE_MAX = 4,
 };
 extern const double forecast_quantiles[FORECAST_QUANTILES]; /* 0.05 0.25 0.5 0.75 0.95 */
 
@@ -46,8 +47,16 @@ struct forecast_input {
     size_t past_count;
     const double *observed_m3_s;  /* [past_count], newest last; NaN missing */
     const double *simulated_m3_s; /* [past_count] */
-    int leads;                    /* hours */
-    size_t member_count;          /* 0: no rain forecast */
+    /* The gauge since_h (0 to 1, exclusive) after the newest hour, and each hour before that,
+     * newest last; since_count 0: not looked at. When the newest is known updating starts from it:
+     * its error is taken against the simulation interpolated between the hours (the hour under way
+     * from the member's own), and corrections of whole hours from then on are interpolated back to
+     * the leads. */
+    double since_h;
+    size_t since_count; /* at most FORECAST_SINCE_MAX, and past_count */
+    const double *since_observed_m3_s;
+    int leads;           /* hours */
+    size_t member_count; /* 0: no rain forecast */
     const struct update_model *update;
     const struct residual *residual;
     const struct rating *rating; /* NULL: no stage */

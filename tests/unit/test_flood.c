@@ -372,12 +372,12 @@ static void write_series(const struct files *f, int hours, const struct trouble 
     assert_int_equal(fclose(file), 0);
 }
 
-static json_t *run_model(const struct files *f, int hours, const char *const *more, int expected) {
+static json_t *run_at(const struct files *f, int minute, const char *const *more, int expected) {
     char now[32];
     const char *argv[24] = {"flood",     "--site",  f->site, "--series", f->series,
                             "--product", "flood-x", "--out", f->out,     "--reference"};
     int argc = 10;
-    text_format_time(start_us + hours * hour_us, now, sizeof now);
+    text_format_time(start_us + minute * INT64_C(60000000), now, sizeof now);
     argv[argc++] = now;
     for (; more != NULL && *more != NULL; more++) {
         argv[argc++] = *more;
@@ -385,6 +385,10 @@ static json_t *run_model(const struct files *f, int hours, const char *const *mo
     (void)unlink(f->out);
     assert_int_equal(model_flood.run(argc, (char **)(uintptr_t)argv), expected);
     return expected == 0 ? json_load_file(f->out, 0, NULL) : NULL;
+}
+
+static json_t *run_model(const struct files *f, int hours, const char *const *more, int expected) {
+    return run_at(f, hours * 60, more, expected);
 }
 
 static const json_t *gauge_of(const json_t *out) {
@@ -599,6 +603,134 @@ static void test_awkward_sequences(void **state) {
     remove_files(&f);
 }
 
+/* Every ten minutes a run: the hour under way counts in the forecast and once in the state. */
+static void test_the_hour_under_way(void **state) {
+    (void)state;
+    struct files f = make_files("");
+    const char *const chain[] = {"--state-in", f.state, "--state-out", f.state, NULL};
+    const char *const save[] = {"--state-out", f.state, NULL};
+    json_t *out = NULL, *whole = NULL;
+    const struct trouble risen = {"g", 33 * 60 + 10, 34 * 60, "1", 1.0}; /* and back again */
+    write_series(&f, 34, NULL);
+    json_t *hour = run_model(&f, 33, NULL, 0), *calm = run_at(&f, 33 * 60 + 30, NULL, 0);
+    assert_true(json_equal(json_object_get(hour, "reference_time"),
+                           json_object_get(calm, "reference_time")));
+    /* 2 mm have fallen since: the floor without more rain has them. */
+    assert_true(band(calm, "stage_zero_rain_m", 8) > band(hour, "stage_zero_rain_m", 8) + 0.01);
+    write_series(&f, 34, &risen);
+    out = run_at(&f, 33 * 60 + 30, NULL, 0);
+    assert_string_equal(updating(out), "updated");
+    assert_true(band(out, "stage_zero_rain_m", 0) > band(calm, "stage_zero_rain_m", 0) + 0.5);
+    /* The newest stage counts, not one of ten minutes ago. */
+    const struct trouble lost = {"g", 33 * 60 + 10, 34 * 60, "4", 1.0};
+    write_series(&f, 34, &lost);
+    whole = run_at(&f, 33 * 60 + 30, NULL, 0);
+    assert_true(band(whole, "stage_zero_rain_m", 0) < band(out, "stage_zero_rain_m", 0) - 0.5);
+    json_decref(whole);
+    json_decref(out);
+    json_decref(calm);
+    json_decref(hour);
+    write_series(&f, 40, NULL);
+    json_decref(run_model(&f, 30, save, 0));
+    for (int minute = 30 * 60 + 10; minute <= 40 * 60; minute += 10) {
+        json_decref(out = run_at(&f, minute, chain, 0));
+    }
+    out = run_at(&f, 40 * 60 + 5, chain, 0);
+    whole = run_at(&f, 40 * 60 + 5, NULL, 0);
+    assert_true(json_equal(json_object_get(gauge_of(out), "bands"),
+                           json_object_get(gauge_of(whole), "bands")));
+    json_decref(out);
+    json_decref(whole);
+    remove_files(&f);
+}
+
+/* Nothing at all for 3 h: what cannot be known is not told, and afterwards recovery is marked until
+ * dry and wet agree. */
+static void test_a_gap_of_everything(void **state) {
+    (void)state;
+    struct files f = make_files("");
+    write_series(&f, 46, NULL);
+    FILE *from = fopen(f.series, "r");
+    char line[200], kept[240], time[32], end[32];
+    (void)snprintf(kept, sizeof kept, "%s.kept", f.series);
+    FILE *to = fopen(kept, "w");
+    assert_true(from != NULL && to != NULL);
+    text_format_time(start_us + 41 * hour_us, time, sizeof time);
+    text_format_time(start_us + 44 * hour_us, end, sizeof end);
+    while (fgets(line, sizeof line, from) != NULL) {
+        bool gone = line[0] == '2' && strncmp(line, time, 19) > 0 && strncmp(line, end, 19) < 0;
+        assert_true(gone || fputs(line, to) >= 0);
+    }
+    assert_int_equal(fclose(from), 0);
+    assert_int_equal(fclose(to), 0);
+    assert_int_equal(rename(kept, f.series), 0);
+    json_t *out =
+        run_model(&f, 44, NULL, 0); /* the newest readings are of now, before is nothing */
+    assert_true(warns(out, "rain of the last hour unknown: upper"));
+    assert_true(json_is_true(json_object_get(gauge_of(out), "recovering")));
+    assert_true(isnan(band(out, "stage_persistence_m", 3))); /* what rain should be held on? */
+    json_decref(out);
+    out = run_model(&f, 43, NULL, 0); /* in the gap */
+    assert_int_equal(json_integer_value(json_object_get(gauge_of(out), "observation_age_h")), 2);
+    assert_true(warns(out, "rain of the last hour unknown: lower"));
+    assert_true(json_is_true(json_object_get(gauge_of(out), "recovering")));
+    json_decref(out);
+    out = run_model(&f, 46, NULL, 0);
+    assert_int_equal(
+        json_integer_value(json_object_get(json_object_get(out, "forecast"), "missing_rain_h")), 3);
+    assert_true(json_is_true(json_object_get(gauge_of(out), "recovering")));
+    json_decref(out);
+    remove_files(&f);
+}
+
+/* The three ways to know a release, each through the program: which one it used now and to come. */
+static void test_releases_of_the_program(void **state) {
+    (void)state;
+    static const struct {
+        const char *reservoir, *now, *to_come;
+        double zero_rain_m3_s; /* below the dam, 24 h from now; 0: not checked */
+    } cases[] = {
+        {"\"gauge\":{\"station\":\"r1\",\"point\":\"rate\"},", "gauged", "held", 0},
+        {"\"schedule\":[[\"2025-11-18T00:00:00Z\",50],[\"2025-11-20T00:00:00Z\",90]],", "schedule",
+         "schedule", 90},
+        {"\"rule\":[[0,30],[4e7,30]],", "rule", "rule", 30},
+        {"", "unknown", "unknown", 0},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct files f = make_files("");
+        char reservoir[400], text[6000];
+        (void)snprintf(reservoir, sizeof reservoir,
+                       "\"reservoirs\":[{\"id\":\"lake\",\"node\":\"dam\",%s"
+                       "\"full_m3\":5e7,\"start_m3\":2e7,\"source\":\"t\"}],",
+                       *cases[i].reservoir != '\0'
+                           ? cases[i].reservoir
+                           : "\"gauge\":{\"station\":\"nobody\",\"point\":\"release\"},");
+        FILE *site = fopen(f.site, "w");
+        assert_non_null(site);
+        (void)snprintf(text, sizeof text, template, reservoir);
+        assert_true(fputs(text, site) >= 0);
+        assert_int_equal(fclose(site), 0);
+        const struct trouble no_stage = {"g", 2000, 3000, NULL, 0}; /* nothing to correct with */
+        write_series(&f, 40, &no_stage);
+        json_t *out = run_model(&f, 40, NULL, 0);
+        const json_t *lake =
+            json_array_get(json_object_get(json_object_get(out, "forecast"), "reservoirs"), 0);
+        assert_string_equal(json_string_value(json_object_get(lake, "release_now")), cases[i].now);
+        assert_string_equal(json_string_value(json_object_get(lake, "release_to_come")),
+                            cases[i].to_come);
+        bool unknown = strcmp(cases[i].now, "unknown") == 0;
+        assert_true(warns(out, "release unknown: lake") == unknown);
+        double stage_m = band(out, "stage_zero_rain_m", 23);
+        assert_true(isnan(stage_m) == unknown);
+        if (cases[i].zero_rain_m3_s > 0) {
+            assert_true(10 * stage_m * stage_m > cases[i].zero_rain_m3_s); /* and the lower basin */
+            assert_true(10 * stage_m * stage_m < 2 * cases[i].zero_rain_m3_s + 60);
+        }
+        json_decref(out);
+        remove_files(&f);
+    }
+}
+
 static void test_bad_input_is_refused(void **state) {
     (void)state;
     struct files f = make_files("");
@@ -678,6 +810,9 @@ int main(void) {
         cmocka_unit_test(test_rain_of_a_numerical_forecast),
         cmocka_unit_test(test_states_chain),
         cmocka_unit_test(test_awkward_sequences),
+        cmocka_unit_test(test_the_hour_under_way),
+        cmocka_unit_test(test_a_gap_of_everything),
+        cmocka_unit_test(test_releases_of_the_program),
         cmocka_unit_test(test_bad_input_is_refused),
         cmocka_unit_test(test_rain_of_readings),
     };

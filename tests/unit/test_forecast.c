@@ -227,6 +227,46 @@ static void test_missing_stage_drops_updating(void **state) {
     forecast_destroy(f);
 }
 
+/* An observation within the hour: its error against the simulation between the hours, then the
+ * autoregression from its own time; without it the hours count. */
+static void test_an_observation_since_the_hour(void **state) {
+    (void)state;
+    struct world *w = make_world();
+    struct forecast *hourly = run(w);
+    double observed[FORECAST_SINCE_MAX];
+    w->input.since_count = 3;
+    w->input.since_observed_m3_s = observed;
+    for (double s = 0.25; s < 1; s += 0.25) {
+        const double *zero = w->open + MEMBERS * LEADS;
+        w->input.since_h = s;
+        for (size_t i = 0; i < 3; i++) {
+            size_t at = PAST - 3 + i;
+            double next = i < 2 ? w->simulated[at + 1] : zero[0];
+            observed[i] = 1.3 * ((1 - s) * w->simulated[at] + s * next);
+        }
+        double error = observed[2] - observed[2] / 1.3;
+        struct forecast *f = run(w);
+        assert_int_equal(f->mark, UPDATE_OK);
+        assert_int_equal(f->age_h, 0);
+        for (int k = 0; k < LEADS; k++) {
+            double expected = zero[k] + error * (s * pow(0.9, k) + (1 - s) * pow(0.9, k + 1));
+            assert_true(fabs(f->lead[k].zero_m3_s - expected) < 1e-9 * expected);
+            assert_true(f->lead[k].zero_m3_s > hourly->lead[k].zero_m3_s); /* 1.3 against 1.1 */
+        }
+        forecast_destroy(f);
+    }
+    observed[2] = NAN;
+    struct forecast *f = run(w);
+    for (int k = 0; k < LEADS; k++) {
+        assert_true(f->lead[k].zero_m3_s == hourly->lead[k].zero_m3_s);
+    }
+    forecast_destroy(f);
+    forecast_destroy(hourly);
+    w->input.since_h = 1;
+    f = NULL;
+    assert_int_equal(forecast_run(&w->input, &f, NULL), ERR_RANGE);
+}
+
 static void test_rain_that_ends_and_no_rain(void **state) {
     (void)state;
     struct world *w = make_world();
@@ -572,6 +612,7 @@ int main(void) {
         cmocka_unit_test(test_members_floors_and_bands),
         cmocka_unit_test(test_levels_and_peak),
         cmocka_unit_test(test_missing_stage_drops_updating),
+        cmocka_unit_test(test_an_observation_since_the_hour),
         cmocka_unit_test(test_rain_that_ends_and_no_rain),
         cmocka_unit_test(test_gap_in_the_rain),
         cmocka_unit_test(test_stage),
