@@ -1,5 +1,6 @@
 /* canhbaod: builds the parts in order, runs, tears them down in reverse. */
 #include <errno.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -408,8 +409,9 @@ static int create_loggers(struct parts *parts, const struct loaded *loaded,
 }
 
 /* The model program: as named, beside this program, in ../bin (where it is installed), or wherever
- * the search path has it. */
-static void find_model_program(struct parts *parts) {
+ * the search path has it. A name with a slash is a path from here, where the daemon was started;
+ * workers start elsewhere, so it is made absolute, and has to be a program. */
+static int find_model_program(struct parts *parts, struct err *ret_err) {
     static const char *const places[] = {"canhbao-model", "../bin/canhbao-model"};
     char *path = parts->model_program;
     size_t size = sizeof parts->model_program;
@@ -417,21 +419,33 @@ static void find_model_program(struct parts *parts) {
     ssize_t length = readlink("/proc/self/exe", own, sizeof own - 1);
     own[length > 0 ? length : 0] = '\0';
     char *slash = strrchr(own, '/');
-    if (parts->line.model_program != NULL) {
-        (void)snprintf(path, size, "%s", parts->line.model_program);
-        return;
+    const char *named = parts->line.model_program;
+    if (named != NULL && strchr(named, '/') != NULL) {
+        _Static_assert(sizeof parts->model_program >= PATH_MAX, "realpath writes that much");
+        return realpath(named, path) != NULL && access(path, X_OK) == 0
+                   ? 0
+                   : err_set(ret_err, ERR_NOT_FOUND, "--model-program %.300s: %s", named,
+                             strerror(errno));
+    }
+    if (named != NULL) {
+        (void)snprintf(path, size, "%s", named);
+        return 0;
     }
     for (size_t i = 0; slash != NULL && i < sizeof places / sizeof places[0]; i++) {
         int written = snprintf(path, size, "%.*s/%s", (int)(slash - own), own, places[i]);
         if (written > 0 && (size_t)written < size && access(path, X_OK) == 0) {
-            return;
+            return 0;
         }
     }
     (void)snprintf(path, size, "canhbao-model");
+    return 0;
 }
 
 static int create_models(struct parts *parts, struct err *ret_err) {
-    find_model_program(parts);
+    int found = find_model_program(parts, ret_err);
+    if (found != 0) {
+        return found;
+    }
     struct models_options options = {
         .loop = parts->loop,
         .program = parts->model_program,

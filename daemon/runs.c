@@ -19,6 +19,7 @@ enum {
     LOOK_US = 250000,   /* real time between two looks at triggers */
     RETRY_US = 5000000, /* real time between two looks for inputs that are not there */
     FUTURE_US = 60000000,
+    REST_RUNS = 3, /* a product that readings trigger rests so many times as long as it ran */
     KEPT_BYTES_MAX = 1 << 30 /* of one run's folder */
 };
 
@@ -36,6 +37,7 @@ struct run {
     uint64_t readings_sum; /* changes with every new reading of the points */
     bool started_any;
     struct moment started;
+    struct mono_us ended;      /* of the last worker, real time */
     struct mono_us good_since; /* of the newest good data, or of the opening of the gate */
     char waiting[160];         /* what a run waits for; empty: nothing */
     struct mono_us retry_at;   /* then a waiting run looks again, real time */
@@ -185,6 +187,7 @@ static void on_worker_end(void *ctx, const struct worker_outcome *outcome) {
     struct run *run = ctx;
     run->counters.running = false;
     run->counters.run_us_last = outcome->run_us;
+    run->ended = clock_wire(loop_clock(run->runs->options.loop));
     note_length(run);
     if (outcome->end == WORKER_DONE) {
         accept(run, outcome);
@@ -354,6 +357,14 @@ static void look_at_age(struct run *run) {
     }
 }
 
+/* Readings come all the time, faster than some models run: what such a run costs in real time sets
+ * the pace, so that it takes at most a quarter of one core. */
+static bool rests(const struct run *run) {
+    int64_t since_us = clock_wire(loop_clock(run->runs->options.loop)).us - run->ended.us;
+    return run->product->triggers.readings && run->ended.us > 0 &&
+           since_us < REST_RUNS * run->counters.run_us_last;
+}
+
 static void look(struct run *run) {
     struct moment now = now_of(run);
     look_at_triggers(run);
@@ -365,8 +376,8 @@ static void look(struct run *run) {
         }
         return;
     }
-    bool early = run->started_any &&
-                 now.mono.us - run->started.mono.us < run->product->triggers.min_interval_us;
+    bool early = rests(run) || (run->started_any && now.mono.us - run->started.mono.us <
+                                                        run->product->triggers.min_interval_us);
     if (run->pending && run->series == NULL && !early) {
         start(run);
     }

@@ -1,7 +1,9 @@
 /* Model runs that other things than a file start (products without an inbox): a new output of
  * another product, time, new readings, an alarm (config/site.h, struct site_triggers).
  *
- * One worker at a time per product; what happens while it runs starts one more run afterwards. A
+ * One worker at a time per product; what happens while it runs starts one more run afterwards. Of a
+ * product that readings trigger a run waits until three times as long as the last one took has gone
+ * by (real time). A
  * run goes: write the inputs into its folder (series in small steps, see series_export.h), expand
  * the command line (run_arguments.h), start `canhbao-model --cage` with that folder as working
  * folder, read its result object, keep the folder (run_folder.h). A run whose inputs are not there

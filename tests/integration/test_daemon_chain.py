@@ -74,10 +74,13 @@ RAIN = """  - id: watch
 FAKE = """#!{python}
 import json, os, sys, time
 words = sys.argv[1:]
+mode = open({mode!r}).read()
 with open({notes!r}, "a") as notes:
     notes.write(json.dumps({{"argv": words, "cwd": os.getcwd(), "series": open("series.csv").read(),
-                             "alarms": json.load(open("alarms.json"))}}) + "\\n")
-mode = open({mode!r}).read()
+                             "alarms": json.load(open("alarms.json")), "mode": mode,
+                             "at": time.monotonic()}}) + "\\n")
+if mode == "slow":
+    time.sleep(0.5)
 if mode == "refuse":
     sys.stderr.write("the series is too short\\n")
     sys.exit(3)
@@ -213,6 +216,30 @@ class Chain(unittest.TestCase):
             wait_for(lambda: len(self.kept("watch")) > count, "runs after the restart")
             with open(os.path.join(self.kept("watch")[-1], "state.json"), encoding="utf-8") as file:
                 self.assertGreater(json.load(file)["count"], count)
+
+    def test_a_model_program_by_a_relative_path(self):
+        """Workers start in their own folder: the path counts from where the daemon was started."""
+        relative = os.path.relpath(MODEL)
+        self.assertNotEqual(relative[0], "/")
+        self.start({"silent": ("127.0.0.1", 1, 1)}, EXTRA, model=relative)
+        self.drop("f0.nc", int(time.time()) - 300, 8.0)
+        wait_for(lambda: self.kept("again"), "a run through both products")
+        self.daemon.stop()
+        self.daemon.model = "./nothing/canhbao-model"
+        self.daemon.start(wait=False)
+        self.assertNotEqual(self.daemon.process.wait(30), 0)
+        self.assertIn("--model-program ./nothing/canhbao-model: No such file or directory", self.daemon.log())
+
+    def test_readings_start_runs_no_faster_than_their_cost_allows(self):
+        with Gauge(5.5) as gauge:
+            self.start({"alpha": ("127.0.0.1", gauge.server_address[1], 1)},
+                       EXTRA + RAIN.replace("TRIGGERS", "readings: true").replace("DEADLINE", "20 s"),
+                       model=self.fake())
+            self.mode("slow")  # at least half a second each, while readings come each 200 ms
+            wait_for(lambda: sum(n["mode"] == "slow" for n in self.notes()) >= 4, "slow runs", 120)
+            slow = [n for n in self.notes() if n["mode"] == "slow"]
+            for before, after in zip(slow, slow[1:]):
+                self.assertGreaterEqual(after["at"] - before["at"], 4 * 0.5 - 0.1)
 
     def test_bad_workers_are_told_and_harm_nothing(self):
         with Gauge(5.5) as gauge:
