@@ -53,6 +53,7 @@ bool indicator_window_fits(enum indicator_kind kind, int64_t window_us) {
     case INDICATOR_HIGHEST_8H:
         return window_length_fits(WINDOW_HIGHEST_8H, window_us);
     case INDICATOR_LOWEST_DAILY_MAX:
+    case INDICATOR_HIGHEST_DAILY_MEAN:
         return window_length_fits(WINDOW_LOWEST_DAILY_MAX, window_us);
     default:
         return window_us > 0;
@@ -310,9 +311,17 @@ enum tristate rule_row_holds(const struct rule *rule, size_t row, bool held,
 }
 
 const char *indicator_kind_name(enum indicator_kind kind) {
-    static const char *const names[INDICATOR_KIND_COUNT] = {
-        "latest",  "rise",    "accumulation", "mean",       "model",
-        "silence", "nowcast", "highest_hour", "highest_8h", "lowest_daily_max"};
+    static const char *const names[INDICATOR_KIND_COUNT] = {"latest",
+                                                            "rise",
+                                                            "accumulation",
+                                                            "mean",
+                                                            "model",
+                                                            "silence",
+                                                            "nowcast",
+                                                            "highest_hour",
+                                                            "highest_8h",
+                                                            "lowest_daily_max",
+                                                            "highest_daily_mean"};
     return (unsigned)kind < INDICATOR_KIND_COUNT ? names[kind] : "unknown";
 }
 

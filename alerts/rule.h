@@ -61,7 +61,8 @@ enum indicator_kind {
                         */
     INDICATOR_HIGHEST_HOUR, /* highest mean of an hour in `window_us` (daemon/station/window.h) */
     INDICATOR_HIGHEST_8H,   /* highest mean of eight hours that end in `window_us` */
-    INDICATOR_LOWEST_DAILY_MAX, /* lowest of the highest readings of the days of `window_us` */
+    INDICATOR_LOWEST_DAILY_MAX,   /* lowest of the highest readings of the days of `window_us` */
+    INDICATOR_HIGHEST_DAILY_MEAN, /* highest of their means */
     INDICATOR_KIND_COUNT
 };
 

@@ -139,6 +139,8 @@ static int window_kind_of(enum indicator_kind kind) {
         return WINDOW_HIGHEST_8H;
     case INDICATOR_LOWEST_DAILY_MAX:
         return WINDOW_LOWEST_DAILY_MAX;
+    case INDICATOR_HIGHEST_DAILY_MEAN:
+        return WINDOW_HIGHEST_DAILY_MEAN;
     case INDICATOR_LATEST:
     case INDICATOR_MODEL:
     case INDICATOR_SILENCE:

@@ -269,7 +269,8 @@ static void refresh_window(struct indicator *indicator, const struct indicator_s
     if (value->completeness < needed) {
         /* More evidence can only add to an amount, a rise or a highest mean. */
         indicator->lower_bound = spec->kind != INDICATOR_MEAN && spec->kind != INDICATOR_NOWCAST &&
-                                 spec->kind != INDICATOR_LOWEST_DAILY_MAX;
+                                 spec->kind != INDICATOR_LOWEST_DAILY_MAX &&
+                                 spec->kind != INDICATOR_HIGHEST_DAILY_MEAN;
         if (indicator->knowledge == KNOWLEDGE_FRESH) {
             set_knowledge(indicator, KNOWLEDGE_DOUBTFUL,
                           value->doubtful ? CAUSE_QUALITY_SUSPECT : CAUSE_INCOMPLETE);

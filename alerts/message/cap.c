@@ -160,10 +160,16 @@ static void put_header(struct xml *xml, const struct cap *cap, const struct cap_
 static const char *category(const char *hazard) {
     static const struct {
         const char *hazard, *category;
-    } known[] = {{"flood", "Met"},      {"heavy_rain", "Met"}, {"wind", "Met"},
-                 {"storm", "Met"},      {"heat", "Met"},       {"storm_surge", "Met"},
-                 {"chemical", "CBRNE"}, {"landslide", "Geo"},  {"radiation", "CBRNE"},
-                 {"air_quality", "Env"}};
+    } known[] = {{"flood", "Met"},         {"heavy_rain", "Met"},
+                 {"wind", "Met"},          {"storm", "Met"},
+                 {"heat", "Met"},          {"storm_surge", "Met"},
+                 {"chemical", "CBRNE"},    {"landslide", "Geo"},
+                 {"radiation", "CBRNE"},   {"air_quality", "Env"},
+                 {"water_quality", "Env"}, {"salt_intrusion", "Env"},
+                 {"flash_flood", "Geo"},   {"strong_wind_sea", "Met"},
+                 {"cold", "Met"},          {"drought", "Met"},
+                 {"fog", "Met"},           {"earthquake", "Geo"},
+                 {"tsunami", "Geo"}};
     for (size_t i = 0; i < sizeof known / sizeof known[0]; i++) {
         if (strcmp(known[i].hazard, hazard) == 0) {
             return known[i].category;

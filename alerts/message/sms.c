@@ -124,13 +124,15 @@ int text_without_diacritics(const char *text, char *ret_text, size_t size) {
     while (*text != '\0') {
         uint32_t c = next(&text);
         bool combining = c >= 0x300 && c <= 0x36f;
-        size_t count = c == 0x2026 ? 3 : combining ? 0 : 1;
+        /* What becomes more or fewer characters: an ellipsis, per mille, the sign of degrees. */
+        const char *instead = c == 0x2026 ? "..." : c == 0x2030 ? "o/oo" : c == 0xb0 ? "" : NULL;
+        size_t count = instead != NULL ? strlen(instead) : combining ? 0 : 1;
         if (count >= size - length) {
             ret_text[0] = '\0';
             return ERR_LIMIT;
         }
-        if (c == 0x2026) {
-            memcpy(ret_text + length, "...", 3);
+        if (instead != NULL) {
+            memcpy(ret_text + length, instead, count);
         } else if (!combining) {
             ret_text[length] = gsm_septets(c) == 1 ? (char)c : base_letter(c);
         }

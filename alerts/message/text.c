@@ -14,9 +14,11 @@ enum {
     VALUE_SIZE = 256,
     LEVEL_SIZE = 320,
     CLIP_MIN = 6,
+    CLIP_HAZARD = 16, /* shorter names say less than the hazard does */
     CLIP_MAX = 60,
     CLIP_STEP = 2,
     SMS_FORMS = 6,
+    SMS_HAZARD_FORM = 4, /* the last one that names the hazard */
     CLIP_BRIEF_FROM = 8,
     BRIEF_MAX = 40
 };
@@ -145,6 +147,34 @@ static void decimal_comma(enum language language, char *text) {
     }
 }
 
+/* How people write a unit. */
+static const char *people_unit(const char *unit) {
+    static const struct {
+        const char *unit, *written;
+    } known[] = {{"1e-3", "‰"},
+                 {"degC", "°C"},
+                 {"degree", "°"},
+                 {"ug/m3", "µg/m³"},
+                 {"ug m-3", "µg/m³"},
+                 {"mg/m3", "mg/m³"},
+                 {"mg m-3", "mg/m³"},
+                 {"m s-1", "m/s"},
+                 {"m3 s-1", "m³/s"},
+                 {"m3/s", "m³/s"},
+                 {"mm h-1", "mm/h"},
+                 {"nSv h-1", "nSv/h"},
+                 {"mg L-1", "mg/L"},
+                 {"percent", "%"},
+                 {"0.01 mL-1", "MPN/100 mL"},
+                 {"1", ""}};
+    for (size_t i = 0; i < sizeof known / sizeof known[0]; i++) {
+        if (strcmp(known[i].unit, unit) == 0) {
+            return known[i].written;
+        }
+    }
+    return unit;
+}
+
 static void put_number(const struct telling *telling, double value, const char *unit, bool at_least,
                        char *ret_text, size_t size) {
     char digits[64];
@@ -167,7 +197,8 @@ static void put_number(const struct telling *telling, double value, const char *
     }
     decimal_comma(phrases_language(telling->phrases), digits);
     char number[VALUE_SIZE];
-    (void)snprintf(number, sizeof number, "%s%s%s", digits, *unit != '\0' ? " " : "", unit);
+    const char *written = people_unit(unit);
+    (void)snprintf(number, sizeof number, "%s%s%s", digits, *written != '\0' ? " " : "", written);
     struct words words = {.number = number};
     (void)fill(at_least ? phrase(telling->phrases, "value.at_least") : "{number}", &words, ret_text,
                size); /* bounded by digits and unit */
@@ -234,9 +265,10 @@ static void put_positive_level(const struct telling *telling, uint32_t level, bo
     };
     const char *sentence = scale->kind == SCALE_FLOOD_ALARM
                                ? phrase(telling->phrases, "level.flood_alarm")
-                           : scale->kind == SCALE_RISK ? phrase(telling->phrases, "level.risk")
-                           : brief                     ? "{name}"
-                                                       : phrase(telling->phrases, "level.own");
+                           : scale->kind == SCALE_RISK
+                               ? phrase(telling->phrases, brief ? "level.risk_short" : "level.risk")
+                           : brief ? "{name}"
+                                   : phrase(telling->phrases, "level.own");
     (void)fill(sentence, &words, ret_text, size); /* names are bounded */
 }
 
@@ -273,8 +305,7 @@ static const char *quantity_name(const struct telling *telling, uint32_t index) 
 static const char *unit_of(const struct telling *telling, uint32_t index) {
     const struct indicator_spec *spec = &telling->event->view.rule->indicators[index];
     const struct indicator *indicator = &telling->event->view.indicators[index];
-    const char *unit = spec->kind == INDICATOR_MODEL ? spec->unit : indicator->point->unit;
-    return strcmp(unit, "1") == 0 ? "" : unit;
+    return spec->kind == INDICATOR_MODEL ? spec->unit : indicator->point->unit;
 }
 
 /* "lượng mưa 120 mm trong 24 giờ", and briefly for an SMS: "120 mm"; only for a known value. */
@@ -290,6 +321,7 @@ static void put_value(const struct telling *telling, uint32_t index, char *ret_t
         [INDICATOR_HIGHEST_HOUR] = "highest_hour",
         [INDICATOR_HIGHEST_8H] = "highest_8h",
         [INDICATOR_LOWEST_DAILY_MAX] = "daily_max",
+        [INDICATOR_HIGHEST_DAILY_MEAN] = "daily_mean",
     };
     const struct indicator_spec *spec = &telling->event->view.rule->indicators[index];
     const struct indicator *indicator = &telling->event->view.indicators[index];
@@ -486,45 +518,60 @@ static const char *advice(const struct telling *telling, const char *group) {
     return phrase_of(telling->phrases, group, view->rule->hazard, act ? ".act" : ".watch");
 }
 
-/* The first form that fits two parts; the plain form is made of the same words. */
+/* One form of an SMS; `clip`: characters left of names, 0: as they are. True when it fits two
+ * parts; the plain form is made of the same words. */
+static bool try_sms(const struct telling *telling, struct words words, int form, int clip,
+                    bool plain, char *ret_text, size_t size) {
+    char place[4 * CLIP_MAX + 8], level[4 * CLIP_MAX + 8], brief[4 * BRIEF_MAX + 8];
+    char text[TEXT_SMS_SIZE], key[16];
+    if (clip > 0) {
+        sms_clip(place_name(telling), (size_t)clip, place, sizeof place);
+        sms_clip(telling->brief_level, (size_t)clip, level, sizeof level);
+        words.place = place;
+        words.brief_level = level;
+    }
+    if (clip > 0 && clip <= CLIP_BRIEF_FROM) { /* an unusual unit */
+        sms_clip(telling->brief, BRIEF_MAX, brief, sizeof brief);
+        words.brief = brief;
+    }
+    (void)snprintf(key, sizeof key, "sms.%d", form);
+    int result = fill(phrase(telling->phrases, key), &words, text, sizeof text);
+    capitalise(text);
+    if (result == 0) {
+        result =
+            plain ? text_without_diacritics(text, ret_text, size) : text_copy(ret_text, size, text);
+    }
+    return result == 0 && sms_parts(ret_text) >= 1 && sms_parts(ret_text) <= 2;
+}
+
+/* The first form that fits. Names give way before the hazard does. */
 static int put_sms(const struct telling *telling, const char *event_name, bool plain,
                    char *ret_text, size_t size) {
-    char place[4 * CLIP_MAX + 8], level[4 * CLIP_MAX + 8], brief[4 * BRIEF_MAX + 8];
-    char text[TEXT_SMS_SIZE];
-    struct words words = {.status = telling->status,
-                          .event = event_name,
-                          .level = telling->level,
-                          .brief_level = telling->brief_level,
-                          .place = place_name(telling),
-                          .value = telling->value,
-                          .brief = telling->brief,
-                          .trend = trend_words(telling),
-                          .time = telling->time_short,
-                          .instruction = advice(telling, "do")};
-    int clip = CLIP_MAX;
-    for (int form = 1; clip >= CLIP_MIN; form++) {
-        char key[16];
-        if (form > SMS_FORMS) { /* only names can still give way */
-            sms_clip(place_name(telling), (size_t)clip, place, sizeof place);
-            sms_clip(telling->brief_level, (size_t)clip, level, sizeof level);
-            words.place = place;
-            words.brief_level = level;
-            if (clip <= CLIP_BRIEF_FROM) { /* an unusual unit */
-                sms_clip(telling->brief, BRIEF_MAX, brief, sizeof brief);
-                words.brief = brief;
+    const struct words words = {.status = telling->status,
+                                .event = event_name,
+                                .level = telling->level,
+                                .brief_level = telling->brief_level,
+                                .place = place_name(telling),
+                                .value = telling->value,
+                                .brief = telling->brief,
+                                .trend = trend_words(telling),
+                                .time = telling->time_short,
+                                .instruction = advice(telling, "do")};
+    static const struct {
+        int form, clip_from, clip_to;
+    } ways[] = {{1, 0, 0},
+                {2, 0, 0},
+                {3, 0, 0},
+                {SMS_HAZARD_FORM, 0, 0},
+                {SMS_HAZARD_FORM, CLIP_MAX, CLIP_HAZARD},
+                {5, 0, 0},
+                {SMS_FORMS, 0, 0},
+                {SMS_FORMS, CLIP_MAX, CLIP_MIN}};
+    for (size_t i = 0; i < sizeof ways / sizeof ways[0]; i++) {
+        for (int clip = ways[i].clip_from; clip >= ways[i].clip_to; clip -= CLIP_STEP) {
+            if (try_sms(telling, words, ways[i].form, clip, plain, ret_text, size)) {
+                return 0;
             }
-            clip -= CLIP_STEP;
-        }
-        (void)snprintf(key, sizeof key, "sms.%d", form <= SMS_FORMS ? form : SMS_FORMS);
-        int result = fill(phrase(telling->phrases, key), &words, text, sizeof text);
-        capitalise(text);
-        if (result == 0 && plain) {
-            result = text_without_diacritics(text, ret_text, size);
-        } else if (result == 0) {
-            result = text_copy(ret_text, size, text);
-        }
-        if (result == 0 && sms_parts(ret_text) >= 1 && sms_parts(ret_text) <= 2) {
-            return 0;
         }
     }
     return ERR_LIMIT;

@@ -7,7 +7,7 @@
  * place is said so, not "normal".
  *
  * SMS: at most two parts (alerts/message/sms.h). When the first form is too long, shorter ones
- * follow (sms.1 to sms.6), then names are clipped with an ellipsis.
+ * follow (sms.1 to sms.6); names are clipped with an ellipsis before the hazard is left out.
  * Thread rule: pure; phrases are constant after creation. */
 #ifndef CANHBAO_ALERTS_MESSAGE_TEXT_H
 #define CANHBAO_ALERTS_MESSAGE_TEXT_H

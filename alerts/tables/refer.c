@@ -76,12 +76,17 @@ static bool find_aqi(const struct tables *tables, const char *row, struct found 
     return false;
 }
 
+/* The table's units in UDUNITS syntax. */
+static const char *water_unit(const char *unit) {
+    return strcmp(unit, "pH") == 0 ? "1" : strcmp(unit, "MPN/100mL") == 0 ? "0.01 mL-1" : unit;
+}
+
 static bool find_water(const struct tables *tables, const char *row, struct found *ret_found) {
     for (size_t i = 0; i < tables->water_count; i++) {
         const struct water_row *at = &tables->waters[i];
         if (is_row(&at->source, row)) {
-            *ret_found =
-                (struct found){&at->source, at->unit, 1, {"min", "max"}, {at->min, at->max}};
+            *ret_found = (struct found){
+                &at->source, water_unit(at->unit), 1, {"min", "max"}, {at->min, at->max}};
             return true;
         }
     }

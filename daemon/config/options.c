@@ -594,8 +594,10 @@ static const char *const quality_presets[] = {"none", "wmo", NULL};
 static const struct option quality_rows[] = {
     {"preset", OPTION_CHOICE, "none", .flags = OPTION_QUIET, .choices = quality_presets,
      .help =
-         "wmo: hard_min, hard_max and rate_max are those of the WMO guidelines (plausibility.csv "
-         "names the source of each) where they are not given here.",
+         "wmo: hard_min, hard_max and rate_max are those of the WMO guidelines, or ours where "
+         "those "
+         "have none (then the point is provisional; plausibility.csv names the source of each), "
+         "where they are not given here.",
      Q(preset)},
     {"hard_min", OPTION_VALUE, "", .help = "Below: the reading fails. Mandatory without a preset.",
      Q(hard_min)},
@@ -772,9 +774,18 @@ const struct option_group group_places = {.path = "rules/ID.yaml places",
                                           .help = "Where the rule holds; at least one place.",
                                           GROUP(place_rows)};
 
-static const char *const indicator_kinds[] = {
-    "latest",       "rise",       "accumulation",     "mean", "model", "silence", "nowcast",
-    "highest_hour", "highest_8h", "lowest_daily_max", NULL};
+static const char *const indicator_kinds[] = {"latest",
+                                              "rise",
+                                              "accumulation",
+                                              "mean",
+                                              "model",
+                                              "silence",
+                                              "nowcast",
+                                              "highest_hour",
+                                              "highest_8h",
+                                              "lowest_daily_max",
+                                              "highest_daily_mean",
+                                              NULL};
 #define I(member) MEMBER(struct indicator_spec, member)
 static const struct option indicator_rows[] = {
     SECTION("name", NULL, "How the conditions of this rule call it."),
@@ -782,16 +793,16 @@ static const struct option indicator_rows[] = {
      .help = "latest, rise over the window, accumulation over the window, mean of the window, a "
              "model's output, silence: seconds since the station gave any value, nowcast: the "
              "Nowcast of particulate matter of VN_AQI over 12 h, highest_hour or highest_8h: the "
-             "highest mean of an hour or of eight hours running that ends in the window, or "
+             "highest mean of an hour or of eight hours running that ends in the window, "
              "lowest_daily_max: the lowest of the daily maxima, what every day of the window "
-             "reached.",
+             "reached, or highest_daily_mean: the highest of the daily means.",
      I(kind)},
     {"point", OPTION_ID, "", .help = "Id of a point of the place (not for model).", I(point)},
     {"station", OPTION_ID, "", .help = "Another station than the place; needed for areas.",
      I(station)},
     {"window", OPTION_DURATION, "0 s", .flags = OPTION_QUIET, .max = 2592000,
      .help = "Of rise, accumulation and mean; of nowcast 12 h; of highest_hour and highest_8h "
-             "whole hours to 48 h, of lowest_daily_max whole days to 30 d; for model: one of the "
+             "whole hours to 48 h, of the daily ones whole days to 30 d; for model: one of the "
              "product's, 0 "
              "for a rate.",
      I(window_us)},

@@ -11,7 +11,15 @@ static const char table[] = {
 #include "plausibility.inc"
 };
 
-enum { COLUMN_QUANTITY, COLUMN_UNIT, COLUMN_MIN, COLUMN_MAX, COLUMN_STEP };
+enum {
+    COLUMN_QUANTITY,
+    COLUMN_UNIT,
+    COLUMN_MIN,
+    COLUMN_MAX,
+    COLUMN_STEP,
+    COLUMN_SOURCE,
+    COLUMN_CONFIDENCE
+};
 
 /* A number of the table in another unit; an empty field is NaN. */
 static int convert(const struct units *units, const char *text, const char *from, const char *to,
@@ -43,6 +51,7 @@ static int read_row(const struct csv *csv, size_t row, const struct units *units
                                    &limits.rate_max_per_s);
     if (result == 0) {
         limits.rate_max_per_s /= 60;
+        limits.own = strcmp(csv_field(csv, row, COLUMN_CONFIDENCE), "own") == 0;
         *ret_limits = limits;
     }
     return result;

@@ -11,6 +11,7 @@
 struct plausibility {
     double hard_min, hard_max; /* in the unit that was asked for; NaN: the source has none */
     double rate_max_per_s;
+    bool own; /* the bounds are ours, no published table */
 };
 
 /* ERR_NOT_FOUND: the table has no row for the quantity, there is no default. ERR_INVALID: the unit

@@ -62,6 +62,7 @@ static void take_preset(struct loader *loader, const struct yaml_node *node, str
         yaml_error(loader->reader.errors, yaml_member(node, "preset"), "%s", err.text);
         return;
     }
+    point->provisional = point->provisional || found.own;
     limits->hard_min = isnan(limits->hard_min) ? found.hard_min : limits->hard_min;
     limits->hard_max = isnan(limits->hard_max) ? found.hard_max : limits->hard_max;
     limits->rate_max_per_s =

@@ -199,7 +199,8 @@ static const char *expected_window(enum indicator_kind kind) {
     case INDICATOR_HIGHEST_8H:
         return "an indicator of this kind has a window of whole hours, 1 h to 48 h";
     case INDICATOR_LOWEST_DAILY_MAX:
-        return "an indicator of kind lowest_daily_max has a window of whole days, 1 d to 30 d";
+    case INDICATOR_HIGHEST_DAILY_MEAN:
+        return "an indicator of this kind has a window of whole days, 1 d to 30 d";
     default:
         return "the key 'window' is missing or 0 s";
     }

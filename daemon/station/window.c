@@ -13,6 +13,7 @@ bool window_length_fits(enum window_kind kind, int64_t window_us) {
         return window_us > 0 && window_us % WINDOW_HOUR_US == 0 &&
                window_us / WINDOW_HOUR_US <= WINDOW_HOURS_MAX;
     case WINDOW_LOWEST_DAILY_MAX:
+    case WINDOW_HIGHEST_DAILY_MEAN:
         return window_us > 0 && window_us % WINDOW_DAY_US == 0 &&
                window_us / WINDOW_DAY_US <= WINDOW_DAYS_MAX;
     default:
@@ -261,19 +262,22 @@ static struct window_value highest_mean(const struct window *series, int64_t end
     return result;
 }
 
-static struct window_value lowest_daily_max(const struct window *series, int64_t end_us) {
+/* What every day reached, or what none went beyond; not known unless every day is. */
+static struct window_value every_day(const struct window *series, int64_t end_us) {
     struct part days[WINDOW_DAYS_MAX];
+    bool highest = series->kind == WINDOW_LOWEST_DAILY_MAX;
     int count = (int)(series->window_us / WINDOW_DAY_US);
     struct window_value result = divide(series, end_us, WINDOW_DAY_US, count, days);
-    double lowest = INFINITY;
+    double value = (double)NAN;
     int there = 0;
     for (int i = 0; i < count; i++) {
         if (part_counts(series, &days[i], WINDOW_DAY_US)) {
-            lowest = fmin(lowest, days[i].amount);
+            value =
+                highest ? fmin(value, days[i].amount) : fmax(value, days[i].amount / days[i].count);
             there++;
         }
     }
-    result.value = there == count ? lowest : (double)NAN;
+    result.value = there == count ? value : (double)NAN;
     result.completeness = (double)there / count;
     return result;
 }
@@ -336,7 +340,8 @@ struct window_value window_value(const struct window *series, int64_t end_us) {
     case WINDOW_HIGHEST_8H:
         return highest_mean(series, end_us, 8);
     case WINDOW_LOWEST_DAILY_MAX:
-        return lowest_daily_max(series, end_us);
+    case WINDOW_HIGHEST_DAILY_MEAN:
+        return every_day(series, end_us);
     case WINDOW_RISE:
         return rise(series, end_us);
     case WINDOW_KIND_COUNT:

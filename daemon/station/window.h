@@ -22,8 +22,10 @@
  * (so that it looks back 7 h more), each the mean of its hours; one with fewer than six is missing.
  *   lowest_daily_max  Lowest of the highest readings of the days (24 h) of the window, counted back
  * from its end: so high it was on every one of them. Not known where a day lacks undoubted
- * readings; completeness = days there. Unknown is NaN. With completeness below what the user asks
- * for, an accumulation is a lower bound. Thread rule: per object. */
+ * readings; completeness = days there.
+ *   highest_daily_mean  Likewise the highest of their means: no day was warmer. Unknown is NaN.
+ * With completeness below what the user asks for, an accumulation is a lower bound. Thread rule:
+ * per object. */
 #ifndef CANHBAO_STATION_WINDOW_H
 #define CANHBAO_STATION_WINDOW_H
 
@@ -43,6 +45,7 @@ enum window_kind {
     WINDOW_HIGHEST_HOUR,
     WINDOW_HIGHEST_8H,
     WINDOW_LOWEST_DAILY_MAX,
+    WINDOW_HIGHEST_DAILY_MEAN,
     WINDOW_KIND_COUNT
 };
 
@@ -81,7 +84,7 @@ struct window_value {
 };
 
 /* Whether a window of the kind can be so long: above 0; highest_hour and highest_8h whole hours to
- * WINDOW_HOURS_MAX, lowest_daily_max whole days to WINDOW_DAYS_MAX. */
+ * WINDOW_HOURS_MAX, lowest_daily_max and highest_daily_mean whole days to WINDOW_DAYS_MAX. */
 bool window_length_fits(enum window_kind kind, int64_t window_us);
 /* A length that fits and period_us above 0. ERR_INVALID, ERR_MEMORY. */
 int window_init(enum window_kind kind, int64_t window_us, int64_t period_us,

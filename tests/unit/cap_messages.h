@@ -37,7 +37,7 @@ static inline int cap_messages_init(struct cap_messages *messages, uint64_t seed
 }
 
 static inline void cap_messages_finish(struct cap_messages *messages) {
-    (void)site_destroy(messages->random.site);
+    random_event_finish(&messages->random);
     (void)phrases_destroy(messages->phrases[LANGUAGE_VI]);
     (void)phrases_destroy(messages->phrases[LANGUAGE_EN]);
 }

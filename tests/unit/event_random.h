@@ -1,5 +1,5 @@
-/* Random events of the demonstration site: every rule, place, level and axis, plausible or not. The
- * same seed gives the same events. */
+/* Random events of the demonstration site and of the test site of hazards: every rule, place, level
+ * and axis, plausible or not. The same seed gives the same events. */
 #ifndef CANHBAO_TESTS_EVENT_RANDOM_H
 #define CANHBAO_TESTS_EVENT_RANDOM_H
 
@@ -13,8 +13,10 @@
 #include "alerts/message/json.h"
 #include "daemon/config/site.h"
 
+enum { RANDOM_SITES = 2 };
+
 struct random_event {
-    struct site *site;
+    struct site *sites[RANDOM_SITES];
     uint64_t state;
     struct event event;
     struct alarm alarm;
@@ -36,15 +38,25 @@ static inline int random_event_init(struct random_event *random, uint64_t seed) 
     if (units_create(&units, &err) != 0) {
         return -1;
     }
-    int result =
-        site_load(CANHBAO_SOURCE_DIR "/deploy/sites/binh-dinh", units, &random->site, &errors);
+    static const char *const dirs[RANDOM_SITES] = {CANHBAO_SOURCE_DIR "/deploy/sites/binh-dinh",
+                                                   CANHBAO_SOURCE_DIR "/tests/data/sites/hazards"};
+    int result = 0;
+    for (int i = 0; result == 0 && i < RANDOM_SITES; i++) {
+        result = site_load(dirs[i], units, &random->sites[i], &errors);
+    }
     (void)units_destroy(units);
     return result;
 }
 
-static inline void random_indicators(struct random_event *random, const struct rule *rule,
-                                     const struct rule_place *place, struct utc_us at) {
-    const struct site *site = random->site;
+static inline void random_event_finish(struct random_event *random) {
+    for (int i = 0; i < RANDOM_SITES; i++) {
+        (void)site_destroy(random->sites[i]);
+    }
+}
+
+static inline void random_indicators(struct random_event *random, const struct site *site,
+                                     const struct rule *rule, const struct rule_place *place,
+                                     struct utc_us at) {
     for (uint32_t i = 0; i < rule->indicator_count; i++) {
         struct indicator *indicator = &random->indicators[i];
         const struct indicator_spec *spec = &rule->indicators[i];
@@ -74,7 +86,7 @@ static inline void random_indicators(struct random_event *random, const struct r
 
 /* The next event; its pointers hold until the call after. */
 static inline void random_event_next(struct random_event *random) {
-    const struct site *site = random->site;
+    const struct site *site = random->sites[random_below(random, RANDOM_SITES)];
     const struct rule *rule = &site->rules[random_below(random, site->rule_count)];
     const struct rule_place *place = &rule->places[random_below(random, rule->place_count)];
     static const enum event_kind kinds[] = {EVENT_RAISED, EVENT_LOWERED, EVENT_RENEWED,
@@ -125,7 +137,7 @@ static inline void random_event_next(struct random_event *random) {
     alarm->expires.utc.us = event->at.utc.us + rule->expires_after_us;
     alarm->episode_start.us = event->at.utc.us - (int64_t)random_below(random, 86400000000);
     alarm->transition = 1 + random_below(random, 50);
-    random_indicators(random, rule, place, event->at.utc);
+    random_indicators(random, site, rule, place, event->at.utc);
     event->sequence = 1 + random_below(random, 1000);
     event->view.rule = rule;
     event->view.alarm = alarm;

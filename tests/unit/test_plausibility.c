@@ -56,6 +56,18 @@ static void test_in_other_units(void **state) {
     assert_close(limits_of("pressure", "Pa").hard_max, 110000);
 }
 
+/* Salinity, surge and what water is tested for: generous bounds of ours, which say so. */
+static void test_our_own_bounds_say_so(void **state) {
+    (void)state;
+    struct plausibility limits = limits_of("salinity", "1e-3");
+    assert_true(limits.own && limits.hard_min == 0 && limits.hard_max == 60);
+    assert_close(limits_of("salinity", "g/kg").hard_max, 60);
+    assert_close(limits_of("surge", "cm").hard_max, 1200);
+    assert_close(limits_of("ph", "1").hard_max, 14);
+    assert_close(limits_of("coliform", "mL-1").hard_max, 1e7);
+    assert_false(limits_of("pressure", "hPa").own);
+}
+
 static void test_nothing_is_invented(void **state) {
     (void)state;
     struct plausibility limits;
@@ -69,6 +81,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_as_in_the_source),
         cmocka_unit_test(test_in_other_units),
+        cmocka_unit_test(test_our_own_bounds_say_so),
         cmocka_unit_test(test_nothing_is_invented),
     };
     return cmocka_run_group_tests(tests, begin, finish);

@@ -16,6 +16,8 @@
 
 #include "alerts/tables/grade.h"
 #include "alerts/tables/refer.h"
+#include "daemon/config/plausibility.h"
+#include "daemon/config/quantity.h"
 #include "daemon/config/rule_reader.h"
 
 #define FOLDER CANHBAO_SOURCE_DIR "/alerts/tables"
@@ -334,6 +336,61 @@ static void test_cells(void **state) {
     assert_memory_equal(&cell, &before, sizeof cell);
 }
 
+/* Every row of the table of water limits has a quantity whose points can be compared with it. */
+static void test_every_water_row_has_a_quantity(void **state) {
+    static const char *const names[][2] = {{"nitrite_N", "nitrite_n"},
+                                           {"ammonium_N", "ammonium_n"},
+                                           {"As", "arsenic"},
+                                           {"Cd", "cadmium"},
+                                           {"Pb", "lead"},
+                                           {"Cr6+", "chromium_6"},
+                                           {"Cr_total", "chromium"},
+                                           {"Cu", "copper"},
+                                           {"Zn", "zinc"},
+                                           {"Ni", "nickel"},
+                                           {"Mn", "manganese"},
+                                           {"Hg", "mercury"},
+                                           {"Fe", "iron"},
+                                           {"Sb", "antimony"},
+                                           {"anionic_surfactant", "surfactant"},
+                                           {"phenol_total", "phenol"},
+                                           {"oil_grease", "oil"},
+                                           {"pH", "ph"},
+                                           {"BOD5", "bod5"},
+                                           {"COD", "cod"},
+                                           {"TOC", "toc"},
+                                           {"TSS", "tss"},
+                                           {"DO", "dissolved_oxygen"},
+                                           {"TP", "total_p"},
+                                           {"TN", "total_n"},
+                                           {"coliform_total", "coliform"}};
+    struct fixture *fixture = *state;
+    for (size_t i = 0; i < fixture->tables->water_count; i++) {
+        const struct water_row *row = &fixture->tables->waters[i];
+        const char *name = row->parameter;
+        struct table_cell cell;
+        struct plausibility limits;
+        struct err err = {0};
+        double value = NAN;
+        for (size_t k = 0; k < sizeof names / sizeof names[0]; k++) {
+            name = strcmp(names[k][0], row->parameter) == 0 ? names[k][1] : name;
+        }
+        const struct quantity *quantity = quantity_find(name);
+        if (quantity == NULL) {
+            fail_msg("no quantity for %s", row->parameter);
+            return;
+        }
+        const char *column = isnan(row->max) ? "min" : "max";
+        assert_int_equal(
+            table_cell(fixture->tables, "water_limits", row->source.id, column, &cell, &err), 0);
+        assert_int_equal(
+            units_convert(fixture->units, cell.value, cell.unit, quantity->unit, &value), 0);
+        assert_true(value == (isnan(row->max) ? row->min : row->max));
+        assert_int_equal(plausibility_find(fixture->units, name, quantity->unit, &limits, &err), 0);
+        assert_true(limits.own && limits.hard_min <= value && value < limits.hard_max);
+    }
+}
+
 /* ---- a site whose rules stand on its own copy of the tables ---- */
 
 static char dir[] = "/tmp/canhbao-rule-tables-XXXXXX";
@@ -556,6 +613,7 @@ int main(void) {
         cmocka_unit_test(test_every_row_as_a_rule),
         cmocka_unit_test(test_flood_without_a_record),
         cmocka_unit_test(test_cells),
+        cmocka_unit_test(test_every_water_row_has_a_quantity),
         cmocka_unit_test(test_a_row_s_change_is_another_revision),
         cmocka_unit_test(test_what_is_refused),
     };

@@ -368,6 +368,21 @@ static void test_lowest_daily_maximum(void **state) {
     assert_true(window.count <= window.capacity);
 }
 
+static void test_highest_daily_mean(void **state) {
+    (void)state;
+    static const double means[] = {9, 12, 7};
+    begin(WINDOW_HIGHEST_DAILY_MEAN, 2 * 24 * HOUR, 30 * MIN);
+    for (int half = 1; half <= 3 * 48; half++) {
+        double value = means[(half - 1) / 48] + (half % 2 == 0 ? 4 : -4);
+        add(half * 30 * MIN, half * 30 * MIN, value, true, (uint64_t)half);
+        if (half == 48) {
+            assert_true(isnan(at_min(48 * 30).value)); /* of the day before nothing is known */
+        }
+    }
+    assert_close(at_min(144 * 30).value, 12);
+    assert_close(at_min(144 * 30).completeness, 1);
+}
+
 static void test_lengths_of_parts(void **state) {
     (void)state;
     assert_true(window_length_fits(WINDOW_HIGHEST_HOUR, 24 * HOUR));
@@ -396,6 +411,7 @@ int main(void) {
         TEST(test_highest_means_of_the_decision_s_example),
         TEST(test_highest_means_with_missing_hours),
         TEST(test_lowest_daily_maximum),
+        TEST(test_highest_daily_mean),
         TEST(test_lengths_of_parts),
         TEST(test_mean_of_the_window),
         TEST(test_mean_with_few_or_doubted_readings),
