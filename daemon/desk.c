@@ -121,6 +121,8 @@ static json_t *answer(void *ctx, const struct control_request *request, const ch
         return answer_explain(view, request->event, ret_err);
     case CONTROL_RELOAD:
         return desk->reload(desk->reload_ctx, actor, ret_err);
+    case CONTROL_WHAT_IF:
+        return desk->what_if(desk->what_if_ctx, &request->whatif, actor, ret_err);
     case CONTROL_COMMAND:
         return answer_command(desk, request, actor, ret_err);
     }
@@ -329,11 +331,13 @@ static int post(void *ctx, const char *token, const char *body, size_t length,
         return ERR_DENIED;
     }
     int result = control_parse(body, length, &request, &err);
-    if (result == 0 && request.verb != CONTROL_COMMAND) {
+    bool hypothetical = result == 0 && request.verb == CONTROL_WHAT_IF;
+    if (result == 0 && request.verb != CONTROL_COMMAND && !hypothetical) {
         result = err_set(&err, ERR_DENIED, "only commands are posted");
     }
     if (result == 0) {
-        data = answer_command(desk, &request, actor, &err);
+        data = hypothetical ? desk->what_if(desk->what_if_ctx, &request.whatif, actor, &err)
+                            : answer_command(desk, &request, actor, &err);
         result = data == NULL ? err.code : 0;
     }
     if (result == 0) {

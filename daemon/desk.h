@@ -15,6 +15,10 @@ struct desk {
     /* Takes the configuration anew; what changed, as a document, or NULL with the reason. */
     json_t *(*reload)(void *ctx, const char *actor, struct err *ret_err);
     void *reload_ctx;
+    /* Asks for a hypothetical release; who will answer, as a document, or NULL with the reason. */
+    json_t *(*what_if)(void *ctx, const struct whatif_request *request, const char *actor,
+                       struct err *ret_err);
+    void *what_if_ctx;
 };
 
 /* Begins to count alarms for the figures of the alarm system. ERR_MEMORY. */

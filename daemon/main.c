@@ -441,6 +441,18 @@ static int find_model_program(struct parts *parts, struct err *ret_err) {
     return 0;
 }
 
+static json_t *on_what_if(void *ctx, const struct whatif_request *request, const char *actor,
+                          struct err *ret_err) {
+    struct parts *parts = ctx;
+    char product[STATION_ID_SIZE], id[MODELS_ASK_ID_SIZE];
+    int result = parts->models == NULL
+                     ? err_set(ret_err, ERR_NOT_FOUND, "no models run")
+                     : models_what_if(parts->models, request, actor, product, id, ret_err);
+    return result != 0 ? NULL
+                       : json_pack("{s:s,s:s,s:s,s:b}", "text", "what-if", "product", product, "id",
+                                   id, "hypothetical", 1);
+}
+
 static int create_models(struct parts *parts, struct err *ret_err) {
     int found = find_model_program(parts, ret_err);
     if (found != 0) {
@@ -738,6 +750,8 @@ static int run(struct parts *parts) {
     }
     parts->desk.reload = on_reload;
     parts->desk.reload_ctx = parts;
+    parts->desk.what_if = on_what_if;
+    parts->desk.what_if_ctx = parts;
     if (loop_watch_signal(parts->loop, SIGHUP, on_hangup, parts, &parts->signals[2]) != 0) {
         fputs("canhbaod: cannot start: no memory\n", stderr);
         return EXIT_FAILED;

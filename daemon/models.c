@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "daemon/base/text.h"
 #include "daemon/jobs.h"
 #include "daemon/products.h"
 #include "daemon/release_follow.h"
@@ -55,6 +56,9 @@ static void publish(struct models *models, const struct jobs_run *run) {
 static void on_run(void *ctx, const struct jobs_run *run) {
     struct models *models = ctx;
     const struct job_output *parsed = run->parsed;
+    if (strcmp(run->model, "whatif") == 0) {
+        return; /* hypothetical: nothing of it goes on, whatever the worker says */
+    }
     if (parsed->score_count > 0) {
         verification_judge(models->verification, now_of(models)); /* of what is committed */
         verification_take(models->verification, run->product, parsed->manifest, parsed->scores,
@@ -170,6 +174,29 @@ static int create_runs(struct models *models, struct err *ret_err) {
         .ctx = models,
     };
     return runs_create(&runs, &models->runs, ret_err);
+}
+
+int models_what_if(struct models *models, const struct whatif_request *request, const char *actor,
+                   char *ret_product, char ret_id[MODELS_ASK_ID_SIZE], struct err *ret_err) {
+    const struct site *site = models->options.site;
+    size_t i = 0;
+    while (i < site->product_count && !site->products[i].triggers.request) {
+        i++;
+    }
+    if (i == site->product_count) {
+        return err_set(ret_err, ERR_NOT_FOUND, "the site has no product with the model whatif");
+    }
+    struct utc_us now = now_of(models);
+    char id[MODELS_ASK_ID_SIZE];
+    (void)snprintf(id, sizeof id, "whatif-%lld", (long long)now.us);
+    char *text = whatif_request_text(request, id, actor, now);
+    int result = text == NULL ? err_set(ret_err, ERR_MEMORY, "no memory for a question")
+                              : runs_ask(models->runs, site->products[i].id, text, ret_err);
+    if (result == 0) {
+        (void)text_copy(ret_product, STATION_ID_SIZE, site->products[i].id); /* of that size */
+        memcpy(ret_id, id, sizeof id);
+    }
+    return result;
 }
 
 /* ---- after a restart ---- */

@@ -14,6 +14,7 @@ enum { BRACE_SIZE = 200, FRAMES_MAX = 1000 };
 enum source {
     SOURCE_SERIES,
     SOURCE_ALARMS,
+    SOURCE_REQUEST,
     SOURCE_NOW,
     SOURCE_SITE,
     SOURCE_PRODUCT,
@@ -121,11 +122,11 @@ static int take_product(const struct site *site, char separator, struct brace *b
 /* `text` is what stands between the braces. */
 static int parse_brace(const struct site *site, const char *text, struct brace *ret_brace) {
     static const char *const names[] = {
-        [SOURCE_SERIES] = "series",    [SOURCE_ALARMS] = "alarms",
-        [SOURCE_NOW] = "now",          [SOURCE_SITE] = "site:",
-        [SOURCE_PRODUCT] = "product:", [SOURCE_PRODUCTS] = "products:",
-        [SOURCE_FRAMES] = "frames:",   [SOURCE_PREVIOUS] = "previous:",
-        [SOURCE_OUT] = "out:"};
+        [SOURCE_SERIES] = "series",      [SOURCE_ALARMS] = "alarms",
+        [SOURCE_REQUEST] = "request",    [SOURCE_NOW] = "now",
+        [SOURCE_SITE] = "site:",         [SOURCE_PRODUCT] = "product:",
+        [SOURCE_PRODUCTS] = "products:", [SOURCE_FRAMES] = "frames:",
+        [SOURCE_PREVIOUS] = "previous:", [SOURCE_OUT] = "out:"};
     struct brace brace = {.optional = text[0] == '?'};
     text += brace.optional;
     size_t i = 0;
@@ -163,6 +164,7 @@ static int parse_brace(const struct site *site, const char *text, struct brace *
         break;
     case SOURCE_SERIES:
     case SOURCE_ALARMS:
+    case SOURCE_REQUEST:
     case SOURCE_NOW:
         break;
     }
@@ -264,6 +266,7 @@ static int expand(const struct run_places *places, const struct site_product *pr
         return add_file(places->site_dir, "the site", brace->file, found, ret_err);
     case SOURCE_SERIES:
     case SOURCE_ALARMS:
+    case SOURCE_REQUEST:
     case SOURCE_NOW:
     case SOURCE_OUT:
         break;
@@ -271,10 +274,11 @@ static int expand(const struct run_places *places, const struct site_product *pr
     *ret_own = true;
     text_format_time(places->now.us, time, sizeof time);
     return run_words_add(found,
-                         brace->source == SOURCE_SERIES   ? RUN_SERIES_FILE
-                         : brace->source == SOURCE_ALARMS ? RUN_ALARMS_FILE
-                         : brace->source == SOURCE_NOW    ? time
-                                                          : brace->file,
+                         brace->source == SOURCE_SERIES    ? RUN_SERIES_FILE
+                         : brace->source == SOURCE_ALARMS  ? RUN_ALARMS_FILE
+                         : brace->source == SOURCE_REQUEST ? RUN_REQUEST_FILE
+                         : brace->source == SOURCE_NOW     ? time
+                                                           : brace->file,
                          ret_err);
 }
 

@@ -31,6 +31,7 @@ struct run {
     size_t point_count;
     char folder[RUN_FOLDER_PATH_SIZE];
 
+    char *request; /* what is asked next; NULL: nothing */
     bool pending;
     bool gate_open;
     int64_t slot;          /* of triggers.every */
@@ -297,6 +298,12 @@ static void start(struct run *run) {
     if (result == 0 && run_arguments_use(run->product, "alarms")) {
         result = write_alarms(run, &err);
     }
+    if (result == 0 && run->request != NULL) {
+        result = run_folder_write(run->folder, RUN_REQUEST_FILE, run->request, strlen(run->request),
+                                  &err);
+    }
+    free(run->request);
+    run->request = NULL;
     if (result == 0 && run_arguments_use(run->product, "series")) {
         result = start_series(run, &err);
     } else if (result == 0) {
@@ -322,7 +329,9 @@ static uint64_t sum_readings(const struct run *run) {
 static void look_at_triggers(struct run *run) {
     const struct site_triggers *triggers = &run->product->triggers;
     struct moment now = now_of(run);
-    bool open = triggers->alarm_count == 0 || count_standing(run, NULL) > 0;
+    bool open = triggers->request ? run->request != NULL
+                                  : triggers->alarm_count == 0 || count_standing(run, NULL) > 0;
+    run->pending = run->pending || (triggers->request && open);
     if (open && !run->gate_open) {
         run->pending = run->pending || triggers->alarm_count > 0;
         run->good_since = now.mono;
@@ -405,6 +414,24 @@ void runs_note_output(struct runs *runs, const char *product) {
     }
 }
 
+int runs_ask(struct runs *runs, const char *id, char *text, struct err *ret_err) {
+    for (size_t i = 0; i < runs->count; i++) {
+        struct run *run = &runs->list[i];
+        if (run->product == NULL || !run->product->triggers.request ||
+            strcmp(run->product->id, id) != 0) {
+            continue;
+        }
+        if (run->request != NULL) {
+            free(text);
+            return err_set(ret_err, ERR_BUSY, "an earlier question waits for its answer");
+        }
+        run->request = text;
+        return 0;
+    }
+    free(text);
+    return err_set(ret_err, ERR_NOT_FOUND, "no product answers such questions");
+}
+
 /* ---- construction ---- */
 
 struct collect {
@@ -460,7 +487,7 @@ static int prepare(struct run *run, struct err *ret_err) {
                            sizeof run->folder - 64) != 0) {
         return err_set(ret_err, ERR_LIMIT, "the state folder's path is too long");
     }
-    run->pending = triggers->alarm_count == 0;
+    run->pending = triggers->alarm_count == 0 && !triggers->request;
     run->good_since = now.mono;
     run->slot = triggers->every_us > 0 ? now.utc.us / triggers->every_us : 0;
     return collect_points(run, ret_err);
@@ -518,6 +545,7 @@ struct runs *runs_destroy(struct runs *runs) {
     for (size_t i = 0; i < runs->count; i++) {
         (void)series_export_destroy(runs->list[i].series);
         (void)worker_destroy(runs->list[i].worker);
+        free(runs->list[i].request);
         free(runs->list[i].points);
         free(runs->list[i].point_indexes);
     }

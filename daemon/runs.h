@@ -53,6 +53,11 @@ struct runs *runs_destroy(struct runs *runs);
 /* A product (of either sort) has a new output: those that wait for it become due. */
 void runs_note_output(struct runs *runs, const char *product);
 
+/* Somebody asks product `id` (with trigger `request`) something; `text`, from malloc(), is taken
+ * over, also on failure, and becomes the file {request} of its next run. ERR_NOT_FOUND: no such
+ * product; ERR_BUSY: an earlier question waits. */
+int runs_ask(struct runs *runs, const char *id, char *text, struct err *ret_err);
+
 /* index: in the products of the site; zeroes for one with an inbox. */
 struct runs_counters runs_counters(const struct runs *runs, size_t index);
 

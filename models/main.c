@@ -51,6 +51,7 @@ static const struct model *const table[] = {
     &model_washout,
     &model_release,
     &model_srs,
+    &model_whatif,
     NULL,
 };
 // clang-format on

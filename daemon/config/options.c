@@ -266,7 +266,8 @@ static const struct option product_rows[] = {
     SECTION(
         "arguments", "",
         "List of texts: more of the model's command line, split at blanks. They may hold, in "
-        "braces: series, alarms (files; only without an inbox); now (time); "
+        "braces: series, alarms, request (files; only without an inbox; what a person asked); now "
+        "(time); "
         "site:FILE of the site's folder; product:ID/FILE of the newest run of a product, "
         "products:ID/FILE of all kept ones, frames:ID:N the newest files of its inbox; "
         "previous:FILE of the newest own run; out:FILE to be kept (without an inbox). {?...}: the "
@@ -288,6 +289,8 @@ static const struct option trigger_rows[] = {
      .help = "On this grid of time.", T(every_us)},
     {"readings", OPTION_BOOL, "false", .help = "A new reading of a point of the series.",
      T(readings)},
+    {"request", OPTION_BOOL, "false",
+     .help = "A person asks (canhbaoctl what-if); alone, and only of model whatif.", T(request)},
     SECTION("alarms", "",
             "List of rules: a run at once when an alarm of one begins, and other triggers count "
             "only while one stands."),

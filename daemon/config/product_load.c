@@ -84,8 +84,15 @@ static void read_triggers(struct loader *loader, const struct yaml_node *map,
                STATION_ID_SIZE, SITE_TRIGGERS_MAX, &triggers->product_count);
     read_texts(loader, yaml_member(node, "alarms"), OPTION_ID, triggers->alarms[0], STATION_ID_SIZE,
                SITE_TRIGGERS_MAX, &triggers->alarm_count);
-    if (triggers->product_count == 0 && triggers->every_us == 0 && !triggers->readings &&
-        triggers->alarm_count == 0) {
+    bool others = triggers->product_count > 0 || triggers->every_us > 0 || triggers->readings ||
+                  triggers->alarm_count > 0;
+    if (triggers->request != (strcmp(product->model, "whatif") == 0) ||
+        (triggers->request && others)) {
+        yaml_error(loader->reader.errors, node,
+                   "'request: true' is for the model whatif, which has no other trigger: what is "
+                   "hypothetical never runs by itself");
+    }
+    if (!others && !triggers->request) {
         yaml_error(loader->reader.errors, node, "nothing of it would ever start the model");
     }
 }

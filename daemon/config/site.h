@@ -103,6 +103,7 @@ struct site_triggers {
     uint32_t product_count;
     int64_t every_us; /* on this grid of scenario time; 0: not by time */
     bool readings;    /* a new reading of a point of the series */
+    bool request;     /* somebody asks (runs_ask()); then nothing else starts it */
     /* A gate: a run at once when an alarm of one of these rules begins, and the other triggers
      * count only while one stands. */
     char alarms[SITE_TRIGGERS_MAX][STATION_ID_SIZE];

@@ -21,11 +21,19 @@
 #include "daemon/control/ctl_print.h"
 #include "daemon/control/ctl_skill.h"
 #include "daemon/control/ctl_tools.h"
+#include "daemon/control/ctl_whatif.h"
 #include "daemon/control/protocol.h"
 
 enum { REPLY_MAX = 64 * 1024 * 1024 };
 /* Options without a letter. */
-enum { OPTION_BAUD = 1000, OPTION_PARITY, OPTION_STOP_BITS, OPTION_STRING, OPTION_WATCH };
+enum {
+    OPTION_BAUD = 1000,
+    OPTION_PARITY,
+    OPTION_STOP_BITS,
+    OPTION_STRING,
+    OPTION_WATCH,
+    OPTION_WIND
+};
 
 #define SOCKET_DEFAULT "/run/canhbaod/control.sock"
 
@@ -39,6 +47,7 @@ struct options {
     const char *limit;
     const char *after;
     const char *as_of;
+    const char *wind;
     bool json;
     bool follow;
     struct tool_options tool;
@@ -100,6 +109,9 @@ static const struct ctl_command {
     {"verdict", "verdict", "RULE PLACE VERDICT",
      "what a radiation or gas alarm was: real|rain|fault", 3, 3, ctl_print_command},
     {"verdicts", "verdicts", "", "those verdicts, counted by station", 0, 0, ctl_print_verdicts},
+    {"what-if", "what-if", "SOURCE SUBSTANCE G_S",
+     "the plume of a release from a site of the catalogue: hypothetical, no warning", 3, 3,
+     ctl_print_whatif},
     {"incidents", "incidents", "", "alarms that belong together", 0, 0, ctl_print_incidents},
     {"ack-incident", "acknowledge", "INCIDENT", "acknowledge every alarm of an incident", 1, 1,
      ctl_print_command},
@@ -138,7 +150,13 @@ static void usage(FILE *out) {
         "  -n, --limit N           events, readings: at most N; probe --watch: rounds\n"
         "      --after N           events: only those with a larger number\n"
         "  -r, --reason TEXT       why (shelve, out-of-service, comment; optional for others)\n"
-        "      --for DURATION      how long: \"30 min\", \"6h\"; skill, kpi: how far back\n"
+        "      --for DURATION      how long: \"30 min\", \"6h\"; skill, kpi: how far back; "
+        "what-if: of "
+        "the\n"
+        "                          release (without: continuous)\n"
+        "      --wind DEG/M_S      what-if: where the wind comes from, and its speed (without: "
+        "the\n"
+        "                          stations')\n"
         "      --until TIME        or until when: 2025-11-19T06:00:00+07:00\n"
         "      --revision N        refuse when the alarm has changed since revision N\n"
         "  -c, --config DIR        plan, explain: the folder of the site\n"
@@ -270,6 +288,7 @@ static const struct option longs[] = {
     {"string", required_argument, NULL, OPTION_STRING},
     {"watch", optional_argument, NULL, OPTION_WATCH},
 
+    {"wind", required_argument, NULL, OPTION_WIND},
     {"at", required_argument, NULL, 'a'},
     {"as-of", required_argument, NULL, 'S'},
     {"instrument", required_argument, NULL, 'I'},
@@ -316,6 +335,9 @@ static int parse_options(int argc, char **argv, struct options *ret_options) {
             break;
         case 'S':
             ret_options->as_of = optarg;
+            break;
+        case OPTION_WIND:
+            ret_options->wind = optarg;
             break;
         case 'L':
             if (strcmp(optarg, "vi") != 0 && strcmp(optarg, "en") != 0) {
@@ -387,6 +409,9 @@ static int build_request(const struct ctl_command *command, char **arguments, in
     if (count < command->arguments_min || count > command->arguments_max) {
         fprintf(stderr, "canhbaoctl: usage: canhbaoctl %s %s\n", command->name, command->arguments);
         return EXIT_USAGE;
+    }
+    if (strcmp(command->name, "what-if") == 0) {
+        return ctl_whatif_put(request, arguments, options->duration, options->wind);
     }
     static const char *const event_keys[] = {"event"};
     static const char *const product_keys[] = {"product"};

@@ -32,13 +32,15 @@ enum key {
     KEY_ROWS = 1 << 21,
     KEY_LAST = 1 << 22,
     KEY_VERDICT = 1 << 23,
+    KEY_RELEASE = 1 << 24,
 };
 
 static const char *const key_names[] = {
     "rule",    "place",      "reason",    "for_s",   "until",  "expected_revision",
     "station", "point",      "limit",     "after",   "follow", "incident",
     "into",    "attachment", "reference", "expires", "id",     "event",
-    "field",   "as_of",      "product",   "rows",    "last",   "verdict"};
+    "field",   "as_of",      "product",   "rows",    "last",   "verdict",
+    "release"};
 
 enum {
     COMMAND_KEYS = KEY_REVISION | KEY_REASON | KEY_EXPIRES | KEY_ID,
@@ -105,6 +107,7 @@ static const struct verb {
     {"verdict", CONTROL_COMMAND, COMMAND_VERDICT, ROLE_OPERATOR, ALARM_KEYS | KEY_VERDICT,
      ALARM | KEY_VERDICT},
     {"verdicts", CONTROL_VERDICTS, 0, ROLE_VIEWER, 0, 0},
+    {"what-if", CONTROL_WHAT_IF, 0, ROLE_OPERATOR, KEY_RELEASE, KEY_RELEASE},
     {"late-readings", CONTROL_LATE, 0, ROLE_OPERATOR, KEY_STATION | KEY_POINT | KEY_ROWS | KEY_LAST,
      KEY_STATION | KEY_POINT | KEY_ROWS | KEY_LAST},
     {"records", CONTROL_RECORDS, 0, ROLE_VIEWER, KEY_STATION, KEY_STATION},
@@ -250,6 +253,8 @@ static int take(unsigned bit, const json_t *value, struct control_request *reque
         }
         request->last = json_is_true(value);
         return 0;
+    case KEY_RELEASE:
+        return whatif_request_read(value, &request->whatif, ret_err);
     case KEY_FIELD:
         return field_request_read(value, &request->command.field, ret_err);
     case KEY_LIMIT:

@@ -20,6 +20,7 @@
 
 #include "daemon/base/err.h"
 #include "daemon/control/late_request.h"
+#include "daemon/control/whatif_request.h"
 #include "daemon/station/command.h"
 
 enum { CONTROL_LINE_MAX = 8192, CONTROL_EVENTS_MAX = 1000, CONTROL_READINGS_MAX = 10000 };
@@ -41,7 +42,8 @@ enum control_verb {
     CONTROL_VERDICTS,
     CONTROL_RELOAD,
     CONTROL_SKILL,
-    CONTROL_COMMAND /* see request.command.kind */
+    CONTROL_WHAT_IF, /* asks for a hypothetical plume: see daemon/models.h */
+    CONTROL_COMMAND  /* see request.command.kind */
 };
 
 struct control_request {
@@ -60,6 +62,7 @@ struct control_request {
     bool last;                     /* CONTROL_LATE: the end of the fill */
     char event[64];                /* CONTROL_EXPLAIN: id of an event */
     char product[STATION_ID_SIZE]; /* CONTROL_SKILL: empty for all */
+    struct whatif_request whatif;  /* CONTROL_WHAT_IF */
 };
 
 /* One request that is a JSON object already; as control_parse(). */

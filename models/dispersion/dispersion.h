@@ -8,5 +8,6 @@ extern const struct model model_plume;
 extern const struct model model_trace;
 extern const struct model model_release;
 extern const struct model model_srs;
+extern const struct model model_whatif;
 
 #endif

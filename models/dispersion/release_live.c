@@ -70,8 +70,8 @@ static double mean_of(const struct longform *series, const char *station, const 
 }
 
 /* Mean vector: readings of speed and direction of the same time. */
-static int take_wind(struct release_live *live, const struct longform *series,
-                     struct err *ret_err) {
+int release_live_wind(struct release_live *live, const struct longform *series,
+                      struct err *ret_err) {
     const struct release_site *s = live->site;
     double east = 0, north = 0, count = 0;
     size_t at = 0, end = 0;
@@ -320,10 +320,11 @@ int release_live_run(struct release_live *live, const struct longform *series,
     struct zones_levels levels = {0};
     struct release *release = &live->release;
     *release = (struct release){.continuous = true, .origin = live->site->origin};
+    release->gas_density_kg_m3 = (double)NAN; /* not told: never dense */
     release->puff.height_m = live->site->source_height_m;
     release->puff.half_life_s = (double)INFINITY;
     (void)snprintf(release->substance, sizeof release->substance, "%s", live->substance->name);
-    int rc = take_wind(live, series, ret_err);
+    int rc = release_live_wind(live, series, ret_err);
     rc = rc != 0 ? rc : take_readings(live, series, ret_err);
     rc = rc != 0 ? rc : judge_sensors(live, series, ret_err);
     rc = rc != 0 ? rc : trace_source(live, points, ret_err);

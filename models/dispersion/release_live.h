@@ -56,6 +56,10 @@ struct release_live {
  * the site knows. ERR_NOT_FOUND: none stands. ERR_SYNTAX. */
 int release_live_alarm(struct release_live *live, const json_t *alarms, struct err *ret_err);
 
+/* The wind of the last twenty minutes as the one row of `weather`, and `air`. ERR_NOT_FOUND. */
+int release_live_wind(struct release_live *live, const struct longform *series,
+                      struct err *ret_err);
+
 /* Fills the rest. Not enough data is no error: `why` says it. ERR_NOT_FOUND: no wind, temperature
  * or pressure of the last half hour. release_live_finish() always. */
 int release_live_run(struct release_live *live, const struct longform *series,

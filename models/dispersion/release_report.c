@@ -110,7 +110,7 @@ static json_t *source_json(const struct release_live *live) {
                      live->assumed != NULL ? live->assumed->id : "");
 }
 
-static json_t *zones_json(const struct release_live *live) {
+json_t *release_zones(const struct release_live *live) {
     json_t *list = json_array();
     for (size_t l = 0; live->has_zones && l < live->zones.levels.count; l++) {
         const struct zones_level *level = &live->zones.levels.list[l];
@@ -123,7 +123,7 @@ static json_t *zones_json(const struct release_live *live) {
     return list;
 }
 
-static json_t *places_json(const struct release_live *live) {
+json_t *release_places(const struct release_live *live) {
     json_t *list = json_array();
     for (size_t i = 0; live->has_zones && i < live->site->places.count; i++) {
         const struct release_place *p = &live->site->places.list[i];
@@ -184,7 +184,7 @@ json_t *release_member(const struct release_live *live, const struct trace_place
                      status[live->basis], "why", live->why, "substance", live->substance->name,
                      "rule", live->rule, "since", since, "wind", "from_deg", w->wind_from_deg,
                      "speed_m_s", w->wind_m_s, "class_assumed", class, "source", source_json(live),
-                     "zones", zones_json(live), "places", places_json(live), "text",
+                     "zones", release_zones(live), "places", release_places(live), "text",
                      release_text(live), "sensors", sensors_json(live), "trace", trace);
 }
 

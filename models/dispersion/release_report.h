@@ -26,6 +26,10 @@ json_t *release_member(const struct release_live *live, const struct trace_place
 json_t *release_trace(const struct release_live *live, const struct trace_places *catalogue,
                       const struct trace_places *points);
 
+/* zones and places as in the member "release". */
+json_t *release_zones(const struct release_live *live);
+json_t *release_places(const struct release_live *live);
+
 /* Member "cap": for each standing alarm of the rule its polygon ([[latitude, longitude], ...],
  * closed; convex hull of the lowest level) and what to do, {vi, en}. Empty without zones. */
 json_t *release_cap(const struct release_live *live, const json_t *alarms);
