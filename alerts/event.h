@@ -18,6 +18,7 @@ struct place {
     const char *id; /* unique over stations and areas together: the Kafka key */
     const char *name_vi, *name_en;
     double latitude_deg, longitude_deg; /* WGS 84; NaN: not a point or not known */
+    double radius_km;                   /* around it, that measurements stand for; 0: not told */
     bool provisional;
     const char *communes, *commune_codes; /* "a;b;c", codes where known; NULL or "": not told */
 };

@@ -23,14 +23,18 @@ struct chain {
     struct record record;
 };
 
+struct outline { /* of an area; owns its polygons and their positions */
+    struct cap_polygon *polygons;
+    size_t count;
+};
+
 struct bulletins {
     struct bulletins_options options;
     struct cap_context context;
     struct phrases *phrases[LANGUAGE_COUNT];
-    struct chain *chains;           /* of all alarms, rule by rule */
-    size_t *first_chain;            /* by rule */
-    struct cap_polygon *polygons;   /* by area */
-    struct cap_position *positions; /* owner of what the polygons point to */
+    struct chain *chains;     /* of all alarms, rule by rule */
+    size_t *first_chain;      /* by rule */
+    struct outline *outlines; /* by area */
 
     uint64_t messages; /* appended so far, of all alarms together */
 
@@ -42,50 +46,78 @@ struct bulletins {
     char text[CAP_SIZE_MAX];
 };
 
-/* The outer ring of an area's polygon, at most CAP_POLYGON_MAX positions of `ret_positions`. */
-static int read_polygon(const struct area *area, struct cap_position *ret_positions,
-                        size_t *ret_count, struct err *err) {
-    json_error_t fault;
-    json_t *root = json_load_file(area->file, JSON_REJECT_DUPLICATES, &fault);
-    if (root == NULL) {
-        return err_set(err, ERR_SYNTAX, "%s: %s", area->file, fault.text);
-    }
-    const json_t *geometry = json_object_get(area_file_feature(root, area->id), "geometry");
+/* The polygons of an area, as GeoJSON has them: of a Polygon its rings, of a MultiPolygon those of
+ * each. */
+static const json_t *polygon_at(const json_t *geometry, size_t index) {
+    const json_t *coordinates = json_object_get(geometry, "coordinates");
     const char *type = json_string_value(json_object_get(geometry, "type"));
-    const json_t *ring = json_array_get(json_object_get(geometry, "coordinates"), 0);
+    bool several = type != NULL && strcmp(type, "MultiPolygon") == 0;
+    return several ? json_array_get(coordinates, index) : index == 0 ? coordinates : NULL;
+}
+
+static int read_ring(const json_t *ring, struct cap_polygon *ret_polygon) {
     size_t count = json_array_size(ring);
-    if (type == NULL || strcmp(type, "Polygon") != 0 || count > CAP_POLYGON_MAX) {
-        count = 0;
+    struct cap_position *positions = calloc(count + 1, sizeof *positions);
+    if (positions == NULL) {
+        return ERR_MEMORY;
     }
     for (size_t i = 0; i < count; i++) {
         const json_t *position = json_array_get(ring, i);
-        ret_positions[i] =
+        positions[i] =
             (struct cap_position){.latitude_deg = json_number_value(json_array_get(position, 1)),
                                   .longitude_deg = json_number_value(json_array_get(position, 0))};
     }
-    json_decref(root);
-    *ret_count = count;
+    *ret_polygon = (struct cap_polygon){.positions = positions, .count = count};
     return 0;
 }
 
-static int read_polygons(struct bulletins *bulletins, struct err *err) {
+static void forget_outline(struct outline *outline) {
+    for (size_t i = 0; i < outline->count; i++) {
+        free((void *)(uintptr_t)outline->polygons[i].positions);
+    }
+    free(outline->polygons);
+    *outline = (struct outline){.count = 0};
+}
+
+/* The outer rings of an area; none when they have too many positions together. */
+static int read_outline(const json_t *geometry, struct outline *ret_outline) {
+    size_t count = 0;
+    size_t positions = 0;
+    while (polygon_at(geometry, count) != NULL) {
+        positions += json_array_size(json_array_get(polygon_at(geometry, count), 0));
+        count++;
+    }
+    if (positions > CAP_POSITIONS_MAX) {
+        return 0;
+    }
+    ret_outline->polygons = calloc(count + 1, sizeof *ret_outline->polygons);
+    int result = ret_outline->polygons != NULL ? 0 : ERR_MEMORY;
+    for (size_t i = 0; result == 0 && i < count; i++) {
+        result = read_ring(json_array_get(polygon_at(geometry, i), 0), &ret_outline->polygons[i]);
+        ret_outline->count += result == 0;
+    }
+    return result;
+}
+
+static int read_outlines(struct bulletins *bulletins, struct err *err) {
     const struct engine_site *site = bulletins->options.site;
-    bulletins->polygons = calloc(site->area_count + 1, sizeof *bulletins->polygons);
-    bulletins->positions =
-        calloc(site->area_count * CAP_POLYGON_MAX + 1, sizeof *bulletins->positions);
-    if (bulletins->polygons == NULL || bulletins->positions == NULL) {
+    int result = 0;
+    bulletins->outlines = calloc(site->area_count + 1, sizeof *bulletins->outlines);
+    if (bulletins->outlines == NULL) {
         return err_set(err, ERR_MEMORY, "no memory for the outlines of the areas");
     }
-    for (size_t i = 0; i < site->area_count; i++) {
-        struct cap_position *positions = bulletins->positions + i * CAP_POLYGON_MAX;
-        size_t count = 0;
-        int result = read_polygon(&site->areas[i], positions, &count, err);
-        if (result != 0) {
-            return result;
+    for (size_t i = 0; result == 0 && i < site->area_count; i++) {
+        const struct area *area = &site->areas[i];
+        json_error_t fault;
+        json_t *root = json_load_file(area->file, JSON_REJECT_DUPLICATES, &fault);
+        if (root == NULL) {
+            return err_set(err, ERR_SYNTAX, "%s: %s", area->file, fault.text);
         }
-        bulletins->polygons[i] = (struct cap_polygon){.positions = positions, .count = count};
+        result = read_outline(json_object_get(area_file_feature(root, area->id), "geometry"),
+                              &bulletins->outlines[i]);
+        json_decref(root);
     }
-    return 0;
+    return result == 0 ? 0 : err_set(err, result, "no memory for the outlines of the areas");
 }
 
 static const char *place_id(const struct engine_site *site, const struct rule_place *place) {
@@ -149,7 +181,7 @@ int bulletins_create(const struct bulletins_options *options, struct bulletins *
         result = phrases_create((enum language)i, &bulletins->phrases[i], ret_err);
     }
     if (result == 0) {
-        result = read_polygons(bulletins, ret_err);
+        result = read_outlines(bulletins, ret_err);
     }
     if (result == 0) {
         result = read_chains(bulletins, ret_err);
@@ -179,8 +211,11 @@ struct bulletins *bulletins_destroy(struct bulletins *bulletins) {
     }
     free(bulletins->chains);
     free(bulletins->first_chain);
-    free(bulletins->polygons);
-    free(bulletins->positions);
+    for (size_t i = 0; bulletins->outlines != NULL && i < bulletins->options.site->area_count;
+         i++) {
+        forget_outline(&bulletins->outlines[i]);
+    }
+    free(bulletins->outlines);
     free(bulletins);
     return NULL;
 }
@@ -210,14 +245,17 @@ int bulletins_write(struct bulletins *bulletins, const struct event *event, bool
     if (ends && chain->record.newest.identifier[0] == '\0') {
         return ERR_INVALID; /* nothing was published that could end: a draft, or what was a test */
     }
-    const struct cap_polygon *polygon =
-        place->kind == PLACE_AREA ? &bulletins->polygons[rule->places[p].index] : NULL;
+    struct cap_outline outline = {.count = 0};
+    if (place->kind == PLACE_AREA) {
+        const struct outline *of_area = &bulletins->outlines[rule->places[p].index];
+        outline = (struct cap_outline){.polygons = of_area->polygons, .count = of_area->count};
+    }
     const struct release_area *plume =
         bulletins->options.areas == NULL
             ? NULL
             : release_areas_find(bulletins->options.areas, rule->id, place->id, event->at.utc);
     if (plume != NULL) {
-        polygon = &plume->polygon;
+        outline = plume->outline;
         bulletins->context.instruction[LANGUAGE_VI] = plume->instruction[0];
         bulletins->context.instruction[LANGUAGE_EN] = plume->instruction[1];
     } else {
@@ -225,7 +263,7 @@ int bulletins_write(struct bulletins *bulletins, const struct event *event, bool
         bulletins->context.instruction[LANGUAGE_EN] = NULL;
     }
     int result =
-        message_cap(event, &bulletins->context, &chain->record.newest, polygon, bulletins->text,
+        message_cap(event, &bulletins->context, &chain->record.newest, &outline, bulletins->text,
                     sizeof bulletins->text, &length, &bulletins->after.newest);
     bulletins->after.sequence = event->sequence;
     if (result != 0) {

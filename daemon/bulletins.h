@@ -4,9 +4,9 @@
  * node. What was never published (a draft that was not approved) has no end to tell. One chain per
  * alarm (rule, place). The newest message of each chain is kept in the store's meta records ("cap/"
  * and a hash of place and rule), written in the same group as the message itself, so that after a
- * crash the chain stands where the last commit left it. Areas take the outer ring of their polygon;
- * one of more than CAP_POLYGON_MAX positions, or of several polygons, goes without (description and
- * geocode remain). Thread rule: loop thread. */
+ * crash the chain stands where the last commit left it. Areas take the outer ring of each of their
+ * polygons (holes are warned too); one of more than CAP_POSITIONS_MAX positions in all goes without
+ * (description and geocode remain). Thread rule: loop thread. */
 #ifndef CANHBAO_DAEMON_BULLETINS_H
 #define CANHBAO_DAEMON_BULLETINS_H
 

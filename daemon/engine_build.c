@@ -92,6 +92,7 @@ struct place engine_place(const struct engine *engine, struct rule_place place) 
                               .name_en = station->name_en,
                               .latitude_deg = station->latitude_deg,
                               .longitude_deg = station->longitude_deg,
+                              .radius_km = station->radius_km,
                               .provisional = station->provisional,
                               .communes = station->communes,
                               .commune_codes = station->commune_codes};

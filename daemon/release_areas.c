@@ -62,7 +62,9 @@ int release_areas_take(struct release_areas *areas, const char *output, size_t l
         taken->count = count;
         *areas = *taken;
         for (size_t i = 0; i < count; i++) {
-            areas->list[i].polygon.positions = areas->list[i].positions;
+            struct release_area *area = &areas->list[i];
+            area->polygon.positions = area->positions;
+            area->outline = (struct cap_outline){.polygons = &area->polygon, .count = 1};
         }
     }
     free(taken);

@@ -20,6 +20,7 @@ enum { RELEASE_AREAS_MAX = 64, RELEASE_POSITIONS_MAX = 200, RELEASE_TEXT_SIZE = 
 struct release_area {
     char rule[STATION_ID_SIZE], place[STATION_ID_SIZE];
     struct utc_us reference_time;
+    struct cap_outline outline;
     struct cap_polygon polygon;
     struct cap_position positions[RELEASE_POSITIONS_MAX];
     char instruction[2][RELEASE_TEXT_SIZE]; /* vi, en */

@@ -23,7 +23,7 @@ struct xml {
 struct cap {
     const struct event *event;
     const struct cap_context *context;
-    const struct cap_polygon *polygon;
+    const struct cap_outline *outline;
     enum bulletin bulletin;
     char sent[TIME_SIZE], onset[TIME_SIZE], expires[TIME_SIZE];
 };
@@ -252,6 +252,38 @@ static void put_bulletin(struct xml *xml, const struct cap *cap, const struct me
     put_named(xml, "parameter", "nextIssue", next);
 }
 
+static size_t position_count(const struct cap_outline *outline) {
+    size_t count = 0;
+    for (size_t i = 0; outline != NULL && i < outline->count; i++) {
+        count += outline->polygons[i].count;
+    }
+    return count;
+}
+
+/* What the area of the message stands on. */
+enum area_basis {
+    AREA_OUTLINE, /* of an area of the site, or of a plume */
+    AREA_RADIUS,  /* that the site says the station's measurements stand for */
+    AREA_POINT,   /* of the measurement: how far the danger reaches is not known */
+    AREA_NAME     /* nothing but the name and the communes is known */
+};
+
+static enum area_basis area_basis(const struct cap *cap) {
+    const struct place *place = &cap->event->view.place;
+    if (position_count(cap->outline) > 0) {
+        return AREA_OUTLINE;
+    }
+    if (!isfinite(place->latitude_deg) || !isfinite(place->longitude_deg)) {
+        return AREA_NAME;
+    }
+    return place->radius_km > 0 ? AREA_RADIUS : AREA_POINT;
+}
+
+static void put_area_basis(struct xml *xml, const struct cap *cap) {
+    static const char *const names[] = {"outline", "station_radius", "station_point", "name"};
+    put_named(xml, "parameter", "areaBasis", names[area_basis(cap)]);
+}
+
 static void put_parameters(struct xml *xml, const struct cap *cap,
                            const struct message_text *text) {
     const struct alarm_view *view = &cap->event->view;
@@ -275,6 +307,7 @@ static void put_parameters(struct xml *xml, const struct cap *cap,
     put_named(xml, "parameter", "rule", rule->id);
     put_named(xml, "parameter", "ruleRevision", rule->revision);
     put_rows(xml, view);
+    put_area_basis(xml, cap);
     put_named(xml, "parameter", "eventId", cap->event->id);
     put_named(xml, "parameter", "sms", text->sms);
     put_named(xml, "parameter", "smsPlain", text->sms_plain);
@@ -304,23 +337,41 @@ static void put_communes(struct xml *xml, const char *name, const char *list) {
     }
 }
 
+static void put_polygon(struct xml *xml, const struct cap_polygon *polygon) {
+    put(xml, "<polygon>");
+    for (size_t i = 0; i < polygon->count; i++) {
+        put(xml, i > 0 ? " " : "");
+        put_position(xml, polygon->positions[i].latitude_deg, polygon->positions[i].longitude_deg);
+    }
+    put(xml, "</polygon>\n");
+}
+
+static void put_circle(struct xml *xml, const struct place *place) {
+    char radius_km[40];
+    (void)text_format_double(place->radius_km, radius_km, sizeof radius_km);
+    put(xml, "<circle>");
+    put_position(xml, place->latitude_deg, place->longitude_deg);
+    put(xml, " ");
+    put(xml, radius_km);
+    put(xml, "</circle>\n");
+}
+
 static void put_area(struct xml *xml, const struct cap *cap, bool vietnamese) {
     const struct place *place = &cap->event->view.place;
     put(xml, "<area>\n");
     put_element(xml, "areaDesc", vietnamese ? place->name_vi : place->name_en);
-    if (cap->polygon != NULL && cap->polygon->count >= 4) {
-        put(xml, "<polygon>");
-        for (size_t i = 0; i < cap->polygon->count; i++) {
-            put(xml, i > 0 ? " " : "");
-            put_position(xml, cap->polygon->positions[i].latitude_deg,
-                         cap->polygon->positions[i].longitude_deg);
+    switch (area_basis(cap)) {
+    case AREA_OUTLINE:
+        for (size_t i = 0; i < cap->outline->count; i++) {
+            put_polygon(xml, &cap->outline->polygons[i]);
         }
-        put(xml, "</polygon>\n");
-    } else if (isfinite(place->latitude_deg) && isfinite(place->longitude_deg)) {
-        /* The place of the measurement; how far the danger reaches is not known. */
-        put(xml, "<circle>");
-        put_position(xml, place->latitude_deg, place->longitude_deg);
-        put(xml, " 0</circle>\n");
+        break;
+    case AREA_RADIUS:
+    case AREA_POINT:
+        put_circle(xml, place);
+        break;
+    case AREA_NAME:
+        break;
     }
     put_named(xml, "geocode", "canhbao:place", place->id);
     put_communes(xml, "canhbao:commune", place->communes);
@@ -412,11 +463,11 @@ void cap_identifier(const struct event *event, char ret_identifier[CAP_ID_SIZE])
 }
 
 int message_cap(const struct event *event, const struct cap_context *context,
-                const struct cap_chain *chain, const struct cap_polygon *polygon, char *ret_text,
+                const struct cap_chain *chain, const struct cap_outline *outline, char *ret_text,
                 size_t size, size_t *ret_length, struct cap_chain *ret_chain) {
     struct cap cap = {.event = event,
                       .context = context,
-                      .polygon = polygon,
+                      .outline = outline,
                       .bulletin = bulletin_of_event(event)};
     struct xml xml = {.text = ret_text, .size = size, .overflow = size == 0};
     struct cap_chain next = {.identifier = ""};
@@ -424,7 +475,7 @@ int message_cap(const struct event *event, const struct cap_context *context,
         context->sender[0] == '\0') {
         return ERR_INVALID;
     }
-    if (polygon != NULL && polygon->count > CAP_POLYGON_MAX) {
+    if (position_count(outline) > CAP_POSITIONS_MAX) {
         return ERR_LIMIT;
     }
     cap_identifier(event, next.identifier);

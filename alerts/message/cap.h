@@ -16,6 +16,9 @@
  * the level: then Public. A draft has no message; a message withdrawn by a person is a Cancel that
  * is no all-clear.
  *
+ * Area: the polygons of the outline; without one a circle around a station, of the radius that the
+ * site says its measurements stand for, or 0 where it says none; parameter areaBasis names which.
+ *
  * The same event, chain and context give the same bytes. Thread rule: pure. */
 #ifndef CANHBAO_ALERTS_MESSAGE_CAP_H
 #define CANHBAO_ALERTS_MESSAGE_CAP_H
@@ -24,7 +27,7 @@
 #include "alerts/message/json.h"
 #include "alerts/message/text.h"
 
-enum { CAP_ID_SIZE = ID_TEXT_SIZE + 8, CAP_SIZE_MAX = 131072, CAP_POLYGON_MAX = 1000 };
+enum { CAP_ID_SIZE = ID_TEXT_SIZE + 8, CAP_SIZE_MAX = 131072, CAP_POSITIONS_MAX = 1000 };
 
 /* The newest message of the chain of an alarm. Plain data, stored as it is. */
 struct cap_chain {
@@ -36,9 +39,15 @@ struct cap_position {
     double latitude_deg, longitude_deg;
 };
 
-/* The outer ring of an area, first position repeated at the end; count 0: not known. */
+/* An outer ring, first position repeated at the end. */
 struct cap_polygon {
     const struct cap_position *positions;
+    size_t count;
+};
+
+/* An area: one <polygon> each; count 0: not known. At most CAP_POSITIONS_MAX positions together. */
+struct cap_outline {
+    const struct cap_polygon *polygons;
     size_t count;
 };
 
@@ -55,10 +64,10 @@ struct cap_context {
 void cap_identifier(const struct event *event, char ret_identifier[CAP_ID_SIZE]);
 
 /* The message, and the chain after it. ERR_INVALID: the event has no bulletin (nothing is sent), or
- * the sender is none; ERR_LIMIT: does not fit (CAP_SIZE_MAX fits but for CAP_POLYGON_MAX exceeded).
- * The text ends with a zero byte that ret_length does not count. */
+ * the sender is none; ERR_LIMIT: does not fit (CAP_SIZE_MAX fits but for CAP_POSITIONS_MAX
+ * exceeded). The text ends with a zero byte that ret_length does not count. */
 int message_cap(const struct event *event, const struct cap_context *context,
-                const struct cap_chain *chain, const struct cap_polygon *polygon, char *ret_text,
+                const struct cap_chain *chain, const struct cap_outline *outline, char *ret_text,
                 size_t size, size_t *ret_length, struct cap_chain *ret_chain);
 
 #endif

@@ -357,6 +357,10 @@ static const struct option position_rows[] = {
      MEMBER(struct station, latitude_deg)},
     {"longitude_deg", OPTION_NUMBER, NULL, .min = -180, .max = 180,
      .help = "WGS 84, east positive.", MEMBER(struct station, longitude_deg)},
+    {"radius_km", OPTION_NUMBER, "0", .flags = OPTION_QUIET, .min = 0, .max = 100,
+     .help = "How far around it its measurements stand for: the circle of its public messages. 0: "
+             "not known, the message has the point.",
+     MEMBER(struct station, radius_km)},
 };
 const struct option_group group_position = {
     .path = "stations/ID.yaml position", .help = "Where the station stands.", GROUP(position_rows)};

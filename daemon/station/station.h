@@ -141,6 +141,7 @@ struct station {
     char group[STATION_ID_SIZE]; /* of incidents: alarms of one group and hazard are one; empty:
                                     the basin, without one the station alone */
     double latitude_deg, longitude_deg; /* WGS 84; NaN unknown */
+    double radius_km; /* around it, that its measurements stand for; 0: not told */
     struct alarm_levels alarm_levels;
     uint32_t first_point, point_count; /* its points stand together in site.points */
     bool provisional;                  /* position, register map or levels are our assumption */

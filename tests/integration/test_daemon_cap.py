@@ -24,6 +24,21 @@ stations:
       stage: [{constant: 6.5}, {sine: {amplitude: 2, period: 4 s, phase_deg: 0}}]
 """
 
+HIGH = SCENARIO[:SCENARIO.index("[{constant")] + "[{constant: 7.5}]\n"
+AREA_RULE = '''id: reach
+hazard: flood
+text: {vi: đoạn sông, en: the reach}
+source: made up
+scale: flood_alarm
+places: {areas: [reach]}
+indicators: [{name: stage, kind: latest, station: st-0, point: stage}]
+levels: [{level: 1, when: {indicator: stage, at_least: 6 m}}]
+'''
+# Two islands, the second with a lake; longitude before latitude.
+ISLANDS = [[[[109.0, 13.5], [109.1, 13.5], [109.1, 13.6], [109.0, 13.5]]],
+           [[[109.2, 13.7], [109.4, 13.7], [109.4, 13.9], [109.2, 13.9], [109.2, 13.7]],
+            [[109.25, 13.75], [109.3, 13.75], [109.3, 13.8], [109.25, 13.75]]]]
+
 
 def text(node, name):
     found = node.find(NS + name)
@@ -97,6 +112,33 @@ class Cap(unittest.TestCase):
                      if e["event"] in ("raised", "lowered", "renewed", "expired")]
             self.assertEqual(len(rows), len(moved))
             print(f"{len(rows)} messages, {before} of them before the kill", flush=True)
+
+    def areas_of(self, daemon):
+        """By rule: polygons, circle and basis of the newest message; equal in both languages."""
+        found = {}
+        for (body,) in daemon.query("select body from outbox where row >> 48 = 2 order by row"):
+            alert = xml.fromstring(body)
+            told = [([p.text for p in info.findall(f"{NS}area/{NS}polygon")], info.findtext(f"{NS}area/{NS}circle"),
+                     parameters(info)["areaBasis"]) for info in alert.findall(NS + "info")]
+            self.assertEqual(told[0], told[1])
+            found[text(alert, "source")] = told[0]
+        return found
+
+    def test_areas(self):
+        areas = ("areas:\n  - {id: reach, name: {vi: Đoạn sông, en: The reach}, file: areas/reach.geojson}\n")
+        with Sim(text=HIGH) as sim, Site(sim.ports, period="200 ms", stale_after="5 s", extra=areas) as site:
+            site.write("areas/reach.geojson", json.dumps(
+                {"type": "Feature", "id": "reach", "properties": {},
+                 "geometry": {"type": "MultiPolygon", "coordinates": ISLANDS}}))
+            site.write("rules/reach.yaml", AREA_RULE)
+            with open(site.path("stations/st-0.yaml"), "a", encoding="utf-8") as file:
+                file.write("position: {latitude_deg: 13.8, longitude_deg: 109.14, radius_km: 2.5}\n")
+            with Daemon(site.folder) as daemon:
+                wait_for(lambda: daemon.level("reach", "reach") == 1 and daemon.level("st-0") == 2, "both are raised")
+                self.assertEqual(daemon.stop(), 0)
+                found = self.areas_of(daemon)
+        rings = [" ".join(f"{lat:g},{lon:g}" for lon, lat in island[0]) for island in ISLANDS]
+        self.assertEqual(found, {"reach": (rings, None, "outline"), "flood": ([], "13.8,109.14 2.5", "station_radius")})
 
 
 if __name__ == "__main__":

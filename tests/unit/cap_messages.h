@@ -13,7 +13,9 @@ struct cap_messages {
     struct cap_chain chains[CAP_CHAINS];
     struct cap_chain before, after; /* of the newest message */
     struct phrases *phrases[LANGUAGE_COUNT];
-    struct cap_position ring[9];
+    struct cap_position rings[3][9];
+    struct cap_polygon polygons[3];
+    struct cap_outline outline; /* of the newest message */
     char text[CAP_SIZE_MAX];
     size_t length;
 };
@@ -46,22 +48,28 @@ static inline void cap_messages_finish(struct cap_messages *messages) {
 static inline int cap_messages_next(struct cap_messages *messages) {
     struct random_event *random = &messages->random;
     size_t chain = random_below(random, CAP_CHAINS);
-    struct cap_polygon polygon = {.positions = messages->ring};
+    struct cap_outline outline = {.polygons = messages->polygons};
     random_event_next(random);
     if (random->event.view.place.kind == PLACE_AREA) {
+        outline.count = random_below(random, 4);
+    } else {
+        random->event.view.place.radius_km = (double)random_below(random, 3) * 2.5;
+    }
+    for (size_t k = 0; k < outline.count; k++) {
+        struct cap_position *ring = messages->rings[k];
         size_t corners = 3 + random_below(random, 5);
         for (size_t i = 0; i < corners; i++) {
-            messages->ring[i] =
-                (struct cap_position){13.5 + (double)random_below(random, 100000) / 1e5,
-                                      108.5 + (double)random_below(random, 100000) / 1e5};
+            ring[i] = (struct cap_position){13.5 + (double)random_below(random, 100000) / 1e5,
+                                            108.5 + (double)random_below(random, 100000) / 1e5};
         }
-        messages->ring[corners] = messages->ring[0];
-        polygon.count = corners + 1;
+        ring[corners] = ring[0];
+        messages->polygons[k] = (struct cap_polygon){.positions = ring, .count = corners + 1};
     }
+    messages->outline = outline;
     messages->context.messages = random->context;
     messages->before = messages->chains[chain];
     int result =
-        message_cap(&random->event, &messages->context, &messages->before, &polygon, messages->text,
+        message_cap(&random->event, &messages->context, &messages->before, &outline, messages->text,
                     sizeof messages->text, &messages->length, &messages->after);
     messages->chains[chain] = messages->after;
     return result;

@@ -138,6 +138,40 @@ static void check_info(const xmlNode *alert, const xmlNode *info, const xmlNode 
     assert_int_equal(levels, 1);
 }
 
+/* Positions of a ring, which must be closed. */
+static size_t positions_of(const char *ring) {
+    size_t count = 1;
+    const char *last = strrchr(ring, ' ');
+    for (const char *at = ring; *at != '\0'; at++) {
+        count += *at == ' ';
+    }
+    assert_non_null(last);
+    assert_true(strncmp(ring, last + 1, strlen(last + 1)) == 0 && ring[strlen(last + 1)] == ' ');
+    return count;
+}
+
+/* One polygon for each of the outline; else a circle around the station; and what it says of it. */
+static void check_area(const struct cap_messages *messages, const xmlNode *info) {
+    const struct place *place = &messages->random.event.view.place;
+    const struct cap_outline *outline = &messages->outline;
+    const xmlNode *area = element(info, "area", 0);
+    assert_null(element(info, "area", 1));
+    for (size_t i = 0; i < outline->count; i++) {
+        assert_int_equal(positions_of(child(area, "polygon", (int)i)), outline->polygons[i].count);
+    }
+    assert_null(element(area, "polygon", (int)outline->count));
+    bool circle = outline->count == 0 && isfinite(place->latitude_deg);
+    assert_int_equal(element(area, "circle", 0) != NULL, circle);
+    if (circle) {
+        const char *text = child(area, "circle", 0);
+        assert_true(strtod(strrchr(text, ' '), NULL) == place->radius_km);
+    }
+    assert_string_equal(parameter(info, "areaBasis"), outline->count > 0     ? "outline"
+                                                      : !circle              ? "name"
+                                                      : place->radius_km > 0 ? "station_radius"
+                                                                             : "station_point");
+}
+
 static void check_message(const struct cap_messages *messages) {
     xmlDoc *doc = xmlReadMemory(messages->text, (int)messages->length, "cap", "UTF-8",
                                 XML_PARSE_NONET | XML_PARSE_NOERROR);
@@ -153,6 +187,8 @@ static void check_message(const struct cap_messages *messages) {
     assert_string_equal(child(en, "language", 0), "en-US");
     check_info(alert, vi, vi);
     check_info(alert, en, vi);
+    check_area(messages, vi);
+    check_area(messages, en);
     const struct alarm *alarm = messages->random.event.view.alarm;
     if (alarm->level == 0) {
         assert_string_equal(child(vi, "responseType", 0), "AllClear");
@@ -265,8 +301,10 @@ static void test_chains(void **state) {
 static void test_what_is_refused(void **state) {
     static struct cap_messages messages;
     struct cap_chain chain = {.identifier = ""};
-    static const struct cap_position ring[CAP_POLYGON_MAX + 1];
-    struct cap_polygon polygon = {.positions = ring, .count = CAP_POLYGON_MAX + 1};
+    static const struct cap_position ring[CAP_POSITIONS_MAX];
+    const struct cap_polygon polygons[2] = {{.positions = ring, .count = CAP_POSITIONS_MAX - 3},
+                                            {.positions = ring, .count = 4}};
+    const struct cap_outline outline = {.polygons = polygons, .count = 2};
     (void)state;
     assert_int_equal(cap_messages_init(&messages, 6), 0);
     next_of(&messages, EVENT_RAISED, false);
@@ -274,7 +312,7 @@ static void test_what_is_refused(void **state) {
     messages.length = 88;
     assert_int_equal(write_to(&messages, &chain, 3000), ERR_LIMIT);
     assert_int_equal(write_to(&messages, &chain, 0), ERR_LIMIT);
-    assert_int_equal(message_cap(&messages.random.event, &messages.context, &chain, &polygon,
+    assert_int_equal(message_cap(&messages.random.event, &messages.context, &chain, &outline,
                                  messages.text, CAP_SIZE_MAX, &messages.length, &messages.after),
                      ERR_LIMIT);
     messages.random.event.kind = EVENT_KNOWLEDGE;
