@@ -18,6 +18,7 @@
 #include "daemon/config/site_moves.h"
 #include "daemon/desk.h"
 #include "daemon/explain.h"
+#include "daemon/lint_loggers.h"
 #include "daemon/loggers.h"
 #include "daemon/models.h"
 #include "daemon/monitor.h"
@@ -187,6 +188,17 @@ static void lint_loads(const struct parts *parts, FILE *file) {
     }
 }
 
+static void print_logger_cost(void *ctx, const char *station, bool warning, const char *text) {
+    (void)fprintf(ctx, "%s: station %s: %s\n", warning ? "warning" : "note", station, text);
+}
+
+static void log_logger_cost(void *ctx, const char *station, bool warning, const char *text) {
+    struct parts *parts = ctx;
+    if (warning) {
+        log_event(parts->log, LOG_LEVEL_WARNING, "logger_load", station, log_text("why", text));
+    }
+}
+
 /* Tells of serial devices by names that the kernel gives away in the order of plugging in. */
 static void lint_devices(const struct site *site, FILE *file) {
     for (size_t i = 0; i < site->modbus.endpoint_count; i++) {
@@ -214,6 +226,7 @@ static int say_what_is_in(const struct parts *parts) {
            site->settings.exercise_only ? "; runs only as an exercise" : "");
     site_print_provisional(site, stdout);
     lint_loads(parts, stdout);
+    lint_loggers(site, print_logger_cost, stdout);
     lint_devices(site, stdout);
     return fflush(stdout) == 0 ? EXIT_DONE : EXIT_FAILED;
 }
@@ -638,6 +651,7 @@ static void adopt(struct parts *parts, struct loaded *next, const struct site_mo
     }
     raise_descriptor_limit(parts);
     lint_loads(parts, NULL);
+    lint_loggers(parts->now->site, log_logger_cost, parts);
     (void)free_loaded(old);
 }
 
@@ -757,6 +771,7 @@ static int run(struct parts *parts) {
         return EXIT_FAILED;
     }
     lint_loads(parts, NULL);
+    lint_loggers(parts->now->site, log_logger_cost, parts);
     acquisition_start(parts->acquisition);
     struct pipeline_counters counters = pipeline_counters(parts->now->pipeline);
     log_event(parts->log, LOG_LEVEL_INFO, "started", parts->now->site->settings.id,

@@ -61,10 +61,11 @@ struct endpoint {
     uint64_t random;
     struct aside_read *asides; /* waiting, the oldest first */
     struct aside_read *aside;  /* that LINE_ASIDE is open for; NULL: cancelled */
-    bool answering;            /* the driver is not ready for the next request yet */
-    uint32_t planned_count;    /* blocks before any cut */
-    int64_t rejoin_us;         /* wire time from which cuts are taken back; with block_count above
-                                  planned_count */
+    bool aside_failed;      /* nothing is read aside before a point's request is answered again */
+    bool answering;         /* the driver is not ready for the next request yet */
+    uint32_t planned_count; /* blocks before any cut */
+    int64_t rejoin_us;      /* wire time from which cuts are taken back; with block_count above
+                               planned_count */
 };
 
 struct acquisition {
@@ -250,6 +251,7 @@ static void answer_aside(struct endpoint *endpoint, const struct line_answer *an
                                 .requested = endpoint->asked,
                                 .received = now};
     endpoint->aside = NULL;
+    endpoint->aside_failed = answer->status != READING_OK && answer->status != READING_EXCEPTION;
     if (read == NULL) {
         return;
     }
@@ -289,6 +291,7 @@ void endpoint_answer(struct endpoint *endpoint, const struct line_answer *answer
         answer_aside(endpoint, answer, now);
         return;
     }
+    endpoint->aside_failed = endpoint->aside_failed && answer->status != READING_OK;
     judge_unit(endpoint, &endpoint->units[endpoint->blocks[index].about.unit], answer->unit_alive);
     bool again = false;
     if (answer->exception >= EXCEPTION_REFUSED_MIN && answer->exception <= EXCEPTION_REFUSED_MAX) {
@@ -352,7 +355,8 @@ static void send_aside(struct endpoint *endpoint) {
         place = &(*place)->next;
     }
     struct aside_read *read = *place;
-    if (read == NULL || endpoint->answering || !has_room(endpoint, read)) {
+    if (read == NULL || endpoint->answering || endpoint->aside_failed ||
+        !has_room(endpoint, read)) {
         return;
     }
     endpoint->driver->set_aside(endpoint->line, read);

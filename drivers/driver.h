@@ -138,7 +138,9 @@ const char *endpoint_state_name(enum endpoint_state state);
  * A read goes out only when no point's request of its endpoint waits and, even if it takes as long
  * as it may, none will fall due before it is over: so it never delays one. Reads of one endpoint
  * go in the order in which they were asked for, those of dead units wait. An impatient one goes
- * after a minute even if a request could fall due meanwhile (but still none that waits). Its
+ * after a minute even if a request could fall due meanwhile (but still none that waits). After one
+ * without an answer the next goes only when a point's request was answered again, so that pauses
+ * before connects stay the points' own. Its
  * outcome says nothing about the unit: what a logger does not tell of itself makes it no dead unit.
  */
 struct aside_answer {

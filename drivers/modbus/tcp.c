@@ -491,7 +491,8 @@ static int64_t tcp_aside_cost_us(const void *line) {
         config->request_timeout_us + config->request_pause_us + config->close_pause_us;
     return tcp->blocks.stats->state == ENDPOINT_CONNECTED
                ? cost_us
-               : cost_us + config->connect_timeout_us + config->connect_pause_us;
+               : cost_us + config->connect_timeout_us + config->connect_pause_us +
+                     config->reconnect_min_us;
 }
 
 void modbus_tcp_adopt(void *line, struct loop_stream *stream) {

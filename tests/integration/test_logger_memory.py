@@ -1,21 +1,18 @@
 """A logger's clock, identity and memory, through the real programs: a hole in the readings is filled with the
 records' own times; a crossing inside it is told once and raises nothing; a restart in the middle of a fill leaves
 neither doubles nor holes; a wrong clock and a wrong device are told, and their data neither taken nor believed."""
-import json
-import os
 import signal
 import socket
 import socketserver
 import struct
 import subprocess
-import tempfile
 import threading
 import time
 import unittest
 from datetime import datetime, timezone
 
-from daemon import CTL, DAEMON, Daemon, Site
-from harness import DEADLINE_S, Sim, connect, read_exactly, request, wait_for
+from daemon import CTL, Daemon, Site
+from harness import DEADLINE_S, Sim, read_exactly, wait_for
 
 STATION = """id: tram
 name: {{vi: Trạm thử, en: Test station}}
@@ -30,6 +27,7 @@ connection:
   probe_min: 100 ms
   probe_max: 200 ms
   string_bytes_swapped: {swapped}
+  registers_max: {registers_max}
 identity: {{address: 80, length: 6, expected: HV-2210, period: 2 s}}
 clock: {{address: 90, form: {clock_form}, utc_offset_min: 420, period: 1 s, limit: 5 s}}
 memory:
@@ -90,6 +88,8 @@ stations:
         - {{point: tips, offset: 4}}
 """
 
+CAPACITY = 90
+
 
 def free_port():
     with socket.socket() as listener:
@@ -103,7 +103,7 @@ def text_of(seconds):
 
 def write_station(site, port, **more):
     values = {"port": port, "swapped": "true", "clock_form": "ymdhms", "index": "next", "capacity": 300,
-              "period": "500 ms", **more}
+              "period": "500 ms", "registers_max": 125, **more}
     site.write("stations/tram.yaml", STATION.format(**values))
 
 
@@ -173,6 +173,177 @@ class WithTheSimulator(Case):
                 # The sum of the rain over the hole is exact: record by record, and across it.
                 totals = [value for point, _, value in inside if point == "tips"]
                 self.assertAlmostEqual(sum(after - before for before, after in zip(totals, totals[1:])), 6 * 0.2, places=9)
+
+
+class Device(socketserver.ThreadingTCPServer):
+    """A logger whose memory the test writes: registers as in STATION, clock in UTC+7 as unix32, plain text."""
+    allow_reuse_address = True
+    daemon_threads = True
+
+    def __init__(self):
+        self.stage, self.tips, self.text, self.clock_offset_s = 5.0, 500, "HV-2210", 0
+        self.records, self.index = [], None  # (second, stage, tips), the oldest first; a wrong index
+        self.down = False
+        self.blocks, self.blocks_max = 0, None  # requests for records, and how many are answered
+        self.opened = set()
+        super().__init__(("127.0.0.1", 0), Handler)
+        threading.Thread(target=self.serve_forever, daemon=True).start()
+
+    def cut(self):
+        self.down = True
+        for connection in list(self.opened):
+            try:
+                connection.shutdown(socket.SHUT_RDWR)
+            except OSError:  # gone already
+                pass
+
+    def registers(self, start, count):
+        """None: there are none."""
+        if start == 80:
+            return self.text.encode().ljust(12, b"\0")[:2 * count]
+        if start == 90:
+            return struct.pack(">I", int(time.time() + self.clock_offset_s) + 7 * 3600)
+        if start == 98:
+            return struct.pack(">H", self.index if self.index is not None else len(self.records) % CAPACITY)
+        if start >= 200:
+            slots = [b"\0" * 12] * CAPACITY
+            for number, (second, stage, tips) in enumerate(self.records):
+                slots[number % CAPACITY] = struct.pack(">IfI", second + 7 * 3600, stage, tips)
+            return b"".join(slots)[2 * (start - 200):2 * (start - 200 + count)]
+        return struct.pack(">fI", self.stage, self.tips)[2 * start:2 * (start + count)]
+
+
+class Handler(socketserver.BaseRequestHandler):
+    def handle(self):
+        device = self.server
+        device.opened.add(self.request)
+        try:
+            while not device.down:
+                frame = read_exactly(self.request, 12)
+                transaction, _, _, unit, function, start, count = struct.unpack(">HHHBBHH", frame)
+                if start >= 200 and count > 2:
+                    device.blocks += 1
+                    if device.blocks_max is not None and device.blocks > device.blocks_max:
+                        continue
+                data = device.registers(start, count)
+                self.request.sendall(
+                    struct.pack(">HHHBBB", transaction, 0, 3 + len(data), unit, function, len(data)) + data)
+        except (EOFError, ConnectionError):  # the daemon's end, or our own
+            pass
+        finally:
+            device.opened.discard(self.request)
+
+
+class WithADevice(Case):
+    def setUp(self):
+        self.device = Device()
+        self.site = Site({})
+        write_station(self.site, self.device.server_address[1], swapped="false", clock_form="unix32",
+                      capacity=CAPACITY, registers_max=6)
+        self.daemon = Daemon(self.site.folder).start()
+        wait_for(lambda: self.newest()["quality"] == "good", "the station is known to be the right one")
+        wait_for(lambda: self.logger()["clock"]["offset_s"] is not None, "the clock was read")
+
+    def tearDown(self):
+        self.device.shutdown()
+        self.device.server_close()
+        if self.daemon.process.poll() is None:
+            self.daemon.stop()
+
+    def make_hole(self, seconds):
+        """Cuts the link; returns the seconds that lie inside for certain, in each of which a record is logged."""
+        self.device.cut()
+        first = int(time.time()) + 2
+        wait_for(lambda: time.time() > first + seconds + 0.5, "the hole is long enough")
+        for second in range(first, first + seconds):
+            self.device.tips += 1
+            self.device.records.append((second, self.device.stage + 0.01 * (second - first), self.device.tips))
+        self.device.down = False
+        return list(range(first, first + seconds))
+
+    def stored(self, seconds):
+        """What the store has at these seconds: {second: [(point, value), ...]}."""
+        rows = self.daemon.query("select r.received_us / 1000000, p.point, r.value from readings r join points p on "
+                                 "p.handle = r.point where r.received_us % 1000000 = 0 and r.status = 0 order by 1, 2")
+        return {second: [(point, value) for at, point, value in rows if at == second] for second in seconds}
+
+    def expected(self, seconds):
+        known = {second: [("stage", struct.unpack(">f", struct.pack(">f", stage))[0]), ("tips", tips * 0.2)]
+                 for second, stage, tips in self.device.records}
+        return {second: known[second] for second in seconds}
+
+    def test_a_restart_in_the_middle_of_a_fill(self):
+        self.device.records = [(int(time.time()) - 100 + n, 1.0, 1) for n in range(60)]  # older ones
+        self.device.blocks_max = 5  # of one record each, the first before the hole
+        inside = self.make_hole(7)
+        wait_for(lambda: inside[0] in {int(datetime.fromisoformat(row["time"].replace("Z", "+00:00")).timestamp())
+                                       for row in self.daemon.ctl("readings", "tram", "stage", "--limit", "500")
+                                       if "." not in row["time"]},
+                 "the first record is in the store")
+        self.daemon.kill()
+        some = self.stored(inside)
+        self.assertTrue(0 < sum(len(values) for values in some.values()) < 2 * len(inside), some)
+        self.device.blocks_max = None
+        self.device.index = CAPACITY  # no such slot: refused, and asked again later
+        self.daemon.start()
+        wait_for(lambda: self.logger()["memory"]["refused"]["wrong_index"] > 0, "a wrong index is refused")
+        self.assertEqual(self.logger()["memory"]["state"], "waiting")
+        self.device.index = None
+        wait_for(lambda: self.logger()["memory"]["state"] == "idle", "the rest is read")
+        self.assertEqual(self.logger()["memory"]["holes"], [])
+        self.assertEqual(self.daemon.stop(), 0)
+        self.assertEqual(self.stored(inside), self.expected(inside))
+        # The numbers of the station are given once each.
+        doubles = self.daemon.query("select r.seq, count(*) from readings r group by r.seq having count(*) > 1")
+        self.assertEqual(doubles, [])
+
+    def test_a_wrong_clock(self):
+        self.device.clock_offset_s = 3600
+        wait_for(lambda: "station-clock" in self.conditions(), "the clock is told")
+        self.assertIn("off by +36", self.conditions()["station-clock"])
+        inside = self.make_hole(3)
+        wait_for(lambda: self.logger()["memory"]["state"] == "waiting", "the hole is seen")
+        wait_for(lambda: self.newest()["quality"] == "good", "points are read as ever")
+        self.assertTrue(self.logger()["clock"]["wrong"])
+        self.assertAlmostEqual(self.logger()["clock"]["offset_s"], 3600, delta=5)
+        self.device.clock_offset_s = -7  # a little beyond the limit, so that its stamps could lie in the hole
+        wait_for(lambda: self.logger()["clock"]["offset_s"] < 0, "another wrong time")
+        self.assertEqual(self.device.blocks, 0)
+        self.device.clock_offset_s = 0
+        wait_for(lambda: self.logger()["memory"]["state"] == "idle", "the hole is read")
+        self.assertNotIn("station-clock", self.conditions())
+        self.assertEqual(self.logger()["memory"]["refused"]["wrong_clock"], 3)
+        self.assertEqual(self.daemon.stop(), 0)
+        self.assertEqual(self.stored(inside), {second: [] for second in inside})
+
+    def swap(self, text, stage):
+        """Another device is put in its place."""
+        self.device.cut()
+        wait_for(lambda: self.logger()["identity"]["state"] != "right", "the silence is noticed")
+        self.device.text, self.device.stage, self.device.down = text, stage, False
+
+    def test_a_wrong_device(self):
+        self.device.stage = 7.5
+        wait_for(lambda: self.daemon.level("tram") == 2, "an alarm")
+        self.swap("HV-9999", 1.0)  # another logger, at a quiet place
+        wait_for(lambda: "station-identity" in self.conditions(), "the wrong device is told")
+        self.assertIn("expected 'HV-2210', found 'HV-9999'", self.conditions()["station-identity"])
+        entry = wait_for(lambda: (lambda point: point if point["value"] == 1.0 and point["quality"] == "suspect"
+                                  else None)(self.newest()), "its readings are suspect")
+        self.assertEqual(self.logger()["identity"]["found"], "HV-9999")
+        diag = subprocess.run([CTL, "--socket", self.daemon.path("control"), "--lang", "vi", "diag", "tram"],
+                              capture_output=True, text=True, timeout=DEADLINE_S, check=True).stdout
+        self.assertIn("SAI MÁY; phải là 'HV-2210', tìm thấy 'HV-9999'", diag)
+        self.assertEqual(entry["status"], "ok")
+        self.assertEqual(self.daemon.level("tram"), 2)  # what a wrong device says lowers nothing
+        self.device.stage = 8.5
+        wait_for(lambda: self.daemon.level("tram") == 3, "but it may raise")
+        self.swap("HV-2210", 1.0)
+        wait_for(lambda: self.daemon.level("tram") == 0, "the right one lowers it")
+        self.assertNotIn("station-identity", self.conditions())
+        # A device that has no such text at all is a wrong one too.
+        self.device.text = ""
+        wait_for(lambda: "no text" in self.conditions().get("station-identity", ""), "no text is told")
 
 
 if __name__ == "__main__":
