@@ -356,7 +356,30 @@ static uint32_t want_window_of(struct build *build, uint32_t point, enum indicat
     return want_window(build, point, &spec);
 }
 
-/* The windows that the cross-variable tests of quality control look at. */
+/* What fell at a point and at its neighbours is compared over one window. */
+static int build_neighbours(struct build *build, uint32_t index) {
+    struct engine *engine = build->engine;
+    const struct point *point = &engine->site.points[index];
+    const struct quality_limits *limits = &point->quality;
+    engine->points[index].first_neighbour = engine->cross_count;
+    for (uint32_t k = 0; k < limits->neighbour_count; k++) {
+        if (limits->neighbours[k].index >= engine->site.point_count) {
+            return err_set(build->err, ERR_NOT_FOUND, "point %s: its neighbour %s", point->id,
+                           limits->neighbours[k].point);
+        }
+        if (point->kind != POINT_INSTANT) {
+            engine->crosses[engine->cross_count++] = (struct engine_cross){
+                .rise_window = want_window_of(build, index, INDICATOR_ACCUMULATION,
+                                              limits->neighbour_window_us),
+                .other_window =
+                    want_window_of(build, limits->neighbours[k].index, INDICATOR_ACCUMULATION,
+                                   limits->neighbour_window_us)};
+        }
+    }
+    return 0;
+}
+
+/* The windows that the neighbour and cross-variable tests of quality control look at. */
 static int build_crosses(struct build *build) {
     static const enum indicator_kind kinds[] = {[STATISTIC_LATEST] = INDICATOR_LATEST,
                                                 [STATISTIC_RISE] = INDICATOR_RISE,
@@ -365,13 +388,13 @@ static int build_crosses(struct build *build) {
     struct engine *engine = build->engine;
     for (uint32_t i = 0; i < engine->site.point_count; i++) {
         const struct quality_limits *limits = &engine->site.points[i].quality;
-        engine->points[i].first_cross = engine->cross_count;
-        for (uint32_t k = 0; k < limits->neighbour_count; k++) {
-            if (limits->neighbours[k].index >= engine->site.point_count) {
-                return err_set(build->err, ERR_NOT_FOUND, "point %s: its neighbour %s",
-                               engine->site.points[i].id, limits->neighbours[k].point);
-            }
+        int result = build_neighbours(build, i);
+        if (result != 0) {
+            return result;
         }
+        engine->points[i].first_cross = engine->cross_count;
+        enum indicator_kind rise_kind =
+            engine->site.points[i].kind == POINT_INSTANT ? INDICATOR_RISE : INDICATOR_ACCUMULATION;
         for (uint32_t k = 0; k < limits->cross_count; k++) {
             const struct quality_cross *cross = &limits->cross[k];
             if (cross->other.index >= engine->site.point_count) {
@@ -379,9 +402,9 @@ static int build_crosses(struct build *build) {
                                engine->site.points[i].id, cross->other.point);
             }
             engine->crosses[engine->cross_count++] = (struct engine_cross){
-                .rise_window = isnan(cross->rise_above) ? UINT32_MAX
-                                                        : want_window_of(build, i, INDICATOR_RISE,
-                                                                         cross->rise_window_us),
+                .rise_window = isnan(cross->rise_above)
+                                   ? UINT32_MAX
+                                   : want_window_of(build, i, rise_kind, cross->rise_window_us),
                 .other_window = want_window_of(build, cross->other.index, kinds[cross->statistic],
                                                cross->window_us)};
         }
@@ -604,6 +627,7 @@ static int build_memory(struct build *build) {
                            site->points[i].id);
         }
         crosses += site->points[i].quality.cross_count;
+        crosses += site->points[i].quality.neighbour_count;
     }
     size_t windows = sources + 2 * crosses;
     size_t places = site->station_count + site->area_count;

@@ -35,6 +35,7 @@ struct engine_point {
     uint32_t first_window, window_count;
     uint32_t first_alarm, alarm_count; /* in point_alarms */
     uint32_t first_cross;              /* in crosses, for its cross-variable tests */
+    uint32_t first_neighbour;          /* in crosses, one for each neighbour of a total */
 };
 
 struct engine_slot { /* one output of a model that rules look at */
@@ -69,8 +70,10 @@ struct engine_source { /* where an indicator comes from */
     uint32_t window; /* UINT32_MAX: none */
 };
 
-struct engine_cross {      /* what one cross-variable test looks at; UINT32_MAX: no window */
-    uint32_t rise_window;  /* of the point itself */
+/* What one cross-variable test, or the comparison of a total with a neighbour, looks at;
+ * UINT32_MAX: no window. */
+struct engine_cross {
+    uint32_t rise_window;  /* of the point itself; of a total: what fell */
     uint32_t other_window; /* of the other point */
 };
 
@@ -209,6 +212,9 @@ void engine_forget_totals(struct engine *engine, uint32_t station);
 bool engine_test_bucket(struct engine *engine, const struct reading *reading);
 
 /* engine_evidence.c */
+/* The stretch that a reading, not taken yet, will add to what fell; false: nothing is known. */
+bool engine_interval_to(const struct engine *engine, const struct reading *reading,
+                        struct window_segment *ret_segment);
 /* Quality control and windows. ret_worse as quality_test(). */
 bool engine_take_reading(struct engine *engine, struct reading *reading, bool simulated,
                          struct reading *ret_worse);

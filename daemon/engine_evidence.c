@@ -17,20 +17,27 @@ static bool is_good(const struct sample_ref *sample) {
     return sample->flag == QUALITY_GOOD && !sample->simulated;
 }
 
+/* Two totals or amounts in a row, and what the device said of its restarts in the same replies. */
+struct step {
+    const struct sample_ref *before, *newest;
+    double before_epoch, newest_epoch;
+    double gain;
+};
+
 /* The stretch that a reading adds to an accumulation; false: nothing is known about it. */
-static bool amount_of(const struct point *point, const struct engine_point *state,
+static bool amount_of(const struct point *point, const struct step *step,
                       struct window_segment *ret_segment) {
-    const struct sample_ref *before = &state->before;
-    const struct sample_ref *newest = &state->newest;
+    const struct sample_ref *before = step->before;
+    const struct sample_ref *newest = step->newest;
     double amount;
     int64_t start_us = newest->at.mono.us - point->period_us;
     if (point->kind == POINT_COUNTER) {
         if (before->seq == 0) {
             return false;
         }
-        struct counter_sample from = {before->value, before->at.mono.us, state->before_epoch};
-        struct counter_sample to = {newest->value, newest->at.mono.us, state->newest_epoch};
-        amount = counter_amount(point, &from, &to) * state->newest_gain;
+        struct counter_sample from = {before->value, before->at.mono.us, step->before_epoch};
+        struct counter_sample to = {newest->value, newest->at.mono.us, step->newest_epoch};
+        amount = counter_amount(point, &from, &to) * step->gain;
         start_us = before->at.mono.us;
     } else {
         amount = newest->value >= 0 ? newest->value : (double)NAN;
@@ -62,7 +69,9 @@ static void feed_window(struct engine_window *window, const struct point *point,
                                      .count = 1,
                                      .good = is_good(newest),
                                      .seq = newest->seq};
-    if (window->series.kind != WINDOW_ACCUMULATION || amount_of(point, state, &segment)) {
+    const struct step step = {&state->before, newest, state->before_epoch, state->newest_epoch,
+                              state->newest_gain};
+    if (window->series.kind != WINDOW_ACCUMULATION || amount_of(point, &step, &segment)) {
         window_add(&window->series, &segment);
     }
     window->value = window_value(&window->series, newest->at.mono.us);
@@ -124,6 +133,21 @@ static double gain_of(const struct engine *engine, const struct point *point,
         }
     }
     return 1;
+}
+
+bool engine_interval_to(const struct engine *engine, const struct reading *reading,
+                        struct window_segment *ret_segment) {
+    static const struct sample_ref nothing = {0};
+    const struct engine_point *state = &engine->points[reading->point];
+    const struct point *point = &engine->site.points[reading->point];
+    const struct sample_ref next = {
+        .seq = reading->seq, .at = reading->received, .value = reading->value};
+    /* A total across work on the station is not known. */
+    const struct step step = {state->set_aside ? &nothing : &state->newest, &next,
+                              state->set_aside ? (double)NAN : state->newest_epoch,
+                              epoch_of(engine, point, reading), gain_of(engine, point, reading)};
+    return reading->status == READING_OK && isfinite(reading->value) &&
+           amount_of(point, &step, ret_segment);
 }
 
 bool engine_take_reading(struct engine *engine, struct reading *reading, bool simulated,

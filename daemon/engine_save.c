@@ -594,6 +594,8 @@ static void load_point(const struct load *load) {
         saved.window_count = point->window_count;
         saved.first_alarm = point->first_alarm;
         saved.alarm_count = point->alarm_count;
+        saved.first_cross = point->first_cross;
+        saved.first_neighbour = point->first_neighbour;
         for (int i = 0; i < 2; i++) {
             saved.quality.chain[i].point = index;
         }

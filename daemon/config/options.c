@@ -639,6 +639,10 @@ static const struct option quality_rows[] = {
      Q(neighbour_max)},
     {"neighbour_age", OPTION_DURATION, "0 s", .flags = OPTION_QUIET, .max = 86400,
      .help = "Older values of neighbours do not count.", Q(neighbour_age_us)},
+    {"neighbour_window", OPTION_DURATION, "0 s", .flags = OPTION_QUIET, .max = 604800,
+     .help = "Of counters and amounts (rain buckets) what fell over so long is compared; unknown "
+             "intervals are not.",
+     Q(neighbour_window_us)},
     SECTION("neighbours", "", "List of points of other stations with the same unit."),
     SECTION("cross", "", "List of up to four comparisons with another point."),
     SECTION("months", "", "List of other gross ranges for some months of the year."),
@@ -666,7 +670,8 @@ static const char *const statistics[] = {"latest", "rise", "mean", "amount", NUL
 static const struct option cross_rows[] = {
     {"value_above", OPTION_VALUE, "", .help = "Looked at while this point is above it ...",
      C(value_above)},
-    {"rise_above", OPTION_DIFFERENCE, "", .help = "... or while it has risen by more ...",
+    {"rise_above", OPTION_DIFFERENCE, "",
+     .help = "... or while it has risen by more (of a counter or amount: while more fell) ...",
      C(rise_above)},
     {"rise_window", OPTION_DURATION, "0 s", .flags = OPTION_QUIET, .max = 604800,
      .help = "... over this time.", C(rise_window_us)},

@@ -214,6 +214,21 @@ static bool resolve(struct loader *loader, const struct yaml_node *node, uint32_
     return false;
 }
 
+/* Totals are compared by what fell over a window, numbers as they are. */
+static void check_neighbour_window(struct loader *loader, const struct yaml_node *map,
+                                   const struct point *point) {
+    const struct yaml_node *window = yaml_member(map, "neighbour_window");
+    int64_t window_us = point->quality.neighbour_window_us;
+    if (point->kind == POINT_INSTANT && window_us > 0) {
+        yaml_error(loader->reader.errors, window,
+                   "only a point of kind counter or amount has a neighbour_window");
+    } else if (point->kind != POINT_INSTANT && window_us < point->period_us) {
+        yaml_error(loader->reader.errors, window != NULL ? window : map,
+                   "a counter or amount with neighbours needs a neighbour_window of at least its "
+                   "period");
+    }
+}
+
 static void read_neighbours(struct loader *loader, const struct yaml_node *map,
                             struct point *point) {
     struct quality_limits *limits = &point->quality;
@@ -229,11 +244,11 @@ static void read_neighbours(struct loader *loader, const struct yaml_node *map,
     if (list == NULL || option_expect(&loader->reader, list, YAML_LIST) != 0) {
         return;
     }
-    if (count < 2 || count > QUALITY_NEIGHBOURS_MAX || point->kind != POINT_INSTANT) {
-        yaml_error(errors, list, "expected 2 to %d neighbours, of a point of kind instant",
-                   QUALITY_NEIGHBOURS_MAX);
+    if (count < 2 || count > QUALITY_NEIGHBOURS_MAX) {
+        yaml_error(errors, list, "expected 2 to %d neighbours", QUALITY_NEIGHBOURS_MAX);
         return;
     }
+    check_neighbour_window(loader, map, point);
     for (const struct yaml_node *node = list->first; node != NULL; node = node->next) {
         struct point_ref *ref = &limits->neighbours[limits->neighbour_count];
         if (option_group_read(&loader->reader, &group_neighbour, node, ref) != 0 ||
@@ -243,9 +258,10 @@ static void read_neighbours(struct loader *loader, const struct yaml_node *map,
         const struct point *other = &loader->site->points[ref->index];
         if (other->station == point->station) {
             yaml_error(errors, node, "a neighbour is a point of another station");
-        } else if (strcmp(other->unit, point->unit) != 0 || other->kind != POINT_INSTANT) {
-            yaml_error(errors, node, "%s.%s is not of kind instant and in %s", ref->station,
-                       ref->point, point->unit);
+        } else if (strcmp(other->unit, point->unit) != 0 ||
+                   (other->kind == POINT_INSTANT) != (point->kind == POINT_INSTANT)) {
+            yaml_error(errors, node, "%s.%s is not of kind %s and in %s", ref->station, ref->point,
+                       point->kind == POINT_INSTANT ? "instant" : "counter or amount", point->unit);
         }
         limits->neighbour_count++;
     }
@@ -261,8 +277,8 @@ static void check_cross(struct loader *loader, const struct yaml_node *node,
     } else if (isfinite(cross->rise_above) != (cross->rise_window_us > 0)) {
         yaml_error(errors, node, "rise_above and rise_window need each other");
     }
-    if (point->kind != POINT_INSTANT) {
-        yaml_error(errors, node, "only a point of kind instant has cross tests");
+    if (point->kind != POINT_INSTANT && isfinite(cross->value_above)) {
+        yaml_error(errors, node, "of a counter or amount only rise_above is compared: what fell");
     }
     if (total != (cross->statistic == STATISTIC_AMOUNT)) {
         yaml_error(errors, node, "the statistic of '%s' is %s amount", other->id,

@@ -57,9 +57,9 @@ enum quality_statistic {
     STATISTIC_AMOUNT /* of a counter or amount over `window_us` */
 };
 
-/* "While this point's value (or rise) is above a bound, the other one's statistic lies between two
- * bounds": otherwise the reading is suspect. Rain and stage, rain and dose rate, wind and
- * concentration. */
+/* "While this point's value (or rise; of a counter or amount: what fell) is above a bound, the
+ * other one's statistic lies between two bounds": otherwise the reading is suspect. Rain and stage,
+ * rain and dose rate, wind and concentration. */
 struct quality_cross {
     double value_above, rise_above; /* of this point, one of them; the other NaN */
     int64_t rise_window_us;
@@ -84,8 +84,9 @@ struct quality_limits {
     double attenuated_suspect, attenuated_fail; /* a smaller range of values ... */
     int64_t attenuated_us;                      /* ... over so long: suspect or fail */
     int64_t attenuated_piece_us;                /* 1/24 of it, or a period if that is longer */
-    double neighbour_max;     /* a larger distance from the median of the neighbours: suspect */
-    int64_t neighbour_age_us; /* older values of neighbours do not count */
+    double neighbour_max;        /* a larger distance from the median of the neighbours: suspect */
+    int64_t neighbour_age_us;    /* older values of neighbours do not count */
+    int64_t neighbour_window_us; /* counters and amounts: what fell over so long is compared */
     uint32_t neighbour_count;
     struct point_ref neighbours[QUALITY_NEIGHBOURS_MAX];
     uint32_t cross_count;

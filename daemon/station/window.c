@@ -121,23 +121,32 @@ void window_take_back(struct window *series, int64_t end_us) {
     }
 }
 
-static struct window_value accumulation(const struct window *series, int64_t end_us) {
-    int64_t start_us = end_us - series->window_us;
+/* How much of a segment lies in a window from `start_us` on; 0: nothing of it is known. */
+static double share_of(const struct window *series, const struct window_segment *segment,
+                       int64_t start_us) {
     int64_t long_us = series->window_us / 6;
     if (long_us < 3 * series->period_us) {
         long_us = 3 * series->period_us;
     }
+    if (segment->start_us >= start_us) {
+        return 1;
+    }
+    int64_t length_us = segment->end_us - segment->start_us;
+    if (segment->end_us <= start_us || length_us > long_us) {
+        return 0;
+    }
+    return (double)(segment->end_us - start_us) / (double)length_us;
+}
+
+static struct window_value accumulation(const struct window *series, int64_t end_us) {
+    int64_t start_us = end_us - series->window_us;
     struct window_value result = {.oldest_us = end_us};
     double good_us = 0;
     for (uint32_t i = 0; i < series->count; i++) {
         const struct window_segment *segment = at(series, i);
-        double share = 1;
-        if (segment->start_us < start_us) {
-            int64_t length_us = segment->end_us - segment->start_us;
-            if (segment->end_us <= start_us || length_us > long_us) {
-                continue;
-            }
-            share = (double)(segment->end_us - start_us) / (double)length_us;
+        double share = share_of(series, segment, start_us);
+        if (share <= 0) {
+            continue;
         }
         result.value += share * segment->amount;
         good_us += share * (double)segment->good_us;
@@ -280,6 +289,20 @@ static struct window_value every_day(const struct window *series, int64_t end_us
     result.value = there == count ? value : (double)NAN;
     result.completeness = (double)there / count;
     return result;
+}
+
+double window_amount_to(const struct window *series, const struct window_segment *next,
+                        double *ret_known) {
+    int64_t start_us = next->end_us - series->window_us;
+    double amount = 0, known_us = 0;
+    for (uint32_t i = 0; i <= series->count; i++) {
+        const struct window_segment *segment = i < series->count ? at(series, i) : next;
+        double share = share_of(series, segment, start_us);
+        amount += share * segment->amount;
+        known_us += share * (double)(segment->end_us - segment->start_us);
+    }
+    *ret_known = fmin(1, known_us / (double)series->window_us);
+    return amount;
 }
 
 /* Newest value at or before the start of the window, or NULL; drop_old() keeps the tolerance. */

@@ -99,6 +99,10 @@ void window_take_back(struct window *series, int64_t end_us);
 /* WINDOW_RISE: what a value at `at_us`, not added yet, would have risen by; NaN: not known over the
  * whole window. */
 double window_rise_to(const struct window *series, int64_t at_us, double value);
+/* WINDOW_ACCUMULATION: what would have fallen in the window that ends with `next`, not added yet;
+ * ret_known: share of the window (0 to 1) with known amounts, doubted ones included. */
+double window_amount_to(const struct window *series, const struct window_segment *next,
+                        double *ret_known);
 /* The window that ends at `end_us`, the stamp of the newest usable reading of the point. */
 struct window_value window_value(const struct window *series, int64_t end_us);
 

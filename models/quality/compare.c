@@ -29,7 +29,7 @@ static bool median_of(const struct quality_limits *limits, const struct quality_
 enum quality_verdict quality_neighbour(const struct quality_limits *limits,
                                        const struct quality_context *context, double value) {
     double median;
-    if (isnan(limits->neighbour_max) || !median_of(limits, context, &median)) {
+    if (isnan(limits->neighbour_max) || isnan(value) || !median_of(limits, context, &median)) {
         return VERDICT_NONE;
     }
     return fabs(value - median) > limits->neighbour_max ? VERDICT_SUSPECT : VERDICT_PASS;

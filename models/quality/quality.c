@@ -113,19 +113,22 @@ static bool test_others(const struct quality_limits *limits, const struct qualit
     if (context == NULL) {
         return false;
     }
-    bool tested =
-        apply(quality_neighbour(limits, context, reading->value), TEST_NEIGHBOUR, reading);
+    double compared = context->is_total ? context->amount : reading->value;
+    bool tested = apply(quality_neighbour(limits, context, compared), TEST_NEIGHBOUR, reading);
     return apply(quality_cross_variable(limits, context, reading->value), TEST_CROSS_VARIABLE,
                  reading) ||
            tested;
 }
 
-/* What failed softly but is supported by two others is doubted, not dropped. */
+/* What failed softly but is supported by two others is doubted, not dropped. Of a total the amount
+ * is known for the newest reading alone. */
 static void soften(const struct quality_limits *limits, const struct quality_context *context,
-                   struct reading *reading) {
-    if (context != NULL && reading->fail_tests != 0 &&
-        (reading->fail_tests & BIT(TEST_GROSS_RANGE)) == 0 &&
-        quality_supported(limits, context, reading->value)) {
+                   bool newest, struct reading *reading) {
+    if (context == NULL || (context->is_total && !newest)) {
+        return;
+    }
+    if (reading->fail_tests != 0 && (reading->fail_tests & BIT(TEST_GROSS_RANGE)) == 0 &&
+        quality_supported(limits, context, context->is_total ? context->amount : reading->value)) {
         reading->suspect_tests |= reading->fail_tests;
         reading->fail_tests = 0;
     }
@@ -158,7 +161,7 @@ static bool test_spike(struct quality_state *state, const struct quality_limits 
     } else {
         return false;
     }
-    soften(limits, context, middle);
+    soften(limits, context, false, middle);
     middle->flag = flag_of(middle, true);
     if (middle->flag == QUALITY_FAIL && before != QUALITY_FAIL) {
         /* What followed the spike is compared with what stood before it. */
@@ -224,7 +227,7 @@ bool quality_test(struct quality_state *state, const struct quality_limits *limi
         tested = test_flat_line(state, limits, reading) || tested;
         tested = test_attenuated(state, limits, reading) || tested;
         tested = test_others(limits, context, reading) || tested;
-        soften(limits, context, reading);
+        soften(limits, context, true, reading);
     }
     reading->flag = flag_of(reading, tested);
     remember(state, limits, reading);

@@ -144,6 +144,81 @@ static void test_round_trip(void **state) {
     round_trip(binh_dinh, areas, 3);
 }
 
+/* Two more rain gauges, and what the first one's quality section says of them. */
+static const char rain_station[] = "id: %s\n"
+                                   "name: {vi: Mưa, en: Rain}\n"
+                                   "kind: rain\n"
+                                   "connection: {host: 127.0.0.1, port: 15900, unit: %d}\n"
+                                   "points:\n"
+                                   "  - id: tips\n"
+                                   "    quantity: rain\n"
+                                   "    unit: mm\n"
+                                   "    kind: counter\n"
+                                   "    period: 1 min\n"
+                                   "    stale_after: 10 min\n"
+                                   "    counter_step_max: 30 mm\n"
+                                   "    register: {table: input, address: 0, type: uint32}\n"
+                                   "    quality: {hard_min: 0 mm, hard_max: 1e9 mm}\n";
+
+static void write_rain(const char *dir, const char *quality) {
+    size_t length;
+    char text[1024], *own = read_whole(minimal, alpha, &length);
+    assert_true(length + strlen(quality) < 1 << 20);
+    (void)strcpy(own + length, quality); /* the buckets stand last */
+    write_whole(dir, alpha, own, strlen(own));
+    free(own);
+    (void)snprintf(text, sizeof text, rain_station, "beta", 2);
+    write_whole(dir, "stations/beta.yaml", text, strlen(text));
+    (void)snprintf(text, sizeof text, rain_station, "gamma", 3);
+    write_whole(dir, "stations/gamma.yaml", text, strlen(text));
+}
+
+#define BOTH "[{station: beta, point: tips}, {station: gamma, point: tips}]\n"
+
+static void test_neighbours_of_a_bucket(void **state) {
+    (void)state;
+    static const char good[] = "      neighbour_max: 5 mm\n      neighbour_age: 10 min\n"
+                               "      neighbour_window: 1 h\n      neighbours: " BOTH
+                               "      cross:\n        - {rise_above: 20 mm, rise_window: 1 h, "
+                               "point: stage, window: 5 min, other: {min: 1 m}}\n";
+    static const char no_window[] = "      neighbour_max: 5 mm\n      neighbour_age: 10 min\n"
+                                    "      neighbours: " BOTH;
+    static const char short_window[] = "      neighbour_max: 5 mm\n      neighbour_age: 10 min\n"
+                                       "      neighbour_window: 30 s\n      neighbours: " BOTH;
+    static const char other_kind[] =
+        "      neighbour_max: 5 mm\n      neighbour_age: 10 min\n      neighbour_window: 1 h\n"
+        "      neighbours:\n        - {station: beta, point: tips}\n"
+        "        - {station: delt, point: stage}\n";
+    char dir[64], stage_gauge[1024];
+    struct config_errors errors;
+    struct site *site = NULL;
+    copy_minimal(dir);
+    write_rain(dir, good);
+    if (load(dir, &site, &errors) != 0) {
+        show_errors(&errors);
+        fail();
+    }
+    const struct quality_limits *limits = &site->points[1].quality;
+    assert_int_equal(limits->neighbour_count, 2);
+    assert_int_equal(limits->neighbours[1].index, 3);
+    assert_int_equal(limits->neighbour_window_us, INT64_C(3600000000));
+    assert_int_equal(limits->cross_count, 1);
+    site = site_destroy(site);
+    round_trip(dir, (const char *const[]){area}, 1);
+    write_rain(dir, no_window);
+    expect_refused(dir, "stations/alpha.yaml:41:7", "needs a neighbour_window");
+    write_rain(dir, short_window);
+    expect_refused(dir, "stations/alpha.yaml:45:25", "of at least its period");
+    (void)strcpy(stage_gauge, beta_station);
+    memcpy(strstr(stage_gauge, "beta"), "delt", 4);
+    memcpy(strstr(stage_gauge, "unit: 2"), "unit: 4", 7);
+    write_whole(dir, "stations/delt.yaml", stage_gauge, strlen(stage_gauge));
+    write_rain(dir, other_kind);
+    expect_refused(dir, "stations/alpha.yaml:48:11",
+                   "delt.stage is not of kind counter or amount and in mm");
+    remove_dir(dir);
+}
+
 /* Every way to reach a station, through load, dump and load again; those that meet share a line. */
 static void test_connections(void **state) {
     (void)state;
@@ -500,6 +575,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_two_stations),
         cmocka_unit_test(test_round_trip),
+        cmocka_unit_test(test_neighbours_of_a_bucket),
         cmocka_unit_test(test_connections),
         cmocka_unit_test(test_registers),
         cmocka_unit_test(test_revision_follows_levels),

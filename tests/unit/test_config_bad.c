@@ -163,6 +163,11 @@ static const struct bad bads[] = {
      "hard_max: 20 m\n      cross: [|{value_above: 1 m, point: tips, statistic: amount, window: 1 "
      "h, other: {}}]\n",
      "other has no bound", NULL},
+    {alpha, "hard_max: 1e9 mm\n",
+     "hard_max: 1e9 mm\n      cross: [|{value_above: 1 mm, point: stage, window: 1 h, other: {min: "
+     "1 "
+     "m}}]\n",
+     "of a counter or amount only rise_above is compared", NULL},
     {alpha, "counter_step_max: 30 mm", "counter_step_max: 30 mm\n    counter_memory: |gone",
      "'gone' is unknown; expected one of: kept, lost", NULL},
     {alpha, "counter_step_max: 30 mm", "counter_step_max: 30 mm\n    counter_epoch: |boots",
