@@ -126,7 +126,7 @@ static int take_frame(struct reader *reader, struct input *input, size_t f, stru
 }
 
 static int read_file(struct reader *reader, const char *path, struct err *ret_err) {
-    struct input input = {NULL};
+    struct input input = {.file = NULL};
     int rc = open_input(reader, path, &input, ret_err);
     rc = rc != 0 ? rc : check_input(reader, &input, ret_err);
     if (rc == 0 && reader->grid == NULL) {

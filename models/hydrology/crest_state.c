@@ -207,8 +207,8 @@ int crest_state_load(const char *path, struct crest_live *live, const char *iden
                      struct err *ret_err) {
     struct file file = {.status = NC_NOERR, .what = ""};
     struct crest_live fresh = *live; /* its own room */
-    fresh.state = (struct crest_live_state){0};
-    fresh.saved = (struct crest_saved){0};
+    fresh.state = (struct crest_live_state){.end_us = 0};
+    fresh.saved = (struct crest_saved){.numbers = NULL};
     int status = nc_open(path, NC_NOWRITE, &file.id);
     if (status != NC_NOERR) {
         return err_set(ret_err, status == NC_ENOTNC || status == NC_EHDFERR ? ERR_CORRUPT : ERR_IO,

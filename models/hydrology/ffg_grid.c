@@ -84,7 +84,7 @@ int ffg_grid_run(struct crest_domain *domain, double dt_s, const double *thresho
     if (!(dt_s > 0) || fabs(steps - round(steps)) > 1e-9 || steps < 1) {
         return err_set(ret_err, ERR_RANGE, "a step of %g s does not divide an hour", dt_s);
     }
-    struct crest_saved saved = {0};
+    struct crest_saved saved = {.numbers = NULL};
     double *room = calloc(4 * places + 1, sizeof *room);
     int rc = room == NULL ? err_set(ret_err, ERR_MEMORY, "no memory for %zu cells", places)
                           : crest_saved_create(domain, &saved, ret_err);

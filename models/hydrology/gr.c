@@ -2,6 +2,9 @@
 
 #include <math.h>
 #include <string.h>
+#ifdef __SSE2__
+#include <emmintrin.h>
+#endif
 
 /* S-curve of the first unit hydrograph (t in steps). */
 static double s_curve_1(double t, double x4, double exponent) {
@@ -133,6 +136,10 @@ static inline double quarter_loss(double v) {
     return 1 - 1 / sqrt(sqrt(1 + v));
 }
 
+static inline double not_below_0(double x) {
+    return x > 0 ? x : 0;
+}
+
 static inline double one_step(const struct gr *gr, struct gr_state *state, double rain_mm,
                               double evaporation_mm, struct gr_flux *flux) {
     const double x1 = gr->parameters.x1_mm;
@@ -173,13 +180,13 @@ static inline double one_step(const struct gr *gr, struct gr_state *state, doubl
     double routing = state->routing_mm;
     double r = routing * gr->per_x3;
     double exchange = gr->parameters.x2_mm * (r * r * r * sqrt(r));
-    double filled = fmax(0, routing + q9 + exchange);
+    double filled = not_below_0(routing + q9 + exchange);
     flux->exchange_mm = filled - routing - q9;
     r = filled * gr->per_x3;
     double r2 = r * r;
     double routed = filled * quarter_loss(r2 * r2);
     state->routing_mm = filled - routed;
-    double direct = fmax(0, q1 + exchange);
+    double direct = not_below_0(q1 + exchange);
     flux->exchange_mm += direct - q1;
     flux->routed_mm = routed;
     flux->direct_mm = direct;
@@ -209,5 +216,186 @@ void gr_run(const struct gr *gr, struct gr_state *state, const double *rain_mm,
         } else {
             ret_runoff_mm[i] = one_step(gr, state, rain_mm[i], evaporation_mm[i], &flux);
         }
+    }
+}
+
+/* ---- many basins ---- */
+
+enum { LANES = 2, PAIRS = 2 };
+
+/* As one_step(), operation by operation. */
+typedef double lanes __attribute__((vector_size(LANES * sizeof(double))));
+typedef long long mask __attribute__((vector_size(LANES * sizeof(double))));
+
+struct pair {
+    const struct gr_job *jobs; /* [LANES] */
+    int n1, n2;                /* the longer ones; the shares behind the shorter are zero */
+    lanes x1, x2, per_x1, per_x3, per_percolation, split9, split1;
+    lanes production, routing;
+    lanes uh1[GR_UH1_MAX + 1], uh2[GR_UH2_MAX + 1], share1[GR_UH1_MAX + 1], share2[GR_UH2_MAX + 1];
+};
+
+static inline lanes choose(mask which, lanes yes, lanes no) {
+    return (lanes)(((mask)yes & which) | ((mask)no & ~which));
+}
+
+static inline lanes root(lanes x) {
+#ifdef __SSE2__
+    return (lanes)_mm_sqrt_pd((__m128d)x);
+#else
+    for (int l = 0; l < LANES; l++) {
+        x[l] = sqrt(x[l]);
+    }
+    return x;
+#endif
+}
+
+static inline lanes quarter_loss_of(lanes v) {
+    return 1 - 1 / root(root(1 + v));
+}
+
+static inline void tanh_of(lanes x, lanes *ret_top, lanes *ret_bottom) {
+    if (x[0] > 0.5 || x[1] > 0.5) { /* seldom */
+        for (int l = 0; l < LANES; l++) {
+            struct quotient t = tanh_quotient(x[l]);
+            (*ret_top)[l] = t.top;
+            (*ret_bottom)[l] = t.bottom;
+        }
+        return;
+    }
+    lanes y = x * x;
+    *ret_top = x * (135135 + y * (17325 + y * (378 + y)));
+    *ret_bottom = 135135 + y * (62370 + y * (3150 + y * 28));
+}
+
+static inline void pass_of(lanes *restrict water, const lanes *restrict share, int count,
+                           lanes in) {
+    for (int k = 1; k < count; k++) {
+        water[k - 1] = water[k] + share[k] * in;
+    }
+}
+
+static inline lanes step_of(struct pair *pair, lanes rain, lanes evaporation) {
+    const lanes zero = {0, 0}, cap = {13, 13};
+    lanes store = pair->production, s = store * pair->per_x1;
+    mask dry = rain <= evaporation;
+    lanes net = choose(dry, evaporation - rain, rain - evaporation), scaled = net * pair->per_x1;
+    lanes top, bottom;
+    tanh_of(choose(scaled < cap, scaled, cap), &top, &bottom);
+    lanes base = choose(dry, store * (2 - s), pair->x1 * (1 - s * s));
+    lanes moved = base * top / (bottom + choose(dry, 1 - s, s) * top);
+    store = choose(dry, store - moved, store + moved);
+    lanes effective = choose(dry, zero, net - moved);
+    store = choose(store < 0, zero, store);
+    s = store * pair->per_x1;
+    lanes s2 = s * s, percolated = store * quarter_loss_of(s2 * s2 * pair->per_percolation);
+    pair->production = store - percolated;
+    effective += percolated;
+
+    lanes in9 = pair->split9 * effective, in1 = pair->split1 * effective;
+    lanes q9 = pair->uh1[0] + pair->share1[0] * in9, q1 = pair->uh2[0] + pair->share2[0] * in1;
+    pass_of(pair->uh1, pair->share1, pair->n1, in9);
+    pass_of(pair->uh2, pair->share2, pair->n2, in1);
+
+    lanes routing = pair->routing, r = routing * pair->per_x3;
+    lanes exchange = pair->x2 * (r * r * r * root(r));
+    lanes filled = routing + q9 + exchange;
+    filled = choose(filled > 0, filled, zero);
+    r = filled * pair->per_x3;
+    lanes r2 = r * r, routed = filled * quarter_loss_of(r2 * r2);
+    pair->routing = filled - routed;
+    lanes direct = q1 + exchange;
+    return routed + choose(direct > 0, direct, zero);
+}
+
+static void load_pair(struct pair *pair, const struct gr_job *jobs) {
+    pair->jobs = jobs;
+    pair->n1 = pair->n2 = 0;
+    for (int l = 0; l < LANES; l++) {
+        pair->n1 = jobs[l].gr->n1 > pair->n1 ? jobs[l].gr->n1 : pair->n1;
+        pair->n2 = jobs[l].gr->n2 > pair->n2 ? jobs[l].gr->n2 : pair->n2;
+    }
+    for (int l = 0; l < LANES; l++) {
+        const struct gr *gr = jobs[l].gr;
+        const struct gr_state *state = jobs[l].state;
+        pair->x1[l] = gr->parameters.x1_mm;
+        pair->x2[l] = gr->parameters.x2_mm;
+        pair->per_x1[l] = gr->per_x1;
+        pair->per_x3[l] = gr->per_x3;
+        pair->per_percolation[l] = gr->per_percolation;
+        pair->split9[l] = gr->split9;
+        pair->split1[l] = gr->split1;
+        pair->production[l] = state->production_mm;
+        pair->routing[l] = state->routing_mm;
+        for (int k = 0; k < pair->n1; k++) {
+            pair->share1[k][l] = k < gr->n1 ? gr->uh1[k] : 0;
+            pair->uh1[k][l] = k < gr->n1 ? state->uh1_mm[k] : 0;
+        }
+        for (int k = 0; k < pair->n2; k++) {
+            pair->share2[k][l] = k < gr->n2 ? gr->uh2[k] : 0;
+            pair->uh2[k][l] = k < gr->n2 ? state->uh2_mm[k] : 0;
+        }
+    }
+}
+
+static void store_lane(const struct pair *pair, int l) {
+    const struct gr *gr = pair->jobs[l].gr;
+    struct gr_state *state = pair->jobs[l].state;
+    state->production_mm = pair->production[l];
+    state->routing_mm = pair->routing[l];
+    for (int k = 0; k < gr->n1; k++) {
+        state->uh1_mm[k] = pair->uh1[k][l];
+    }
+    for (int k = 0; k < gr->n2; k++) {
+        state->uh2_mm[k] = pair->uh2[k][l];
+    }
+}
+
+/* A step in which a lane has no rain or evaporation: its state stays, the others go on alone. */
+static void step_with_gap(struct pair *pair, size_t i) {
+    for (int l = 0; l < LANES; l++) {
+        const struct gr_job *job = &pair->jobs[l];
+        store_lane(pair, l);
+        job->runoff_mm[i] =
+            gr_step(job->gr, job->state, job->rain_mm[i], job->evaporation_mm[i], NULL);
+    }
+    load_pair(pair, pair->jobs);
+}
+
+static inline void step_pair(struct pair *pair, size_t i) {
+    lanes rain, evaporation;
+    for (int l = 0; l < LANES; l++) {
+        rain[l] = pair->jobs[l].rain_mm[i];
+        evaporation[l] = pair->jobs[l].evaporation_mm[i];
+    }
+    lanes sum = rain + evaporation; /* NaN when one of them is */
+    if (isnan(sum[0]) || isnan(sum[1])) {
+        step_with_gap(pair, i);
+        return;
+    }
+    lanes runoff = step_of(pair, rain, evaporation);
+    for (int l = 0; l < LANES; l++) {
+        pair->jobs[l].runoff_mm[i] = runoff[l];
+    }
+}
+
+void gr_run_many(const struct gr_job *jobs, size_t job_count, size_t count) {
+    size_t done = 0;
+    struct pair pairs[PAIRS];
+    for (; done + PAIRS * LANES <= job_count; done += PAIRS * LANES) {
+        load_pair(&pairs[0], jobs + done);
+        load_pair(&pairs[1], jobs + done + LANES);
+        for (size_t i = 0; i < count; i++) {
+            step_pair(&pairs[0], i);
+            step_pair(&pairs[1], i);
+        }
+        for (int l = 0; l < LANES; l++) {
+            store_lane(&pairs[0], l);
+            store_lane(&pairs[1], l);
+        }
+    }
+    for (; done < job_count; done++) {
+        const struct gr_job *job = &jobs[done];
+        gr_run(job->gr, job->state, job->rain_mm, job->evaporation_mm, count, job->runoff_mm);
     }
 }

@@ -78,6 +78,18 @@ double gr_step(const struct gr *gr, struct gr_state *state, double rain_mm, doub
 void gr_run(const struct gr *gr, struct gr_state *state, const double *rain_mm,
             const double *evaporation_mm, size_t count, double *ret_runoff_mm);
 
+/* One of many basins: what gr_run() is given. */
+struct gr_job {
+    const struct gr *gr;
+    struct gr_state *state;
+    const double *rain_mm, *evaporation_mm; /* [count] */
+    double *runoff_mm;                      /* [count] */
+};
+/* The same for many basins of one step length at once, two to a vector and two vectors side by
+ * side, which hides the latency of divisions and roots. The same bits as gr_run() for each, however
+ * many there are and in whatever order; no two jobs share a state. */
+void gr_run_many(const struct gr_job *jobs, size_t job_count, size_t count);
+
 /* All water of the state, mm. */
 double gr_stored_mm(const struct gr *gr, const struct gr_state *state);
 

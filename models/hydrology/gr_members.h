@@ -5,8 +5,10 @@
 
 #include "models/hydrology/gr.h"
 
+enum { GR_MEMBERS_LEADS_MAX = 96 };
+
 struct gr_rain {
-    int leads; /* hours */
+    int leads; /* hours, at most GR_MEMBERS_LEADS_MAX */
     size_t member_count;
     const double *rain_mm;        /* [member_count][leads], NaN unknown */
     double rain_now_mm;           /* of the newest hour, for persistence; may be NaN */

@@ -74,48 +74,112 @@ static double plain_gr(const struct gr *gr, struct gr_state *s, const double *ra
     return sum;
 }
 
-static int bench_gr(int basins, int rounds) {
-    static double rain[GR_STEPS], evaporation[GR_STEPS], runoff[GR_STEPS];
-    static struct gr gr;
-    static struct gr_state state;
-    double best = 0, best_plain = 0, worst = 0;
-    for (int round = 0; round < rounds; round++) {
-        double spent = 0, spent_plain = 0;
-        uint32_t seed = 5;
-        for (int b = 0; b < basins; b++) {
-            struct gr_parameters p = {100 + 900 * uniform(&seed), 2 * uniform(&seed) - 1.5,
-                                      20 + 200 * uniform(&seed), 2 + 10 * uniform(&seed)};
-            for (int i = 0; i < GR_STEPS; i++) {
-                rain[i] = uniform(&seed) < 0.15 ? 8 * uniform(&seed) * uniform(&seed) : 0;
-                evaporation[i] = i % 24 > 6 && i % 24 < 18 ? 0.4 : 0;
-            }
-            if (gr_init(&gr, GR_HOURLY, &p, false, NULL) != 0) {
-                return 1;
-            }
-            gr_state_start(&gr, &state);
-            double t0 = seconds(CLOCK_PROCESS_CPUTIME_ID);
-            gr_run(&gr, &state, rain, evaporation, GR_STEPS, runoff);
-            double t1 = seconds(CLOCK_PROCESS_CPUTIME_ID);
-            gr_state_start(&gr, &state);
-            double t2 = seconds(CLOCK_PROCESS_CPUTIME_ID);
-            double plain = plain_gr(&gr, &state, rain, evaporation);
-            spent_plain += seconds(CLOCK_PROCESS_CPUTIME_ID) - t2;
-            spent += t1 - t0;
-            double sum = 0;
-            for (int i = 0; i < GR_STEPS; i++) {
-                sum += runoff[i];
-            }
-            worst = fmax(worst, fabs(sum / plain - 1));
-        }
-        best = fmax(best, (double)basins * GR_STEPS / spent);
-        best_plain = fmax(best_plain, (double)basins * GR_STEPS / spent_plain);
-    }
-    if (worst > 1e-9) {
-        fprintf(stderr, "bench: the two GR4H kernels differ by %g\n", worst);
+/* Basins of one region: each its own parameters, rain and state. */
+struct basins {
+    int count;
+    struct gr *gr;
+    struct gr_state *states;
+    struct gr_job *jobs;
+    double *rain, *evaporation, *runoff; /* [basin][step] */
+};
+
+static void free_basins(struct basins *b) {
+    free(b->gr);
+    free(b->states);
+    free(b->jobs);
+    free(b->rain);
+    free(b->evaporation);
+    free(b->runoff);
+}
+
+static int make_basins(struct basins *b, int count) {
+    size_t n = (size_t)count, steps = n * GR_STEPS;
+    uint32_t seed = 5;
+    *b = (struct basins){count,
+                         calloc(n, sizeof(struct gr)),
+                         calloc(n, sizeof(struct gr_state)),
+                         calloc(n, sizeof(struct gr_job)),
+                         calloc(steps, sizeof(double)),
+                         calloc(steps, sizeof(double)),
+                         calloc(steps, sizeof(double))};
+    if (b->gr == NULL || b->states == NULL || b->jobs == NULL || b->rain == NULL ||
+        b->evaporation == NULL || b->runoff == NULL) {
         return 1;
     }
-    print("gr4h_steps_per_cpu_s", best, "steps/s", best_plain);
+    for (size_t i = 0; i < n; i++) {
+        struct gr_parameters p = {100 + 900 * uniform(&seed), 2 * uniform(&seed) - 1.5,
+                                  20 + 200 * uniform(&seed), 2 + 10 * uniform(&seed)};
+        double *rain = b->rain + i * GR_STEPS, *evaporation = b->evaporation + i * GR_STEPS;
+        for (int t = 0; t < GR_STEPS; t++) {
+            rain[t] = uniform(&seed) < 0.15 ? 8 * uniform(&seed) * uniform(&seed) : 0;
+            evaporation[t] = t % 24 > 6 && t % 24 < 18 ? 0.4 : 0;
+        }
+        if (gr_init(&b->gr[i], GR_HOURLY, &p, false, NULL) != 0) {
+            return 1;
+        }
+        b->jobs[i] =
+            (struct gr_job){&b->gr[i], &b->states[i], rain, evaporation, b->runoff + i * GR_STEPS};
+    }
     return 0;
+}
+
+static void start_basins(struct basins *b) {
+    for (int i = 0; i < b->count; i++) {
+        gr_state_start(&b->gr[i], &b->states[i]);
+    }
+}
+
+/* All basins at once, one after the other, and the plain way, in the same run. */
+static int bench_gr(int count, int rounds) {
+    struct basins b;
+    double many = INFINITY, single = INFINITY, plain = INFINITY, worst = 0;
+    int rc = make_basins(&b, count);
+    double *alone = calloc((size_t)count * GR_STEPS, sizeof *alone);
+    rc |= alone == NULL;
+    for (int round = 0; rc == 0 && round < rounds; round++) {
+        start_basins(&b);
+        double t0 = seconds(CLOCK_PROCESS_CPUTIME_ID);
+        gr_run_many(b.jobs, (size_t)count, GR_STEPS);
+        many = fmin(many, seconds(CLOCK_PROCESS_CPUTIME_ID) - t0);
+        start_basins(&b);
+        t0 = seconds(CLOCK_PROCESS_CPUTIME_ID);
+        for (int i = 0; i < count; i++) {
+            const struct gr_job *job = &b.jobs[i];
+            gr_run(job->gr, job->state, job->rain_mm, job->evaporation_mm, GR_STEPS,
+                   alone + (size_t)i * GR_STEPS);
+        }
+        single = fmin(single, seconds(CLOCK_PROCESS_CPUTIME_ID) - t0);
+        if (memcmp(alone, b.runoff, (size_t)count * GR_STEPS * sizeof *alone) != 0) {
+            fprintf(stderr, "bench: many basins at once give other bits than one by one\n");
+            rc = 1;
+        }
+        start_basins(&b);
+        double spent = 0;
+        for (int i = 0; i < count; i++) {
+            double sum = 0;
+            t0 = seconds(CLOCK_PROCESS_CPUTIME_ID);
+            double all = plain_gr(b.jobs[i].gr, b.jobs[i].state, b.jobs[i].rain_mm,
+                                  b.jobs[i].evaporation_mm);
+            spent += seconds(CLOCK_PROCESS_CPUTIME_ID) - t0;
+            for (int t = 0; t < GR_STEPS; t++) {
+                sum += alone[(size_t)i * GR_STEPS + (size_t)t];
+            }
+            worst = fmax(worst, fabs(sum / all - 1));
+        }
+        plain = fmin(plain, spent);
+    }
+    if (rc == 0 && worst > 1e-9) {
+        fprintf(stderr, "bench: the two GR4H kernels differ by %g\n", worst);
+        rc = 1;
+    }
+    double work = (double)count * GR_STEPS;
+    if (rc == 0) {
+        print("gr4h_steps_per_cpu_s", work / many, "steps/s", work / plain);
+        print("gr4h_steps_per_cpu_s_basin_by_basin", work / single, "steps/s", work / plain);
+    }
+    free(alone);
+    free_basins(&b);
+    return rc;
 }
 
 struct field {

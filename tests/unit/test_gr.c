@@ -113,6 +113,43 @@ static void test_longest_and_copied(void **state) {
     }
 }
 
+/* Any number of basins at once, with gaps, the longest and the shortest hydrographs beside each
+ * other: the bits of each alone, also of the states. */
+static void test_many_at_once_give_the_same_bits(void **state) {
+    (void)state;
+    enum { BASINS = 11, COUNT = 900 };
+    static struct gr gr[BASINS];
+    static struct gr_state alone[BASINS], together[BASINS];
+    static double rain[BASINS][COUNT], evaporation[BASINS][COUNT], a[BASINS][COUNT],
+        b[BASINS][COUNT];
+    struct gr_job jobs[BASINS];
+    uint32_t seed = 17;
+    for (int i = 0; i < BASINS; i++) {
+        const struct gr_parameters p = {i == 3 ? 0.5 : 20 + 90.0 * i, 0.7 * (i % 5) - 2,
+                                        5 + 40.0 * i, i == 4 ? 480 : 0.5 + 2.3 * i};
+        assert_int_equal(gr_init(&gr[i], GR_HOURLY, &p, i % 3 == 0, NULL), 0);
+        for (int t = 0; t < COUNT; t++) {
+            seed = seed * 1664525U + 1013904223U;
+            double u = (seed >> 8) / 16777216.0;
+            rain[i][t] = u < 0.2 ? 300 * u * u : u > 0.995 ? (double)NAN : 0;
+            evaporation[i][t] = u > 0.5 && u < 0.503 ? (double)NAN : t % 24 < 12 ? 0 : 0.4;
+        }
+    }
+    for (size_t n = 1; n <= BASINS; n++) {
+        for (size_t i = 0; i < n; i++) {
+            gr_state_start(&gr[i], &alone[i]);
+            gr_state_start(&gr[i], &together[i]);
+            jobs[i] = (struct gr_job){&gr[i], &together[i], rain[i], evaporation[i], b[i]};
+            gr_run(&gr[i], &alone[i], rain[i], evaporation[i], COUNT, a[i]);
+        }
+        gr_run_many(jobs, n, COUNT);
+        for (size_t i = 0; i < n; i++) {
+            assert_memory_equal(a[i], b[i], sizeof a[i]);
+            assert_memory_equal(&alone[i], &together[i], sizeof alone[i]);
+        }
+    }
+}
+
 static void test_refuses_parameters(void **state) {
     (void)state;
     static struct gr gr;
@@ -212,6 +249,7 @@ int main(void) {
         cmocka_unit_test(test_every_step_conserves_water),
         cmocka_unit_test(test_steady_state_and_hydrographs),
         cmocka_unit_test(test_longest_and_copied),
+        cmocka_unit_test(test_many_at_once_give_the_same_bits),
         cmocka_unit_test(test_refuses_parameters),
         cmocka_unit_test(test_restart_gives_the_same_bits),
         cmocka_unit_test(test_a_gap_is_unknown_then_recovers),
