@@ -1,8 +1,10 @@
 #include "models/nowcast/advect.h"
 
 #include <math.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "models/nowcast/parallel.h"
 
@@ -94,48 +96,118 @@ static float sample_nearest(const struct sample_job *job, float x, float y) {
     return job->field[(ptrdiff_t)j * job->nx + i];
 }
 
-static void rows_sample(void *context, int part, int begin, int end) {
-    struct sample_job *job = context;
-    const struct displacement *d = job->displacement;
-    (void)part;
-    for (int y = begin; y < end; y++) {
-        int j = y / MOTION_LATTICE_PX;
-        float fy = (float)(y - j * MOTION_LATTICE_PX) / MOTION_LATTICE_PX;
-        for (int i = 0; i * MOTION_LATTICE_PX < job->nx; i++) {
-            int a = j * d->nodes_x + i;
-            int b = a + d->nodes_x;
-            float west_dx = (1.0F - fy) * d->dx[a] + fy * d->dx[b];
-            float east_dx = (1.0F - fy) * d->dx[a + 1] + fy * d->dx[b + 1];
-            float west_dy = (1.0F - fy) * d->dy[a] + fy * d->dy[b];
-            float east_dy = (1.0F - fy) * d->dy[a + 1] + fy * d->dy[b + 1];
-            int first = i * MOTION_LATTICE_PX;
-            int last = first + MOTION_LATTICE_PX < job->nx ? first + MOTION_LATTICE_PX : job->nx;
-            for (int x = first; x < last; x++) {
-                float fx = (float)(x - first) / MOTION_LATTICE_PX;
-                float from_x = (float)x - (west_dx + fx * (east_dx - west_dx));
-                float from_y = (float)y - (west_dy + fx * (east_dy - west_dy));
-                job->to[(ptrdiff_t)y * job->nx + x] = job->sampling == SAMPLE_NEAREST
-                                                          ? sample_nearest(job, from_x, from_y)
-                                                          : sample_bilinear(job, from_x, from_y);
-            }
+/* The displacements at the left and right end of a row of MOTION_LATTICE_PX pixels between nodes.
+ */
+struct segment {
+    float west_dx;
+    float east_dx;
+    float west_dy;
+    float east_dy;
+};
+
+static inline struct segment segment_at(const struct displacement *d, int i, int y) {
+    int j = y / MOTION_LATTICE_PX;
+    float fy = (float)(y - j * MOTION_LATTICE_PX) / MOTION_LATTICE_PX;
+    int a = j * d->nodes_x + i;
+    int b = a + d->nodes_x;
+    return (struct segment){.west_dx = (1.0F - fy) * d->dx[a] + fy * d->dx[b],
+                            .east_dx = (1.0F - fy) * d->dx[a + 1] + fy * d->dx[b + 1],
+                            .west_dy = (1.0F - fy) * d->dy[a] + fy * d->dy[b],
+                            .east_dy = (1.0F - fy) * d->dy[a + 1] + fy * d->dy[b + 1]};
+}
+
+/* The displacement at pixel k of a segment. */
+static inline float dx_at(const struct segment *s, int k) {
+    return s->west_dx + (float)k / MOTION_LATTICE_PX * (s->east_dx - s->west_dx);
+}
+
+static inline float dy_at(const struct segment *s, int k) {
+    return s->west_dy + (float)k / MOTION_LATTICE_PX * (s->east_dy - s->west_dy);
+}
+
+typedef float lanes __attribute__((vector_size(16)));
+typedef int lane_masks __attribute__((vector_size(16)));
+
+enum { LANES = 4 };
+
+static inline lanes choose(lane_masks mask, lanes yes, lanes no) {
+    return (lanes)((mask & (lane_masks)yes) | (~mask & (lane_masks)no));
+}
+
+/* sample_bilinear for LANES pixels, the same bits. Returns false, and does nothing, when one may
+ * come from outside the grid. */
+static bool sample_lanes(const struct sample_job *job, lanes x, lanes y, float *ret_values) {
+    lane_masks inside =
+        (x >= 0.0F) & (y >= 0.0F) & (x < (float)(job->nx - 1)) & (y < (float)(job->ny - 1));
+    if ((inside[0] & inside[1] & inside[2] & inside[3]) == 0) {
+        return false;
+    }
+    lane_masks i = __builtin_convertvector(x, lane_masks);
+    lane_masks j = __builtin_convertvector(y, lane_masks);
+    lanes fx = x - __builtin_convertvector(i, lanes);
+    lanes fy = y - __builtin_convertvector(j, lanes);
+    const float *north[LANES];
+    for (int k = 0; k < LANES; k++) {
+        north[k] = job->field + (ptrdiff_t)j[k] * job->nx + i[k];
+    }
+    ptrdiff_t row = job->nx;
+    lanes nw = {north[0][0], north[1][0], north[2][0], north[3][0]};
+    lanes ne = {north[0][1], north[1][1], north[2][1], north[3][1]};
+    lanes sw = {north[0][row], north[1][row], north[2][row], north[3][row]};
+    lanes se = {north[0][row + 1], north[1][row + 1], north[2][row + 1], north[3][row + 1]};
+    /* A neighbour without weight may be missing. */
+    ne = choose(fx > 0.0F, ne, nw);
+    se = choose(fx > 0.0F, se, sw);
+    lanes up = nw + fx * (ne - nw);
+    lanes low = choose(fy > 0.0F, sw + fx * (se - sw), up);
+    lanes values = up + fy * (low - up);
+    memcpy(ret_values, &values, sizeof values);
+    return true;
+}
+
+static void sample_some(const struct sample_job *job, const struct segment *segment, int first,
+                        int y, int some, float *ret_values) {
+    for (int k = 0; k < some; k++) {
+        float x_from = (float)(first + k) - dx_at(segment, k);
+        float y_from = (float)y - dy_at(segment, k);
+        ret_values[k] = job->sampling == SAMPLE_NEAREST ? sample_nearest(job, x_from, y_from)
+                                                        : sample_bilinear(job, x_from, y_from);
+    }
+}
+
+/* A segment of bilinear samples. */
+static void sample_segment(const struct sample_job *job, const struct segment *segment, int first,
+                           int y, float *ret_values) {
+    static const lanes along[2] = {{0.0F, 0.125F, 0.25F, 0.375F}, {0.5F, 0.625F, 0.75F, 0.875F}};
+    static const lanes steps[2] = {{0.0F, 1.0F, 2.0F, 3.0F}, {4.0F, 5.0F, 6.0F, 7.0F}};
+    _Static_assert(MOTION_LATTICE_PX == 2 * LANES, "two groups of lanes make a segment");
+    for (int half = 0; half < 2; half++) {
+        lanes dx = segment->west_dx + along[half] * (segment->east_dx - segment->west_dx);
+        lanes dy = segment->west_dy + along[half] * (segment->east_dy - segment->west_dy);
+        lanes x = (float)first + steps[half];
+        if (!sample_lanes(job, x - dx, (float)y - dy, ret_values + half * LANES)) {
+            sample_some(job, segment, first, y, MOTION_LATTICE_PX, ret_values);
+            return;
         }
     }
 }
 
-static void displacement_at(const struct displacement *d, int x, int y, float *ret_dx,
-                            float *ret_dy) {
-    int i = x / MOTION_LATTICE_PX;
-    int j = y / MOTION_LATTICE_PX;
-    float fx = (float)(x - i * MOTION_LATTICE_PX) / MOTION_LATTICE_PX;
-    float fy = (float)(y - j * MOTION_LATTICE_PX) / MOTION_LATTICE_PX;
-    int a = j * d->nodes_x + i;
-    int b = a + d->nodes_x;
-    float west = (1.0F - fy) * d->dx[a] + fy * d->dx[b];
-    float east = (1.0F - fy) * d->dx[a + 1] + fy * d->dx[b + 1];
-    *ret_dx = west + fx * (east - west);
-    west = (1.0F - fy) * d->dy[a] + fy * d->dy[b];
-    east = (1.0F - fy) * d->dy[a + 1] + fy * d->dy[b + 1];
-    *ret_dy = west + fx * (east - west);
+static void rows_sample(void *context, int part, int begin, int end) {
+    struct sample_job *job = context;
+    (void)part;
+    for (int y = begin; y < end; y++) {
+        float *row = job->to + (ptrdiff_t)y * job->nx;
+        for (int i = 0; i * MOTION_LATTICE_PX < job->nx; i++) {
+            struct segment segment = segment_at(job->displacement, i, y);
+            int first = i * MOTION_LATTICE_PX;
+            int some = job->nx - first < MOTION_LATTICE_PX ? job->nx - first : MOTION_LATTICE_PX;
+            if (job->sampling == SAMPLE_BILINEAR && some == MOTION_LATTICE_PX) {
+                sample_segment(job, &segment, first, y, row + first);
+            } else {
+                sample_some(job, &segment, first, y, some, row + first);
+            }
+        }
+    }
 }
 
 void displacement_sample(const struct displacement *displacement, const float *field, int nx,
@@ -144,15 +216,46 @@ void displacement_sample(const struct displacement *displacement, const float *f
     parallel_rows(threads, ny, rows_sample, &job);
 }
 
+void displacement_nearest(const struct displacement *displacement, const float *field, int nx,
+                          int ny, int y, int stride, float *ret_row) {
+    struct sample_job job = {displacement, field, nx, ny, SAMPLE_NEAREST, NULL};
+    struct segment segment = {0};
+    int segment_of = -1;
+    for (int x = 0; x < nx; x += stride) {
+        int i = x / MOTION_LATTICE_PX;
+        int k = x % MOTION_LATTICE_PX;
+        segment = i == segment_of ? segment : segment_at(displacement, i, y);
+        segment_of = i;
+        ret_row[x / stride] =
+            sample_nearest(&job, (float)x - dx_at(&segment, k), (float)y - dy_at(&segment, k));
+    }
+}
+
+int motion_carry(const struct motion *motion, const float *field, double steps, int threads,
+                 float *ret_field) {
+    struct displacement displacement;
+    if (displacement_init(motion, &displacement) != ERR_OK) {
+        return ERR_MEMORY;
+    }
+    int times = (int)ceil(steps);
+    for (int i = 0; i < times; i++) {
+        displacement_advance(&displacement, motion, (float)(steps / times), threads);
+    }
+    displacement_sample(&displacement, field, motion->nx, motion->ny, SAMPLE_BILINEAR, threads,
+                        ret_field);
+    displacement_finish(&displacement);
+    return ERR_OK;
+}
+
 void displacement_sample_window(const struct displacement *displacement, const float *field, int nx,
                                 int ny, const struct displacement_window *window,
                                 float *ret_field) {
     struct sample_job job = {displacement, field, nx, ny, SAMPLE_BILINEAR, ret_field};
     for (int y = window->y0; y < window->y1; y++) {
         for (int x = window->x0; x < window->x1; x++) {
-            float dx;
-            float dy;
-            displacement_at(displacement, x, y, &dx, &dy);
+            struct segment segment = segment_at(displacement, x / MOTION_LATTICE_PX, y);
+            float dx = dx_at(&segment, x % MOTION_LATTICE_PX);
+            float dy = dy_at(&segment, x % MOTION_LATTICE_PX);
             ret_field[(ptrdiff_t)y * nx + x] = sample_bilinear(&job, (float)x - window->factor * dx,
                                                                (float)y - window->factor * dy);
         }

@@ -34,6 +34,14 @@ enum sampling {
 void displacement_sample(const struct displacement *displacement, const float *field, int nx,
                          int ny, enum sampling sampling, int threads, float *ret_field);
 
+/* What SAMPLE_NEAREST gives the pixels 0, stride, 2 stride ... of a row. */
+void displacement_nearest(const struct displacement *displacement, const float *field, int nx,
+                          int ny, int y, int stride, float *ret_row);
+
+/* A field brought `steps` nominal steps further along the motion, bilinear. ERR_MEMORY. */
+int motion_carry(const struct motion *motion, const float *field, double steps, int threads,
+                 float *ret_field);
+
 /* Pixels [x0, x1) x [y0, y1), sampled with factor times the displacement. */
 struct displacement_window {
     int x0;

@@ -368,22 +368,6 @@ static int copy_motion(const struct motion *motion, struct ensemble *e) {
     return result;
 }
 
-/* Brings an older frame to the place of the newest. */
-static int align(const struct ensemble *e, const float *rate, double age_steps, int threads,
-                 float *ret_rate) {
-    struct displacement d;
-    if (displacement_init(&e->motion, &d) != ERR_OK) {
-        return ERR_MEMORY;
-    }
-    int times = (int)ceil(age_steps);
-    for (int i = 0; i < times; i++) {
-        displacement_advance(&d, &e->motion, (float)(age_steps / times), threads);
-    }
-    displacement_sample(&d, rate, e->nx, e->ny, SAMPLE_BILINEAR, threads, ret_rate);
-    displacement_finish(&d);
-    return ERR_OK;
-}
-
 static int analyse_frames(const struct motion_input *in, struct ensemble *e) {
     int used = in->count < FRAMES_USED ? in->count : FRAMES_USED;
     int skip = in->count - used;
@@ -396,9 +380,9 @@ static int analyse_frames(const struct motion_input *in, struct ensemble *e) {
     for (int f = 0; f < used - 1 && result == ERR_OK; f++) {
         lag_steps[f] = in->step_of_frame[in->count - 1] - in->step_of_frame[skip + f];
         aligned[f] = malloc(e->pixels * sizeof *aligned[f]);
-        result = aligned[f] == NULL
-                     ? ERR_MEMORY
-                     : align(e, in->frame[skip + f], lag_steps[f], in->threads, aligned[f]);
+        result = aligned[f] == NULL ? ERR_MEMORY
+                                    : motion_carry(&e->motion, in->frame[skip + f], lag_steps[f],
+                                                   in->threads, aligned[f]);
         frames[f] = aligned[f];
     }
     if (result == ERR_OK) {

@@ -6,6 +6,7 @@
 #include "daemon/base/text.h"
 #include "models/nowcast/advect.h"
 #include "models/nowcast/ensemble.h"
+#include "models/nowcast/fade.h"
 #include "models/nowcast/frames.h"
 #include "models/nowcast/motion.h"
 #include "models/nowcast/nowcast.h"
@@ -153,12 +154,20 @@ static size_t frame_of(const struct frames *frames, int64_t utc_us) {
     return i;
 }
 
-static int score_leads(struct hindcast *run, size_t newest, const float *rate,
+static int score_leads(struct hindcast *run, size_t newest, const struct motion_input *input,
                        const struct motion *motion, struct err *ret_err) {
+    const float *rate = input->frame[input->count - 1];
+    double step_min = (double)run->frames.step_us / US_PER_S / 60.0;
     struct displacement displacement;
     struct refresh refresh = {0};
+    struct fade *fade = NULL;
     int result = displacement_init(motion, &displacement);
     if (result != ERR_OK) {
+        return result;
+    }
+    result = fade_create(input, motion, frames_pixel_km(&run->frames), step_min, &fade);
+    if (result != ERR_OK) {
+        displacement_finish(&displacement);
         return result;
     }
     result = refresh_read(&run->frames, newest, rate, &refresh, ret_err);
@@ -174,8 +183,8 @@ static int score_leads(struct hindcast *run, size_t newest, const float *rate,
         if (result != ERR_OK) {
             break;
         }
-        displacement_sample(&displacement, rate, run->frames.nx, run->frames.ny, SAMPLE_BILINEAR,
-                            (int)run->threads, run->forecast);
+        fade_field(fade, &displacement, (double)(lead + 1) * step_min, (int)run->threads,
+                   run->forecast);
         refresh_apply(&refresh, &displacement, rate, (int)lead + 1, run->forecast);
         run->starts[lead]++;
         result = score_add(score_of(run, EXTRAPOLATION, lead), run->forecast, run->observed,
@@ -190,6 +199,7 @@ static int score_leads(struct hindcast *run, size_t newest, const float *rate,
             score_members(run, lead);
         }
     }
+    fade_destroy(fade);
     refresh_finish(&refresh);
     displacement_finish(&displacement);
     return result;
@@ -215,7 +225,7 @@ static int run_start(struct hindcast *run, size_t newest, struct err *ret_err) {
         result = run_ensembles(run, &input, &motion);
     }
     if (result == ERR_OK) {
-        result = score_leads(run, newest, pick.rate[pick.count - 1], &motion, ret_err);
+        result = score_leads(run, newest, &input, &motion, ret_err);
     }
     motion_finish(&motion);
     frames_pick_finish(&pick);

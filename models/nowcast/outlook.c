@@ -6,6 +6,7 @@
 
 #include "models/nowcast/advect.h"
 #include "models/nowcast/ensemble.h"
+#include "models/nowcast/fade.h"
 #include "models/nowcast/guidance.h"
 #include "models/nowcast/refresh.h"
 
@@ -177,11 +178,19 @@ int outlook_extrapolate(struct outlook *outlook, int leads,
     int nx = outlook->frames->nx;
     int ny = outlook->frames->ny;
     const float *newest = newest_rate(outlook);
+    double step_min = (double)outlook->frames->step_us / us_per_min;
+    struct motion_input input = motion_input_of(outlook);
     struct displacement displacement = {0};
     struct refresh refresh = {0};
+    struct fade *fade = NULL;
     float *field = malloc((size_t)nx * (size_t)ny * sizeof *field);
     int result = field == NULL ? ERR_MEMORY : displacement_init(&outlook->motion, &displacement);
+    if (result == ERR_OK) {
+        result = fade_create(&input, &outlook->motion, frames_pixel_km(outlook->frames), step_min,
+                             &fade);
+    }
     if (result != ERR_OK) {
+        displacement_finish(&displacement);
         free(field);
         return err_set(ret_err, result, "no memory for a forecast field");
     }
@@ -191,11 +200,12 @@ int outlook_extrapolate(struct outlook *outlook, int leads,
     for (int lead = 0; lead < leads && result == ERR_OK; lead++) {
         float steps = lead == 0 ? (float)(1.0 + outlook->age_steps) : 1.0F;
         displacement_advance(&displacement, &outlook->motion, steps, outlook->threads);
-        displacement_sample(&displacement, newest, nx, ny, SAMPLE_BILINEAR, outlook->threads,
-                            field);
+        fade_field(fade, &displacement, (lead + 1.0 + outlook->age_steps) * step_min,
+                   outlook->threads, field);
         refresh_apply(&refresh, &displacement, newest, lead + 1, field);
         result = take(context, lead, field);
     }
+    fade_destroy(fade);
     refresh_finish(&refresh);
     displacement_finish(&displacement);
     free(field);

@@ -15,24 +15,41 @@ struct near {
     int index;
 };
 
+/* Puts a vector into the list of the k nearest. Returns how many are in it. */
+static int keep_near(struct near candidate, int k, int found, struct near *near) {
+    if (found == k && candidate.square >= near[k - 1].square) {
+        return found;
+    }
+    int place = found < k ? found : k - 1;
+    found += found < k;
+    while (place > 0 && near[place - 1].square > candidate.square) {
+        near[place] = near[place - 1];
+        place--;
+    }
+    near[place] = candidate;
+    return found;
+}
+
 /* The k nearest vectors to (x, y), nearest first, leaving out `self`; ties go to the lower index.
- * Returns how many there are (fewer than k when there are not enough vectors). */
+ * Vectors whose squared distance is more than `bound` are known not to be among them. Returns how
+ * many there are (fewer than k when there are not enough vectors). */
 static int find_nearest(const struct vector *vectors, int count, float x, float y, int self, int k,
-                        struct near *ret_near) {
+                        float bound, struct near *ret_near) {
+    enum { AT_ONCE = 64 };
+    float square[AT_ONCE];
     int found = 0;
-    for (int i = 0; i < count; i++) {
-        float dx = vectors[i].x - x;
-        float dy = vectors[i].y - y;
-        float square = dx * dx + dy * dy;
-        if (i == self || (found == k && square >= ret_near[k - 1].square)) {
-            continue;
+    for (int first = 0; first < count; first += AT_ONCE) {
+        int some = count - first < AT_ONCE ? count - first : AT_ONCE;
+        for (int i = 0; i < some; i++) {
+            float dx = vectors[first + i].x - x;
+            float dy = vectors[first + i].y - y;
+            square[i] = dx * dx + dy * dy;
         }
-        int place = found < k ? found++ : k - 1;
-        while (place > 0 && ret_near[place - 1].square > square) {
-            ret_near[place] = ret_near[place - 1];
-            place--;
+        for (int i = 0; i < some; i++) {
+            if (square[i] <= bound && first + i != self) {
+                found = keep_near((struct near){square[i], first + i}, k, found, ret_near);
+            }
         }
-        ret_near[place] = (struct near){square, i};
     }
     return found;
 }
@@ -49,7 +66,7 @@ static bool is_outlier(const struct outlier_job *job, int self) {
     struct near near[OUTLIER_NEIGHBOURS];
     const struct vector *vector = &job->vectors[self];
     int n = find_nearest(job->vectors, job->count, vector->x, vector->y, self, OUTLIER_NEIGHBOURS,
-                         near);
+                         INFINITY, near);
     if (n < 3) {
         return false; /* no covariance from so few */
     }
@@ -173,9 +190,15 @@ static void rows_of_nodes(void *context, int part, int begin, int end) {
     struct near near[SPREAD_NEIGHBOURS];
     (void)part;
     for (int j = begin; j < end; j++) {
+        float bound = INFINITY;
         for (int i = 0; i < job->motion->nodes_x; i++) {
-            int n = find_nearest(job->vectors, job->count, (float)(i * MOTION_LATTICE_PX),
-                                 (float)(j * MOTION_LATTICE_PX), -1, SPREAD_NEIGHBOURS, near);
+            int n =
+                find_nearest(job->vectors, job->count, (float)(i * MOTION_LATTICE_PX),
+                             (float)(j * MOTION_LATTICE_PX), -1, SPREAD_NEIGHBOURS, bound, near);
+            /* The next node is MOTION_LATTICE_PX away, and so at most that much further from each
+             * of these; with room for rounding. */
+            float next = sqrtf(near[n - 1].square) + MOTION_LATTICE_PX;
+            bound = 1.001F * next * next;
             float sum = 0.0F;
             float u = 0.0F;
             float v = 0.0F;

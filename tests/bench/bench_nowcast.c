@@ -16,6 +16,7 @@
 
 #include "models/nowcast/advect.h"
 #include "models/nowcast/ensemble.h"
+#include "models/nowcast/fade.h"
 #include "models/nowcast/motion.h"
 
 enum { FRAMES = 3, LEADS = 12, MEMBERS = 20 };
@@ -70,21 +71,20 @@ static int discard(void *context, int member, int lead, const float *rate) {
     return ERR_OK;
 }
 
-static int extrapolate(const struct grid_case *grid, const struct motion *motion,
-                       const float *rate) {
-    struct displacement displacement;
-    float *field = malloc((size_t)grid->nx * (size_t)grid->ny * sizeof *field);
-    if (field == NULL || displacement_init(motion, &displacement) != ERR_OK) {
-        free(field);
-        return ERR_MEMORY;
-    }
-    for (int lead = 0; lead < LEADS; lead++) {
+static int extrapolate(const struct motion_input *input, const struct motion *motion) {
+    struct displacement displacement = {0};
+    struct fade *fade = NULL;
+    float *field = malloc((size_t)input->nx * (size_t)input->ny * sizeof *field);
+    int result = field == NULL ? ERR_MEMORY : displacement_init(motion, &displacement);
+    result = result == ERR_OK ? fade_create(input, motion, 1.0, 5.0, &fade) : result;
+    for (int lead = 0; lead < LEADS && result == ERR_OK; lead++) {
         displacement_advance(&displacement, motion, 1.0F, 1);
-        displacement_sample(&displacement, rate, grid->nx, grid->ny, SAMPLE_BILINEAR, 1, field);
+        fade_field(fade, &displacement, 5.0 * (lead + 1), 1, field);
     }
+    fade_destroy(fade);
     displacement_finish(&displacement);
     free(field);
-    return ERR_OK;
+    return result;
 }
 
 static int make_ensemble(const struct motion_input *input, const struct motion *motion) {
@@ -138,8 +138,7 @@ static int measure(const struct grid_case *grid, enum step step) {
     if (step != MOTION && result == ERR_OK) {
         cpu = seconds(CLOCK_PROCESS_CPUTIME_ID);
         wall = seconds(CLOCK_MONOTONIC);
-        result = step == ENSEMBLE ? make_ensemble(&input, &motion)
-                                  : extrapolate(grid, &motion, input.frame[FRAMES - 1]);
+        result = step == ENSEMBLE ? make_ensemble(&input, &motion) : extrapolate(&input, &motion);
     }
     cpu = seconds(CLOCK_PROCESS_CPUTIME_ID) - cpu;
     wall = seconds(CLOCK_MONOTONIC) - wall;
