@@ -69,12 +69,34 @@ static double mean_of(const struct longform *series, const char *station, const 
     return count > 0 ? sum / count : (double)NAN;
 }
 
+/* What is in another unit than it is taken in is refused: silence would make it unknown for ever.
+ */
+static int check_unit(const struct longform *series, const char *point, const char *unit,
+                      struct err *ret_err) {
+    size_t from = 0, to = 0;
+    while ((to = longform_block(series, point, &from)) > from) {
+        for (size_t i = from; i < to; i++) {
+            if (strcmp(series->rows[i].unit, unit) != 0) {
+                return err_set(ret_err, ERR_INVALID, "%s/%s is in %s, not %s",
+                               series->rows[i].station, point, series->rows[i].unit, unit);
+            }
+        }
+        from = to;
+    }
+    return 0;
+}
+
 /* Mean vector: readings of speed and direction of the same time. */
 int release_live_wind(struct release_live *live, const struct longform *series,
                       struct err *ret_err) {
     const struct release_site *s = live->site;
     double east = 0, north = 0, count = 0;
     size_t at = 0, end = 0;
+    int rc = check_unit(series, s->speed_point, "m/s", ret_err);
+    rc = rc != 0 ? rc : check_unit(series, s->direction_point, "degree", ret_err);
+    if (rc != 0) {
+        return rc;
+    }
     while ((end = longform_block(series, s->speed_point, &at)) > at) {
         for (size_t i = at; i < end && strcmp(series->rows[at].station, s->wind_station) == 0;
              i++) {
@@ -124,6 +146,15 @@ int release_live_wind(struct release_live *live, const struct longform *series,
 static int take_readings(struct release_live *live, const struct longform *series,
                          struct err *ret_err) {
     const struct release_site *s = live->site;
+    int rc = check_unit(series, live->substance->point, "ppm", ret_err);
+    for (size_t i = 0; rc == 0 && i < live->substance->cross_count; i++) {
+        rc = check_unit(series, live->substance->cross[i].point, "ppm", ret_err);
+    }
+    rc = rc != 0 ? rc : check_unit(series, s->temperature_point, "degC", ret_err);
+    rc = rc != 0 ? rc : check_unit(series, s->pressure_point, "hPa", ret_err);
+    if (rc != 0) {
+        return rc;
+    }
     double temperature = mean_of(series, s->wind_station, s->temperature_point, "degC",
                                  live->now_us, WEATHER_S, true);
     double pressure =

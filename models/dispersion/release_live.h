@@ -61,7 +61,8 @@ int release_live_wind(struct release_live *live, const struct longform *series,
                       struct err *ret_err);
 
 /* Fills the rest. Not enough data is no error: `why` says it. ERR_NOT_FOUND: no wind, temperature
- * or pressure of the last half hour. release_live_finish() always. */
+ * or pressure of the last half hour. ERR_INVALID: a series in another unit. release_live_finish()
+ * always. */
 int release_live_run(struct release_live *live, const struct longform *series,
                      const char *levels_path, struct trace_places *points, struct err *ret_err);
 void release_live_finish(struct release_live *live);

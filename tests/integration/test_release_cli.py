@@ -46,12 +46,12 @@ class ReleaseByHand(unittest.TestCase):
             file.write(text)
         return self.path(name)
 
-    def run_release(self, gas, site=None):
+    def run_release(self, gas, site=None, units=("ppm", "degree", "hPa", "m/s", "degC")):
         """gas: station -> ppm of the minute before now (negative)"""
         rows = ["time,station,point,value,unit,flag"]
         for station in sorted(STATIONS):
-            rows += [f"{stamp(-k)},{station},cl2,{gas(station, -k):.3f},ppm,1" for k in range(90, -1, -1)]
-        for point, value, unit in (("from", 270, "degree"), ("p", 1010, "hPa"), ("speed", 3, "m/s"), ("t", 28, "degC")):
+            rows += [f"{stamp(-k)},{station},cl2,{gas(station, -k):.3f},{units[0]},1" for k in range(90, -1, -1)]
+        for point, value, unit in (("from", 270, units[1]), ("p", 1010, units[2]), ("speed", 3, units[3]), ("t", 28, units[4])):
             rows += [f"{stamp(-k)},met,{point},{value},{unit},1" for k in range(20, -1, -1)]
         alarms = [{"rule": "cl2", "place": "here", "level": 2, "since": stamp(-5)}]
         return subprocess.run(
@@ -103,6 +103,14 @@ class ReleaseByHand(unittest.TestCase):
         with open(self.path("out.json"), encoding="utf-8") as file:
             sensors = {s["id"]: s["looks_like"] for s in json.load(file)["release"]["sensors"]}
         self.assertEqual(sensors["here"], "release")
+
+    def test_units_are_not_mixed_up(self):
+        good = ("ppm", "degree", "hPa", "m/s", "degC")
+        for i, wrong in ((0, "mg/m3"), (0, "ppb"), (0, "nSv/h"), (1, "rad"), (2, "Pa"), (3, "km/h"), (4, "K")):
+            units = good[:i] + (wrong,) + good[i + 1:]
+            done = self.run_release(lambda station, minute: 10.0, units=units)
+            self.assertEqual(done.returncode, 3, done.stderr)
+            self.assertIn(f"is in {wrong}, not {good[i]}", done.stderr)
 
     def test_refused_site(self):
         for key, value in (("span_ppm", "10"), ("ceiling_ppb", 5), ("cross", [{"point": "so2"}]), ("cross", {"point": "so2"})):
