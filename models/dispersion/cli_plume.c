@@ -8,6 +8,7 @@
 #include "models/dispersion/dispersion.h"
 #include "models/dispersion/plume_nc.h"
 #include "models/dispersion/plume_results.h"
+#include "models/dispersion/receptors.h"
 #include "models/dispersion/release.h"
 #include "models/dispersion/weather_field.h"
 #include "models/dispersion/zones.h"
@@ -15,8 +16,6 @@
 #include "models/output/output.h"
 #include "models/table/args.h"
 #include "models/table/table.h"
-
-#define RECEPTOR_M 1.5
 
 static const char about[] =
     "Concentration, deposition and doses downwind of a release: Gaussian plume (continuous) or "
@@ -76,50 +75,6 @@ static const char about[] =
     "zones, grid   about the source, 128 x 128 cells; see --levels, --members. The value is the\n"
     "              mean over the exposure time in mg/m3; for a nuclide the dose in Sv of\n"
     "              inhalation, cloud and 24 h of ground.\n";
-
-struct receptors {
-    size_t count;
-    struct puff_receptor *list;
-};
-
-static int read_receptors(const char *path, struct receptors *ret, struct err *ret_err) {
-    struct table *table = NULL;
-    int rc = table_read(path, &table, ret_err);
-    if (rc != 0) {
-        return rc;
-    }
-    size_t count = table_rows(table), x = 0, y = 0, z = 0;
-    const char *height = table_has(table, "z_m") ? "z_m" : "receptor_height_m";
-    bool has_z = table_has(table, height);
-    struct puff_receptor *list = calloc(count + 1, sizeof *list);
-    double *v = calloc(3 * count + 1, sizeof *v);
-    rc = list == NULL || v == NULL ? err_set(ret_err, ERR_MEMORY, "no memory for receptors") : 0;
-    rc = rc != 0 ? rc : table_find(table, "x_east_m", &x, ret_err);
-    rc = rc != 0 ? rc : table_find(table, "y_north_m", &y, ret_err);
-    rc = rc != 0 || !has_z ? rc : table_find(table, height, &z, ret_err);
-    rc = rc != 0 ? rc : table_numbers(table, x, -1e7, 1e7, v, ret_err);
-    rc = rc != 0 ? rc : table_numbers(table, y, -1e7, 1e7, v + count, ret_err);
-    rc = rc != 0 || !has_z ? rc : table_numbers(table, z, 0, 5000, v + 2 * count, ret_err);
-    for (size_t i = 0; rc == 0 && i < count; i++) {
-        list[i] = (struct puff_receptor){
-            .x_m = v[i], .y_m = v[count + i], .z_m = has_z ? v[2 * count + i] : RECEPTOR_M};
-        if (isnan(v[i]) || isnan(v[count + i]) || isnan(list[i].z_m)) {
-            rc = table_refuse(table, i, isnan(v[i]) ? x : y, ERR_INVALID, ret_err,
-                              "a receptor needs a place and a height");
-        }
-    }
-    if (rc == 0 && (count == 0 || count > PUFF_RECEPTORS_MAX)) {
-        rc = err_set(ret_err, ERR_LIMIT, "%s: 1 to %d receptors", path, PUFF_RECEPTORS_MAX);
-    }
-    free(v);
-    table_destroy(table);
-    if (rc != 0) {
-        free(list);
-        return rc;
-    }
-    *ret = (struct receptors){count, list};
-    return 0;
-}
 
 /* Puffs know no dense gas: the correlation is one for steady releases. */
 static int check_dense(const struct release *release, const struct weather *weather,
@@ -226,7 +181,7 @@ static int tell_receptors(const struct options *o, const struct release *release
                           const struct weather *weather, struct err *ret_err) {
     struct receptors receptors = {0};
     struct results results = {0};
-    int rc = read_receptors(o->receptors, &receptors, ret_err);
+    int rc = receptors_read(o->receptors, &receptors, ret_err);
     rc = rc != 0 ? rc
                  : results_run(release, weather, &o->results, receptors.list, receptors.count,
                                &results, ret_err);

@@ -200,7 +200,8 @@ int release_site_read(const char *path, struct release_site *ret_site, struct er
     const json_t *origin = json_object_get(root, "origin");
     site.origin.latitude_deg = number(&r, origin, "origin", "latitude_deg", -89, 89, NEEDED);
     site.origin.longitude_deg = number(&r, origin, "origin", "longitude_deg", -180, 180, NEEDED);
-    site.utc_offset_min = (int)number(&r, root, "", "utc_offset_min", -720, 840, NEEDED);
+    double offset_min = number(&r, root, "", "utc_offset_min", -720, 840, NEEDED);
+    site.utc_offset_min = r.rc == 0 ? (int)offset_min : 0; /* a NaN is no int */
     site.source_height_m = number(&r, root, "", "source_height_m", 0, 200, NEEDED);
     take_wind(&r, root, &site);
     take_substances(&r, root, &site);

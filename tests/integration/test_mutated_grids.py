@@ -6,6 +6,7 @@ CANHBAO_MUTATIONS=N runs N files of each form instead of a few."""
 import json
 import os
 import random
+import resource
 import signal
 import struct
 import subprocess
@@ -60,6 +61,46 @@ def grib_message(minutes, columns=14, rows=12):
     return b"GRIB\0\0\0\x02" + struct.pack(">Q", len(body) + 16) + body
 
 
+def limit():
+    resource.setrlimit(resource.RLIMIT_CPU, (3, 4))
+    resource.setrlimit(resource.RLIMIT_AS, (MEMORY_MB << 20, MEMORY_MB << 20))
+
+
+def wind(folder):
+    path = os.path.join(folder, "wind.nc")
+    with netCDF4.Dataset(path, "w") as data:
+        for name, values in (("time", [0, 7200]), ("y", [-20000, 0, 20000]), ("x", [-20000, 0, 20000])):
+            data.createDimension(name, len(values))
+            variable = data.createVariable(name, "f8", (name,))
+            variable.units = "seconds since 2025-11-18T06:00:00Z" if name == "time" else "m"
+            if name != "time":
+                variable.axis = name.upper()
+            variable[:] = values
+        for name, standard, value in (("u10", "eastward_wind", 3), ("v10", "northward_wind", 1)):
+            variable = data.createVariable(name, "f4", ("time", "y", "x"), zlib=True)
+            variable.units, variable.standard_name, variable[:] = "m s-1", standard, numpy.full((2, 3, 3), value)
+    with open(path, "rb") as file:
+        content = file.read()
+    os.remove(path)
+    return content
+
+
+def sensitivities(folder):
+    path = os.path.join(folder, "srs.nc")
+    with netCDF4.Dataset(path, "w") as data:
+        data.createDimension("obs", 12)
+        data.createDimension("bin", 5)
+        conc = data.createVariable("conc", "f8", ("obs",))
+        srs = data.createVariable("srs", "f4", ("obs", "bin"))
+        conc.units, srs.units = "mBq m-3", "mBq m-3 per TBq"
+        matrix = numpy.random.default_rng(3).random((12, 5))
+        srs[:], conc[:] = matrix, matrix @ numpy.array([0, 4, 0, 1, 0])
+    with open(path, "rb") as file:
+        content = file.read()
+    os.remove(path)
+    return content
+
+
 def mutate(chance, seed):
     data = bytearray(seed)
     for _ in range(chance.choice((1, 1, 2, 4, 16))):
@@ -89,6 +130,43 @@ class Mutated(unittest.TestCase):
         self.folder = folder.name
         with open(os.path.join(self.folder, "areas.geojson"), "w", encoding="utf-8") as file:
             json.dump(AREA, file)
+
+    def run_far(self, content, words):
+        """A model of releases, by hand: these read NetCDF outside the cage, so a library may die of a file, or run away
+        with it: the limits are of this test."""
+        path, out = os.path.join(self.folder, "in.nc"), os.path.join(self.folder, "out")
+        with open(path, "wb") as file:
+            file.write(content)
+        if os.path.exists(out):
+            os.remove(out)
+        done = subprocess.run([MODEL, *(word.format(path=path, out=out, folder=self.folder) for word in words)],
+                              capture_output=True, timeout=DEADLINE_S, check=False, preexec_fn=limit)
+        self.assertEqual(os.path.exists(out), done.returncode == 0, done.stderr)  # all of it, or nothing
+        self.assertTrue(done.returncode in (0, 1, 3) or -done.returncode in (signal.SIGSEGV, signal.SIGABRT, signal.SIGBUS,
+                                                                              signal.SIGFPE, signal.SIGXCPU, signal.SIGKILL),
+                        done.stderr)
+        return done.returncode
+
+    def check_far(self, seed, words, number):
+        self.assertEqual(self.run_far(seed, words), 0)
+        chance = random.Random(number)
+        seen = {}
+        for _ in range(MUTATIONS):
+            code = self.run_far(mutate(chance, seed), words)
+            seen[code] = seen.get(code, 0) + 1
+        print(words[0], "exit codes:", dict(sorted(seen.items())))
+        self.assertGreater(seen.get(3, 0), 0)
+
+    def test_wind(self):
+        for name, text in (("release.yaml", "release_height_m: 1\nmass_g: 5000\nduration_s: 600\nstart: 2025-11-18T06:10:00Z\n"),
+                           ("receptors.csv", "x_east_m,y_north_m\n600,200\n")):
+            with open(os.path.join(self.folder, name), "w", encoding="utf-8") as file:
+                file.write(text)
+        self.check_far(wind(self.folder), ("plume", "--release", "{folder}/release.yaml", "--weather", "{path}", "--receptors",
+                                           "{folder}/receptors.csv", "--class", "D", "--out", "{out}"), 3)
+
+    def test_sensitivities(self):
+        self.check_far(sensitivities(self.folder), ("srs", "--srs", "{path}", "--out", "{out}"), 4)
 
     def run_worker(self, content):
         path = os.path.join(self.folder, "in")
