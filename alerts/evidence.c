@@ -30,6 +30,7 @@ const char *cause_name(enum cause cause) {
         [CAUSE_OUT_OF_SERVICE] = "out_of_service",
         [CAUSE_MAINTENANCE] = "maintenance",
         [CAUSE_NO_THRESHOLD] = "no_threshold",
+        [CAUSE_NOT_IN_FORCE] = "not_in_force",
     };
     return (unsigned)cause < CAUSE_COUNT ? names[cause] : "unknown";
 }

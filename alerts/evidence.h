@@ -49,6 +49,7 @@ enum cause {
     CAUSE_OUT_OF_SERVICE,         /* masked by an operator */
     CAUSE_MAINTENANCE,            /* somebody works on the station: what it says is not evidence */
     CAUSE_NO_THRESHOLD,           /* what the value is compared with is not known at the place */
+    CAUSE_NOT_IN_FORCE,           /* the row of a table was not in force at the time */
     CAUSE_COUNT
 };
 

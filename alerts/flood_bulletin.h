@@ -4,10 +4,9 @@
  * Gazette): a warning (tin cảnh báo lũ) when the stage may reach flood alarm level I, or has and
  * still rises; a bulletin (tin lũ) from level II on, rising or falling; an emergency bulletin (tin
  * lũ khẩn cấp) from level III on, rising or falling.
- * Hours of issue of rivers other than the Hồng, Thái Bình and Cửu Long: emergency 03:30, 09:30,
- * 15:30 and 21:30, Decision 03/2020/QĐ-TTg Art. 15(4), the predecessor; bulletin 09:30 and 21:30
- * from memory. Both provisional. A warning has no fixed hours. Hours are Vietnamese time, UTC+7.
- * Thread rule: pure. */
+ * Hours of issue: the table bulletin_hours (alerts/tables), of rivers other than the Hồng, Thái
+ * Bình and Cửu Long. A warning has no fixed hours. Hours are Vietnamese time, UTC+7. Thread rule:
+ * pure. */
 #ifndef CANHBAO_ALERTS_FLOOD_BULLETIN_H
 #define CANHBAO_ALERTS_FLOOD_BULLETIN_H
 
@@ -28,6 +27,13 @@ enum flood_bulletin {
  * at level I when the stage does not rise. `just_raised`: its level rose just now. */
 enum flood_bulletin flood_bulletin_of(const struct rule *rule, const struct alarm *alarm,
                                       bool just_raised);
+
+/* Whether the rule looks only at what models foretell. */
+bool flood_bulletin_is_forecast(const struct rule *rule);
+
+/* The hours that are in force for a level; NULL: there are none. */
+const struct rule_issue *flood_bulletin_issue(const struct rule *rule, uint32_t level,
+                                              struct utc_us at);
 
 /* UTC of the next hour of issue more than `least_us` after `after`; INT64_MAX: no fixed hours at
  * this level, or another scale. */

@@ -30,7 +30,7 @@ static uint32_t check_tree(const struct rule *rule, uint32_t node, uint32_t end,
                      at->station_level <= STATION_LEVEL_HISTORIC;
         return valid ? node : 0;
     }
-    if ((at->kind != NODE_ALL && at->kind != NODE_ANY) || at->child_count == 0) {
+    if ((unsigned)at->kind > NODE_DATED || at->child_count == 0) {
         return 0;
     }
     for (uint32_t i = 0; i < at->child_count; i++) {
@@ -275,8 +275,36 @@ static void join(struct verdict *into, const struct verdict *child, enum tristat
     }
 }
 
+bool rule_row_in_force(const struct rule_row *row, struct utc_us at) {
+    return at.us >= row->valid_from_us && (row->valid_to_us == 0 || at.us < row->valid_to_us);
+}
+
+/* A row decides nothing about evidence of a time when it was not in force. */
+static bool out_of_force(const struct rule *rule, const struct rule_node *node,
+                         const struct verdict *verdict) {
+    return node->row > 0 && node->row <= rule->row_count && verdict->knowledge < KNOWLEDGE_STALE &&
+           !rule_row_in_force(&rule->rows[node->row - 1], verdict->observed.utc);
+}
+
 /* Recursion is bounded by RULE_DEPTH_MAX, see rule_check(). */
+static struct verdict evaluate_tree(const struct rule *rule, uint32_t *node, bool held,
+                                    const struct alarm_levels *levels,
+                                    const struct indicator *indicators);
+
 static struct verdict evaluate_node(const struct rule *rule, uint32_t *node, bool held,
+                                    const struct alarm_levels *levels,
+                                    const struct indicator *indicators) {
+    const struct rule_node *at = &rule->nodes[*node];
+    struct verdict result = evaluate_tree(rule, node, held, levels, indicators);
+    if (out_of_force(rule, at, &result)) {
+        result.value = TRI_UNKNOWN;
+        result.knowledge = KNOWLEDGE_UNKNOWN;
+        result.cause = CAUSE_NOT_IN_FORCE;
+    }
+    return result;
+}
+
+static struct verdict evaluate_tree(const struct rule *rule, uint32_t *node, bool held,
                                     const struct alarm_levels *levels,
                                     const struct indicator *indicators) {
     const struct rule_node *at = &rule->nodes[(*node)++];
@@ -287,7 +315,11 @@ static struct verdict evaluate_node(const struct rule *rule, uint32_t *node, boo
     struct verdict result = evaluate_node(rule, node, held, levels, indicators);
     for (uint32_t i = 1; i < at->child_count; i++) {
         struct verdict child = evaluate_node(rule, node, held, levels, indicators);
-        join(&result, &child, decides);
+        if (at->kind == NODE_DATED) {
+            result = result.cause == CAUSE_NOT_IN_FORCE ? child : result;
+        } else {
+            join(&result, &child, decides);
+        }
     }
     return result;
 }

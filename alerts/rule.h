@@ -20,6 +20,8 @@ enum {
     RULE_INDICATORS_MAX = 8,
     RULE_NODES_MAX = 128, /* of all levels together */
     RULE_DEPTH_MAX = 4,
+    RULE_ISSUES_MAX = 4,
+    RULE_HOURS_MAX = 8,
     RULE_ROWS_MAX = 32,
     RULE_QUANTITIES_MAX = 4,
     RULE_FLAP_MOVES_MAX = 8,
@@ -94,15 +96,18 @@ struct indicator_spec {
 
 #define RULE_NOWCAST_US (INT64_C(12) * 3600 * 1000000)
 
-enum node_kind { NODE_ALL, NODE_ANY, NODE_COMPARE };
+/* DATED: the same cell of a table in its rows of several times; the child whose row was in force
+ * when the evidence was taken decides, without one nothing is known. */
+enum node_kind { NODE_ALL, NODE_ANY, NODE_COMPARE, NODE_DATED };
 
 /* AT_LEAST and AT_MOST take a value that differs by the rounding of a binary32 number for equal. */
 enum comparison { COMPARE_AT_LEAST, COMPARE_ABOVE, COMPARE_AT_MOST, COMPARE_BELOW };
 
 struct rule_node {
     enum node_kind kind;
-    uint8_t child_count; /* ALL, ANY: at least 1 */
-    uint8_t row;         /* k: this node is what rule.rows[k - 1] asks; 0: of no table */
+    uint8_t child_count; /* ALL, ANY, DATED: at least 1 */
+    uint8_t row; /* k: this node is what rule.rows[k - 1] asks, and unknown while that row is
+                    not in force; 0: of no table */
 
     /* COMPARE */
     uint8_t indicator; /* index in rule.indicators */
@@ -135,6 +140,15 @@ struct rule_row {
     char kind[24], confidence[16];   /* of the source: "primary_copy", "verified" */
     char digest[RULE_REVISION_SIZE]; /* of every field of the row: another row, another revision */
     bool provisional;
+    int64_t valid_from_us, valid_to_us; /* in force in [from, to), UTC; to 0: open */
+};
+
+/* Hours of issue of a bulletin, of a row of the table bulletin_hours. */
+struct rule_issue {
+    uint8_t from_level; /* of the flood alarm */
+    uint8_t count;
+    int16_t minutes[RULE_HOURS_MAX]; /* after midnight in Vietnam, ascending */
+    uint8_t row;                     /* in rule.rows, from 1 */
 };
 
 /* What stands for a quantity of the table of risk levels. */
@@ -179,7 +193,9 @@ struct rule {
     struct rule_table levels_from;
     struct rule_row *rows; /* owner: who filled the rule */
     size_t row_count;      /* to RULE_ROWS_MAX */
-    bool internal;         /* for the operators only: no public message */
+    uint32_t issue_count;  /* of observed flood alarm levels only */
+    struct rule_issue issues[RULE_ISSUES_MAX];
+    bool internal; /* for the operators only: no public message */
     /* The hazard whose incident its alarms belong to. Empty: its own. */
     char incident_with[STATION_ID_SIZE];
     /* The alarm of this rule at the same place (for areas: at the station of the first indicator)
@@ -230,6 +246,8 @@ struct verdict rule_evaluate(const struct rule *rule, uint32_t level_index, bool
 
 /* The threshold of a comparison at a place; NaN: not known there. */
 double rule_threshold(const struct rule_node *node, const struct alarm_levels *alarm_levels);
+
+bool rule_row_in_force(const struct rule_row *row, struct utc_us at);
 
 /* What one row of a table says (TRI_UNKNOWN for an index beyond the rows). `held` as above. */
 enum tristate rule_row_holds(const struct rule *rule, size_t row, bool held,

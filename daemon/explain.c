@@ -98,6 +98,19 @@ static void put_comparison(struct words *words, const struct rule *rule,
     }
 }
 
+/* ", in force from 2026-01-01": days of Vietnam. */
+static void put_validity(struct words *words, const struct rule_row *row) {
+    char from[40], to[40], text[120];
+    if (row->valid_from_us == 0 && row->valid_to_us == 0) {
+        return;
+    }
+    text_format_time(row->valid_from_us + INT64_C(7) * 3600 * 1000000, from, sizeof from);
+    text_format_time(row->valid_to_us + INT64_C(7) * 3600 * 1000000 - 1000000, to, sizeof to);
+    (void)snprintf(text, sizeof text, ", in force from %.10s%s%.10s", from,
+                   row->valid_to_us != 0 ? " to " : "", row->valid_to_us != 0 ? to : "");
+    put(words, text);
+}
+
 /* Returns the node behind the tree. The depth is bounded by rule_check(). */
 static uint32_t put_condition(struct words *words, const struct rule *rule, uint32_t at,
                               const struct recompute *computed) {
@@ -107,7 +120,10 @@ static uint32_t put_condition(struct words *words, const struct rule *rule, uint
     } else {
         put(words, "(");
         for (uint8_t i = 0; i < node->child_count; i++) {
-            put(words, i == 0 ? "" : node->kind == NODE_ALL ? " and " : " or ");
+            put(words, i == 0                     ? ""
+                       : node->kind == NODE_ALL   ? " and "
+                       : node->kind == NODE_DATED ? " or, by its date, "
+                                                  : " or ");
             at = put_condition(words, rule, at, computed);
         }
         put(words, ")");
@@ -121,6 +137,7 @@ static uint32_t put_condition(struct words *words, const struct rule *rule, uint
         put(words, " [");
         put(words, row->id);
         put(words, article);
+        put_validity(words, row);
         put(words, row->provisional ? ", provisional]" : "]");
     }
     return at;

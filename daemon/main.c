@@ -225,6 +225,12 @@ static int say_what_is_in(const struct parts *parts) {
            site->area_count, site->rule_count, site->product_count,
            site->settings.exercise_only ? "; runs only as an exercise" : "");
     site_print_provisional(site, stdout);
+    struct clock *clock = NULL; /* a check is made now, whatever a drill plays */
+    if (clock_create_real(&clock) != 0) {
+        return EXIT_FAILED;
+    }
+    site_print_validity(site, clock_now(clock).utc, stdout);
+    (void)clock_destroy(clock);
     lint_loads(parts, stdout);
     lint_loggers(site, print_logger_cost, stdout);
     lint_devices(site, stdout);

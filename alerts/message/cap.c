@@ -221,35 +221,44 @@ static void put_level(struct xml *xml, const struct alarm_view *view) {
               level);
 }
 
+/* "bulletin_hours flood hours_ict; Art. 15; memory, memory; provisional" */
+static void put_row(struct xml *xml, const char *name, const struct rule_row *row) {
+    char text[384];
+    char article[24] = "";
+    if (row->article > 0) {
+        (void)snprintf(article, sizeof article, "; Art. %u", (unsigned)row->article);
+    }
+    (void)snprintf(text, sizeof text, "%s %s%s%s%s; %s, %s%s", row->table, row->id,
+                   row->column[0] != '\0' ? " " : "", row->column, article, row->kind,
+                   row->confidence, row->provisional ? "; provisional" : "");
+    put_named(xml, "parameter", name, text);
+}
+
 /* The rows of legal tables that gave the level. */
 static void put_rows(struct xml *xml, const struct alarm_view *view) {
     const struct rule *rule = view->rule;
     for (size_t i = 0; i < rule->row_count; i++) {
-        const struct rule_row *row = &rule->rows[i];
-        char text[384];
-        char article[24] = "";
-        if (rule_row_holds(rule, i, false, view->alarm_levels, view->indicators) != TRI_TRUE) {
-            continue;
+        if (rule_row_holds(rule, i, false, view->alarm_levels, view->indicators) == TRI_TRUE) {
+            put_row(xml, "tableRow", &rule->rows[i]);
         }
-        if (row->article > 0) {
-            (void)snprintf(article, sizeof article, "; Art. %u", (unsigned)row->article);
-        }
-        (void)snprintf(text, sizeof text, "%s %s%s%s%s; %s, %s%s", row->table, row->id,
-                       row->column[0] != '\0' ? " " : "", row->column, article, row->kind,
-                       row->confidence, row->provisional ? "; provisional" : "");
-        put_named(xml, "parameter", "tableRow", text);
     }
 }
 
-/* Which bulletin of the law, and when the next one is due. */
+/* Which bulletin of the law, when the next one is due, and where its hours come from. */
 static void put_bulletin(struct xml *xml, const struct cap *cap, const struct message_text *text) {
+    const struct alarm_view *view = &cap->event->view;
     char next[TIME_SIZE];
     if (text->flood_bulletin == FLOOD_BULLETIN_NONE) {
         return;
     }
+    const struct rule_issue *issue =
+        flood_bulletin_issue(view->rule, view->alarm->level, cap->event->at.utc);
     format_time(text->next_issue_us, cap->context->utc_offset_min, next);
     put_named(xml, "parameter", "bulletin", flood_bulletin_name(text->flood_bulletin));
     put_named(xml, "parameter", "nextIssue", next);
+    if (issue != NULL) {
+        put_row(xml, "bulletinHours", &view->rule->rows[issue->row - 1]);
+    }
 }
 
 static size_t position_count(const struct cap_outline *outline) {

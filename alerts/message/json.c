@@ -102,6 +102,8 @@ static void put_rows(struct json_writer *json, const struct alarm_view *view) {
         json_text(json, "source_kind", row->kind);
         json_text(json, "confidence", row->confidence);
         json_truth(json, "provisional", row->provisional);
+        put_time_or_null(json, "valid_from", (struct utc_us){row->valid_from_us});
+        put_time_or_null(json, "valid_to", (struct utc_us){row->valid_to_us});
         enum tristate holds = rule_row_holds(rule, i, false, view->alarm_levels, view->indicators);
         if (holds == TRI_UNKNOWN) {
             json_null_value(json, "holds");

@@ -113,7 +113,10 @@ double event_threshold(const struct event *event, uint32_t level, uint32_t indic
         const struct rule_level *at = &rule->levels[i];
         for (uint32_t n = 0; at->level == level && n < at->node_count; n++) {
             const struct rule_node *node = &rule->nodes[at->first_node + n];
-            if (node->kind != NODE_COMPARE || node->indicator != indicator) {
+            struct utc_us at_time = event->view.indicators[indicator].observed.utc;
+            if (node->kind != NODE_COMPARE || node->indicator != indicator ||
+                (node->row > 0 && node->row <= rule->row_count &&
+                 !rule_row_in_force(&rule->rows[node->row - 1], at_time))) {
                 continue;
             }
             return rule_threshold(node, marks);

@@ -234,7 +234,8 @@ int air_limit_grade(const struct tables *tables, const char *parameter, double a
     for (size_t i = 0; i < tables->air_limit_count; i++) {
         const struct air_limit *row = &tables->air_limits[i];
         if (strcmp(row->parameter, parameter) == 0 && row->averaging_h == averaging_h &&
-            utc_us >= row->valid_from_us && utc_us < row->valid_to_us) {
+            utc_us >= row->source.valid_from_us &&
+            (row->source.valid_to_us == 0 || utc_us < row->source.valid_to_us)) {
             struct grade grade = {.known = !isnan(mean_ug_m3)};
             take(&grade, 1, mean_ug_m3 > row->limit_ug_m3 ? TRUE_ : FALSE_, &row->source, false);
             if (ret_limit_ug_m3 != NULL) {

@@ -165,6 +165,21 @@ int table_cell(const struct tables *tables, const char *table, const char *row, 
                    table, column);
 }
 
+size_t table_dated_rows(const struct tables *tables, const char *table, const char *row,
+                        const char **ret_ids, size_t max) {
+    size_t count = 0;
+    size_t length = strlen(row);
+    bool known = strcmp(table, "air_limits") == 0;
+    for (size_t i = 0; known && i < tables->air_limit_count && count < max; i++) {
+        const char *id = tables->air_limits[i].source.id;
+        if (strncmp(id, row, length) == 0 && id[length] == '/' &&
+            strchr(id + length + 1, '/') == NULL && strchr(row, '/') != NULL) {
+            ret_ids[count++] = id;
+        }
+    }
+    return count;
+}
+
 /* A hash of all fields, so that no field of the row can change unseen. */
 static void digest(const struct table_source *source, char ret_digest[RULE_REVISION_SIZE]) {
     const char *fields[CSV_COLUMNS_MAX];
@@ -182,6 +197,8 @@ void table_row_keep(const struct table_source *source, const char *table, const 
     ret_row->article = article;
     ret_row->level = level;
     ret_row->provisional = source->provisional;
+    ret_row->valid_from_us = source->valid_from_us;
+    ret_row->valid_to_us = source->valid_to_us;
     (void)snprintf(ret_row->table, sizeof ret_row->table, "%s", table);
     (void)snprintf(ret_row->id, sizeof ret_row->id, "%s", source->id);
     (void)snprintf(ret_row->column, sizeof ret_row->column, "%s", column);

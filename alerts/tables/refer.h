@@ -22,6 +22,11 @@ struct table_cell {
 int table_cell(const struct tables *tables, const char *table, const char *row, const char *column,
                struct table_cell *ret_cell, struct err *ret_err);
 
+/* The rows of air_limits that differ from "PM2.5/24h" by the day from which they
+ * hold only. The number of them, `max` at most; 0: there is no such row or table. */
+size_t table_dated_rows(const struct tables *tables, const char *table, const char *row,
+                        const char **ret_ids, size_t max);
+
 /* A row as a rule keeps it. `column` "": the whole row. */
 void table_row_keep(const struct table_source *source, const char *table, const char *column,
                     uint16_t article, uint8_t level, struct rule_row *ret_row);

@@ -18,7 +18,8 @@ enum file {
     FILE_RADIATION,
     FILE_RAINFALL,
     FILE_WATER,
-    FILE_COMMUNES
+    FILE_COMMUNES,
+    FILE_BULLETINS
 };
 
 static const struct {
@@ -56,6 +57,9 @@ static const struct {
                        "name,name_ascii,kind,old_district,old_district_code,old_province_code,"
                        "new_unit_code,predecessors,basin_guess,named_in_nov2025_flood_bulletin,"
                        "note,source,source_kind,confidence"},
+    [FILE_BULLETINS] = {"bulletin_hours.csv",
+                        "bulletin,flood_alarm_level,hours_ict,rivers,article,valid_from,valid_to,"
+                        "note,source,source_kind,confidence"},
 };
 
 static const char *const metric_names[RISK_METRIC_COUNT] = {
@@ -307,19 +311,29 @@ static void read_flood(struct sheet *sheet, struct tables *tables) {
     tables->floods[tables->flood_count++] = row;
 }
 
-static int64_t day_of(struct sheet *sheet, size_t column, int64_t add_s, int64_t otherwise) {
+/* Midnight at the begin of the day, `add_s` later; 0: no day is given. */
+static int64_t day_of(struct sheet *sheet, size_t column, int64_t add_s) {
     char text[32];
-    int64_t us = otherwise;
+    int64_t us = 0;
     if (*field(sheet, column) == '\0') {
-        return otherwise;
+        return 0;
     }
     /* Days of the law are Vietnamese days. */
     (void)snprintf(text, sizeof text, "%.10sT00:00:00+07:00", field(sheet, column));
     if (text_parse_time(text, &us) != 0) {
         fault(sheet, "not a day:", field(sheet, column));
-        return otherwise;
+        return 0;
     }
     return us + add_s * 1000000;
+}
+
+/* Columns valid_from and valid_to, whose days both count. */
+static void set_validity(struct sheet *sheet, size_t column, struct table_source *source) {
+    source->valid_from_us = day_of(sheet, column, 0);
+    source->valid_to_us = day_of(sheet, column + 1, DAY_S);
+    if (source->valid_to_us != 0 && source->valid_to_us <= source->valid_from_us) {
+        fault(sheet, "ends before it begins:", source->id);
+    }
 }
 
 /* Room for the id of this row, made of several columns; files do not share it. */
@@ -332,14 +346,14 @@ static void read_air(struct sheet *sheet, struct tables *tables) {
     char *id = id_room(sheet, tables);
     (void)snprintf(id, ID_MAX, "%.24s/%.8sh/%.12s", field(sheet, 0), field(sheet, 2),
                    field(sheet, 4));
-    tables->air_limits[tables->air_limit_count++] = (struct air_limit){
+    struct air_limit row = {
         .parameter = field(sheet, 0),
         .averaging_h = number(sheet, 2, 1, 8760),
         .limit_ug_m3 = number(sheet, 3, 1e-6, 1e6),
-        .valid_from_us = day_of(sheet, 4, 0, 0),
-        .valid_to_us = day_of(sheet, 5, DAY_S, INT64_MAX),
         .source = source_of(sheet, id),
     };
+    set_validity(sheet, 4, &row.source);
+    tables->air_limits[tables->air_limit_count++] = row;
 }
 
 static void read_aqi(struct sheet *sheet, struct tables *tables) {
@@ -446,13 +460,43 @@ static void read_commune(struct sheet *sheet, struct tables *tables) {
     tables->communes[tables->commune_count++] = row;
 }
 
+/* "03:30;09:30" */
+static void read_hours(struct sheet *sheet, struct bulletin_hours *row) {
+    const char *text = field(sheet, 2);
+    while (*text != '\0') {
+        int hour, minute, length = 0;
+        if (row->count == BULLETIN_HOURS_MAX ||
+            sscanf(text, "%2d:%2d%n", &hour, &minute, &length) != 2 || length != 5 || hour > 23 ||
+            minute > 59 || hour < 0 || minute < 0 || (text[5] != ';' && text[5] != '\0') ||
+            (row->count > 0 && row->minutes[row->count - 1] >= hour * 60 + minute)) {
+            fault(sheet, "not hours that ascend:", field(sheet, 2));
+            return;
+        }
+        row->minutes[row->count++] = (int16_t)(hour * 60 + minute);
+        text += text[5] == ';' ? 6 : 5;
+    }
+    if (row->count == 0) {
+        fault(sheet, "no hours for", row->bulletin);
+    }
+}
+
+static void read_bulletin(struct sheet *sheet, struct tables *tables) {
+    struct bulletin_hours row = {.bulletin = field(sheet, 0),
+                                 .level = (uint8_t)integer(sheet, 1, 1, 3),
+                                 .article = integer(sheet, 4, 1, 100),
+                                 .source = source_of(sheet, field(sheet, 0))};
+    read_hours(sheet, &row);
+    set_validity(sheet, 5, &row.source);
+    tables->bulletins[tables->bulletin_count++] = row;
+}
+
 static int read_file(struct tables *tables, enum file file, const char *dir, struct err *err) {
     static void (*const readers[TABLE_FILES])(struct sheet *, struct tables *) = {
         [FILE_RISK] = read_risk,         [FILE_FLOOD] = read_flood,
         [FILE_AIR] = read_air,           [FILE_AQI] = read_aqi,
         [FILE_AEGL] = read_aegl,         [FILE_RADIATION] = read_radiation,
         [FILE_RAINFALL] = read_rainfall, [FILE_WATER] = read_water,
-        [FILE_COMMUNES] = read_commune,
+        [FILE_COMMUNES] = read_commune,  [FILE_BULLETINS] = read_bulletin,
     };
     char path[4096];
     if (snprintf(path, sizeof path, "%s/%s", dir, files[file].name) >= (int)sizeof path) {
@@ -481,11 +525,12 @@ int tables_load(const char *dir, struct tables **ret_tables, struct err *ret_err
     tables->rainfalls = calloc(CSV_ROWS_MAX, sizeof *tables->rainfalls);
     tables->waters = calloc(CSV_ROWS_MAX, sizeof *tables->waters);
     tables->communes = calloc(CSV_ROWS_MAX, sizeof *tables->communes);
+    tables->bulletins = calloc(CSV_ROWS_MAX, sizeof *tables->bulletins);
     tables->ids = calloc((size_t)TABLE_FILES * CSV_ROWS_MAX, ID_MAX);
     int result = 0;
     if (!tables->risks || !tables->floods || !tables->air_limits || !tables->aqi_segments ||
         !tables->aegls || !tables->radiations || !tables->rainfalls || !tables->waters ||
-        !tables->communes || !tables->ids) {
+        !tables->communes || !tables->bulletins || !tables->ids) {
         result = err_set(ret_err, ERR_MEMORY, "no memory for the tables");
     }
     for (int i = 0; result == 0 && i < TABLE_FILES; i++) {
@@ -517,6 +562,7 @@ struct tables *tables_destroy(struct tables *tables) {
     free(tables->rainfalls);
     free(tables->waters);
     free(tables->communes);
+    free(tables->bulletins);
     free(tables->ids);
     for (int i = 0; i < TABLE_FILES; i++) {
         csv_finish(&tables->files[i]);

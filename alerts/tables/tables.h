@@ -21,7 +21,8 @@ struct table_source {
                        gauge's name */
     const char *text, *kind, *confidence;
     bool provisional;
-    const struct csv *csv; /* with the whole row */
+    int64_t valid_from_us, valid_to_us; /* in force in [from, to), UTC; to 0: open */
+    const struct csv *csv;              /* with the whole row */
     size_t row;
 };
 
@@ -91,7 +92,6 @@ struct flood_station {
 struct air_limit {
     const char *parameter;
     double averaging_h, limit_ug_m3;
-    int64_t valid_from_us, valid_to_us; /* UTC; the day of valid_to counts; INT64_MAX: open */
     struct table_source source;
 };
 
@@ -138,7 +138,19 @@ struct commune {
     struct table_source source;
 };
 
-enum { TABLE_FILES = 9, RISK_LEVELS = 5 };
+enum { BULLETIN_HOURS_MAX = 8 };
+
+/* Hours of issue of a flood bulletin; in Vietnamese time, ascending. */
+struct bulletin_hours {
+    const char *bulletin; /* "flood", "emergency_flood" */
+    int32_t article;
+    uint8_t level; /* of the flood alarm, from which on it is issued */
+    uint8_t count;
+    int16_t minutes[BULLETIN_HOURS_MAX]; /* after midnight */
+    struct table_source source;
+};
+
+enum { TABLE_FILES = 10, RISK_LEVELS = 5 };
 
 struct tables {
     struct risk_row *risks;
@@ -160,6 +172,8 @@ struct tables {
     size_t water_count;
     struct commune *communes;
     size_t commune_count;
+    struct bulletin_hours *bulletins;
+    size_t bulletin_count;
 
     struct csv files[TABLE_FILES]; /* owners of the strings */
     char *ids;                     /* owner of the ids that are made of several columns */

@@ -539,6 +539,9 @@ static void read_comparison(struct rule_reader *reader, const struct yaml_node *
                        hysteresis->text);
         }
     }
+    for (uint8_t i = 0; rule_node->kind == NODE_DATED && i < rule_node->child_count; i++) {
+        rule_node[1 + i].hysteresis = rule_node->hysteresis;
+    }
 }
 
 static void read_condition(struct rule_reader *reader, const struct yaml_node *map, int depth) {
@@ -792,7 +795,9 @@ static void finish_rule(struct rule_reader *reader, const struct yaml_node *map)
         return;
     }
     for (size_t i = 0; i < rule->row_count; i++) {
-        rule->provisional = rule->provisional || rule->rows[i].provisional;
+        /* Hours of bulletins say nothing about thresholds; they are marked on their own. */
+        bool hours = strcmp(rule->rows[i].table, "bulletin_hours") == 0;
+        rule->provisional = rule->provisional || (rule->rows[i].provisional && !hours);
     }
     if (rule->flap_moves == 1) {
         yaml_error(errors_of(reader), yaml_member(map, "flap_moves"),
@@ -854,6 +859,7 @@ void loader_rule(struct loader *loader, const struct yaml_node *map, const char 
     read_indicators(&reader, map);
     read_deadband(&reader, map);
     read_levels(&reader, map);
+    rule_read_issues(&reader, map);
     if (config_errors_total(errors) == before) {
         finish_rule(&reader, map);
     }

@@ -30,10 +30,13 @@ int rule_reader_indicator(struct rule_reader *reader, const struct yaml_node *na
                           uint8_t *ret_index);
 
 /* rule_tables.c */
-/* "table NAME ROW COLUMN" as the threshold of a comparison. False: the text is no such reference;
+/* "table NAME ROW COLUMN" as the threshold of a comparison; a ROW without its day becomes a node
+ * DATED with a comparison for every day from which it holds. False: the text is no such reference;
  * faults of one are told. */
 bool rule_read_cell(struct rule_reader *reader, const struct yaml_node *node,
                     struct rule_node *rule_node);
+/* Of a rule on observed flood alarm levels: the hours of its bulletins. */
+void rule_read_issues(struct rule_reader *reader, const struct yaml_node *map);
 /* The section levels_from: levels made of the table of risk levels. */
 void rule_read_levels_from(struct rule_reader *reader, const struct yaml_node *map);
 

@@ -4,10 +4,13 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "alerts/flood_bulletin.h"
 #include "alerts/tables/grade.h"
 #include "alerts/tables/refer.h"
 #include "daemon/base/text.h"
 #include "daemon/config/rule_reader.h"
+
+enum { DATED_MAX = 8 }; /* rows of one limit, one after the other */
 
 /* ---- where the tables are ---- */
 
@@ -99,11 +102,32 @@ static uint8_t add_row(struct rule_reader *reader, const struct yaml_node *node,
 
 /* ---- one cell ---- */
 
-bool rule_read_cell(struct rule_reader *reader, const struct yaml_node *node,
-                    struct rule_node *rule_node) {
+/* One cell as the threshold of a comparison. */
+static void take_cell(struct rule_reader *reader, const struct yaml_node *node,
+                      struct rule_node *rule_node, const char *table, const char *id,
+                      const char *column) {
+    const struct tables *tables = loader_tables(reader->loader, node);
+    const char *unit = reader->units[rule_node->indicator];
     struct table_cell cell;
     struct rule_row row;
     struct err err = {0};
+    if (table_cell(tables, table, id, column, &cell, &err) != 0) {
+        yaml_error(errors_of(reader), node, "%s", err.text);
+        return;
+    }
+    if (units_convert(reader->loader->reader.units, cell.value, cell.unit, unit,
+                      &rule_node->threshold) != 0) {
+        yaml_error(errors_of(reader), node, "the cell is in '%s', the indicator in '%s'", cell.unit,
+                   unit);
+        return;
+    }
+    table_row_keep(cell.source, table, column, 0, cell.level, &row);
+    rule_node->row = add_row(reader, node, &row);
+}
+
+bool rule_read_cell(struct rule_reader *reader, const struct yaml_node *node,
+                    struct rule_node *rule_node) {
+    const char *dated[DATED_MAX];
     char text[256];
     if (node->kind != YAML_SCALAR || strncmp(node->text, "table ", 6) != 0) {
         return false;
@@ -119,23 +143,52 @@ bool rule_read_cell(struct rule_reader *reader, const struct yaml_node *node,
     *first = '\0';
     *last = '\0';
     const struct tables *tables = loader_tables(reader->loader, node);
-    const char *unit = reader->units[rule_node->indicator];
     if (tables == NULL) {
         return true;
     }
-    if (table_cell(tables, table, first + 1, last + 1, &cell, &err) != 0) {
-        yaml_error(errors_of(reader), node, "%s", err.text);
+    size_t count = table_dated_rows(tables, table, first + 1, dated, DATED_MAX);
+    if (count == 0) {
+        take_cell(reader, node, rule_node, table, first + 1, last + 1);
         return true;
     }
-    if (units_convert(reader->loader->reader.units, cell.value, cell.unit, unit,
-                      &rule_node->threshold) != 0) {
-        yaml_error(errors_of(reader), node, "the cell is in '%s', the indicator in '%s'", cell.unit,
-                   unit);
-        return true;
+    for (size_t i = 0; i < count; i++) {
+        struct rule_node *child = rule_reader_node(reader, node);
+        if (child == NULL) {
+            return true;
+        }
+        child->indicator = rule_node->indicator;
+        child->comparison = rule_node->comparison;
+        take_cell(reader, node, child, table, dated[i], last + 1);
     }
-    table_row_keep(cell.source, table, last + 1, 0, cell.level, &row);
-    rule_node->row = add_row(reader, node, &row);
+    rule_node->kind = NODE_DATED;
+    rule_node->child_count = (uint8_t)count;
     return true;
+}
+
+/* ---- hours of bulletins ---- */
+
+void rule_read_issues(struct rule_reader *reader, const struct yaml_node *map) {
+    struct rule *rule = reader->rule;
+    if (rule->scale.kind != SCALE_FLOOD_ALARM || flood_bulletin_is_forecast(rule)) {
+        return;
+    }
+    const struct tables *tables = loader_tables(reader->loader, map);
+    for (size_t i = 0; tables != NULL && i < tables->bulletin_count; i++) {
+        const struct bulletin_hours *hours = &tables->bulletins[i];
+        struct rule_row row;
+        if (rule->issue_count == RULE_ISSUES_MAX) {
+            yaml_error(errors_of(reader), map, "more than %d rows of bulletin_hours",
+                       RULE_ISSUES_MAX);
+            return;
+        }
+        table_row_keep(&hours->source, "bulletin_hours", "hours_ict", (uint16_t)hours->article,
+                       hours->level, &row);
+        struct rule_issue *issue = &rule->issues[rule->issue_count];
+        *issue = (struct rule_issue){
+            .from_level = hours->level, .count = hours->count, .row = add_row(reader, map, &row)};
+        memcpy(issue->minutes, hours->minutes, sizeof issue->minutes);
+        rule->issue_count += issue->row > 0;
+    }
 }
 
 /* ---- levels of the table of risk levels ---- */

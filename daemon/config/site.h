@@ -212,6 +212,10 @@ size_t site_visit_series_points(const struct site *site, const char *text,
 /* One line for everything that is provisional, with the reason (the points of a provisional station
  * not one by one). */
 void site_print_provisional(const struct site *site, FILE *file);
+/* Every row of a table that a rule stands on and that is out of force at `now` or will be within
+ * SITE_VALIDITY_DAYS, one a line. */
+enum { SITE_VALIDITY_DAYS = 180 };
+void site_print_validity(const struct site *site, struct utc_us now, FILE *file);
 
 /* The reference page: every option of every file. */
 void site_print_options(FILE *file);

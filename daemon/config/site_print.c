@@ -4,6 +4,7 @@
 
 #include "daemon/base/err.h"
 #include "daemon/base/ids.h"
+#include "daemon/base/text.h"
 #include "daemon/config/loader.h"
 #include "daemon/config/quantity.h"
 
@@ -217,9 +218,10 @@ static void print_value(const char *key, double value, const char *unit, unsigne
     (void)fprintf(file, " %s\n", unit);
 }
 
+/* `dated`: the row's id without its day. */
 static void print_comparison(const struct site *site, const struct rule *rule,
-                             const struct rule_node *node, unsigned indent, const char *first,
-                             FILE *file) {
+                             const struct rule_node *node, bool dated, unsigned indent,
+                             const char *first, FILE *file) {
     static const char *const keys[] = {"at_least", "above", "at_most", "below"};
     const char *unit = indicator_unit(site, rule, node->indicator);
     if (first == NULL) {
@@ -240,8 +242,9 @@ static void print_comparison(const struct site *site, const struct rule *rule,
         }
     } else if (node->row != 0) {
         const struct rule_row *row = &rule->rows[node->row - 1];
-        (void)fprintf(file, "%*s%s: table %s %s %s\n", (int)indent, "", keys[node->comparison],
-                      row->table, row->id, row->column);
+        int length = dated ? (int)(strrchr(row->id, '/') - row->id) : (int)strlen(row->id);
+        (void)fprintf(file, "%*s%s: table %s %.*s %s\n", (int)indent, "", keys[node->comparison],
+                      row->table, length, row->id, row->column);
     } else {
         print_value(keys[node->comparison], node->threshold, unit, indent, file);
     }
@@ -253,8 +256,12 @@ static uint32_t print_condition(const struct site *site, const struct rule *rule
                                 unsigned indent, const char *first, FILE *file) {
     const struct rule_node *node = &rule->nodes[at++];
     if (node->kind == NODE_COMPARE) {
-        print_comparison(site, rule, node, indent, first, file);
+        print_comparison(site, rule, node, false, indent, first, file);
         return at;
+    }
+    if (node->kind == NODE_DATED) {
+        print_comparison(site, rule, node + 1, true, indent, first, file);
+        return at + node->child_count;
     }
     if (first == NULL) {
         (void)fprintf(file, "%*s", (int)indent, "");
@@ -400,6 +407,45 @@ void site_print_provisional(const struct site *site, FILE *file) {
                               row->column[0] != '\0' ? " " : "", row->column, row->table,
                               site->rules[i].id, row->source, row->kind);
             }
+        }
+    }
+}
+
+/* Whether a row of the same limit takes over: one of its parameter begins where it ends. */
+static bool is_followed(const struct rule *rule, const struct rule_row *row) {
+    const char *day = strrchr(row->id, '/');
+    size_t length = day != NULL ? (size_t)(day - row->id) + 1 : strlen(row->id);
+    for (size_t i = 0; i < rule->row_count; i++) {
+        const struct rule_row *other = &rule->rows[i];
+        if (strcmp(other->table, row->table) == 0 && strncmp(other->id, row->id, length) == 0 &&
+            other->valid_from_us != 0 && other->valid_from_us == row->valid_to_us) {
+            return true;
+        }
+    }
+    return false;
+}
+
+void site_print_validity(const struct site *site, struct utc_us now, FILE *file) {
+    const int64_t day_us = INT64_C(86400) * 1000000;
+    for (size_t i = 0; i < site->rule_count; i++) {
+        const struct rule *rule = &site->rules[i];
+        for (size_t k = 0; k < rule->row_count; k++) {
+            const struct rule_row *row = &rule->rows[k];
+            bool in_force = rule_row_in_force(row, now);
+            bool soon =
+                row->valid_to_us != 0 && row->valid_to_us - now.us < SITE_VALIDITY_DAYS * day_us;
+            char at[40];
+            if (in_force && !soon) {
+                continue;
+            }
+            text_format_time(now.us < row->valid_from_us ? row->valid_from_us : row->valid_to_us,
+                             at, sizeof at);
+            (void)fprintf(file, "validity: row %s of %s in rule %s %s %s%s\n", row->id, row->table,
+                          rule->id,
+                          in_force                      ? "expires at"
+                          : now.us < row->valid_from_us ? "is not in force before"
+                                                        : "is out of force since",
+                          at, is_followed(rule, row) ? ", another row follows" : "");
         }
     }
 }

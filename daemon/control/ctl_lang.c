@@ -23,6 +23,7 @@ static const struct {
     {"skipped", "bỏ lượt"},
     {"no_data_yet", "chưa có số liệu"},
     {"no_threshold", "chưa có ngưỡng"},
+    {"not_in_force", "quy định không có hiệu lực"},
     {"unknown", "không rõ"},
     {"none", "không"},
     {"passed", "ĐẠT"},

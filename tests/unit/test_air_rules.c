@@ -5,7 +5,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "alerts/message/severity.h"
 #include "alerts/tables/grade.h"
+#include "daemon/base/text.h"
 #include "tests/unit/config_fixture.h"
 
 static const char binh_dinh[] = CANHBAO_SOURCE_DIR "/deploy/sites/binh-dinh";
@@ -25,10 +27,14 @@ static const struct rule *rule_of(const char *id) {
     return NULL;
 }
 
+/* When the evidence was taken: QCVN 05:2023 is in force, PM2.5 as from 2026. */
+static int64_t observed_us = INT64_C(1780000000000000); /* 2026-05-28 */
+
 static void set_all(const struct rule *rule, double value) {
     memset(values, 0, sizeof values);
     for (uint32_t i = 0; i < rule->indicator_count; i++) {
         values[i].value = value;
+        values[i].observed.utc.us = observed_us;
         values[i].knowledge = isnan(value) ? KNOWLEDGE_UNKNOWN : KNOWLEDGE_FRESH;
     }
 }
@@ -43,6 +49,87 @@ static enum tristate holds(const struct rule *rule, uint32_t level) {
 }
 
 /* The limits as the regulation prints them, in the unit of the site's point. */
+static void test_limits_by_their_days(void **state) {
+    /* PM2.5 over 24 h: 50 to the end of 2025 in Vietnam, 45 from then on; nothing before 12 Sep
+     * 2023. */
+    static const struct {
+        const char *at;
+        double value;
+        enum tristate holds;
+        double threshold;
+    } cases[] = {
+        {"2023-09-11T23:59:59+07:00", 400, TRI_UNKNOWN, NAN},
+        {"2023-09-12T00:00:00+07:00", 51, TRI_TRUE, 50},
+        {"2025-12-31T23:59:59+07:00", 49, TRI_FALSE, 50},
+        {"2025-12-31T23:59:59+07:00", 51, TRI_TRUE, 50},
+        {"2026-01-01T00:00:00+07:00", 49, TRI_TRUE, 45},
+        {"2026-01-01T00:00:00+07:00", 44, TRI_FALSE, 45},
+    };
+    static struct alarm alarm;
+    const struct rule *rule = rule_of("air-day");
+    const int64_t before_us = observed_us;
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        assert_int_equal(text_parse_time(cases[i].at, &observed_us), 0);
+        set_all(rule, 0);
+        set_one(0, cases[i].value);
+        struct verdict verdict = rule_evaluate(rule, 0, false, NULL, values);
+        assert_int_equal(verdict.value, cases[i].holds);
+        if (cases[i].holds == TRI_UNKNOWN) { /* whatever the value: the row never decides */
+            assert_true(verdict.knowledge == KNOWLEDGE_UNKNOWN &&
+                        verdict.cause == CAUSE_NOT_IN_FORCE);
+        }
+        struct event event = {.view = {.rule = rule, .alarm = &alarm, .indicators = values}};
+        double threshold = event_threshold(&event, 1, 0);
+        assert_true(isnan(cases[i].threshold) ? isnan(threshold) : threshold == cases[i].threshold);
+        /* The decision tells which row it stood on. */
+        size_t told = 0;
+        for (size_t k = 0; k < rule->row_count; k++) {
+            enum tristate row = rule_row_holds(rule, k, false, NULL, values);
+            bool pm = strncmp(rule->rows[k].id, "PM2.5/", 6) == 0;
+            told += pm && row != TRI_UNKNOWN;
+            assert_true(!pm || row == TRI_UNKNOWN || row == cases[i].holds);
+        }
+        assert_int_equal(told, cases[i].holds != TRI_UNKNOWN);
+    }
+    observed_us = before_us;
+}
+
+/* What --check says of rows that end, began, or will. */
+static void test_validity_is_told(void **state) {
+    (void)state;
+    static const struct {
+        const char *now, *told; /* NULL: nothing about PM2.5 over 24 h */
+    } cases[] = {
+        {"2025-03-01T00:00:00Z", NULL},
+        {"2025-11-20T00:00:00Z",
+         "row PM2.5/24h/2023-09-12 of air_limits in rule air-day expires at 2025-12-31T17:00:00Z, "
+         "another row follows\n"},
+        {"2026-02-01T00:00:00Z",
+         "row PM2.5/24h/2023-09-12 of air_limits in rule air-day is out of force since "
+         "2025-12-31T17:00:00Z, another row follows\n"},
+        {"2023-01-01T00:00:00Z",
+         "row PM10/24h/2023-09-12 of air_limits in rule air-day is not in force before "
+         "2023-09-11T17:00:00Z\n"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        char *text = NULL;
+        size_t length = 0;
+        struct utc_us now;
+        FILE *file = open_memstream(&text, &length);
+        assert_non_null(file);
+        assert_int_equal(text_parse_time(cases[i].now, &now.us), 0);
+        site_print_validity(site, now, file);
+        assert_int_equal(fclose(file), 0);
+        if (cases[i].told == NULL) {
+            assert_null(strstr(text, "2023-09-12 of air_limits in rule air-day expires"));
+        } else if (strstr(text, cases[i].told) == NULL) {
+            fail_msg("%s", text);
+        }
+        free(text);
+    }
+}
+
 static void test_limits_of_qcvn(void **state) {
     (void)state;
     static const struct {
@@ -233,6 +320,8 @@ static void test_what_is_refused(void **state) {
         {"so2_mass", "mg/m3", "mean, window: 1 h", "air_limits SO2/1h/2023-09-12 limit_ug_m3",
          NULL},
         {"so2_mass", "ppm", "mean, window: 1 h", "air_limits SO2/1h/2023-09-12 limit_ug_m3", "ppm"},
+        {"so2_mass", "ug/m3", "mean, window: 1 h", "air_limits SO2/1 limit_ug_m3", "no row"},
+        {"so2_mass", "ug/m3", "mean, window: 1 h", "air_limits SO2 limit_ug_m3", "no row"},
         {"so2_mass", "ppb", "mean, window: 1 h", "air_limits SO2/1h/2023-09-12 limit_ug_m3", "ppb"},
         {"so2", "ug/m3", "mean, window: 1 h", "air_limits SO2/1h/2023-09-12 limit_ug_m3", "ug/m3"},
         {"so2", "ppm", "mean, window: 1 h", "air_limits SO2/1h/2023-09-12 limit_ug_m3",
@@ -327,6 +416,8 @@ static int tear_down(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_limits_of_qcvn),
+        cmocka_unit_test(test_limits_by_their_days),
+        cmocka_unit_test(test_validity_is_told),
         cmocka_unit_test(test_levels_of_vn_aqi),
         cmocka_unit_test(test_levels_of_the_daily_vn_aqi),
         cmocka_unit_test(test_what_is_refused),

@@ -8,14 +8,23 @@
 #include <cmocka.h>
 
 #include "alerts/flood_bulletin.h"
+#include "alerts/tables/tables.h"
 #include "daemon/base/text.h"
 
 #define HOUR_US (INT64_C(3600) * 1000000)
 
+static struct rule_row rows[2];
+
+/* The hours as a rule of a site has them. */
 static struct rule gauge_rule(void) {
+    memset(rows, 0, sizeof rows);
     return (struct rule){.scale.kind = SCALE_FLOOD_ALARM,
                          .indicator_count = 1,
-                         .indicators = {{.kind = INDICATOR_LATEST}}};
+                         .indicators = {{.kind = INDICATOR_LATEST}},
+                         .rows = rows,
+                         .row_count = 2,
+                         .issue_count = 2,
+                         .issues = {{2, 2, {570, 1290}, 1}, {3, 4, {210, 570, 930, 1290}, 2}}};
 }
 
 static void test_triggers(void **state) {
@@ -64,10 +73,48 @@ static void test_hours(void **state) {
     assert_true(flood_bulletin_next_us(&rule, 1, (struct utc_us){HOUR_US}, 0) == INT64_MAX);
 }
 
+/* Hours that are not in force count for nothing: those of a lower level stand, or none. */
+static void test_hours_out_of_force(void **state) {
+    (void)state;
+    struct rule rule = gauge_rule();
+    struct utc_us at = {0};
+    assert_int_equal(text_parse_time("2025-11-19T01:00:00+07:00", &at.us), 0);
+    rows[1].valid_to_us = at.us;
+    assert_ptr_equal(flood_bulletin_issue(&rule, 3, at), &rule.issues[0]);
+    rows[0].valid_from_us = at.us + 1;
+    assert_null(flood_bulletin_issue(&rule, 3, at));
+    assert_true(flood_bulletin_next_us(&rule, 3, at, 0) == INT64_MAX);
+    rule.issue_count = 0;
+    assert_true(flood_bulletin_next_us(&rule, 3, at, 0) == INT64_MAX);
+}
+
+/* The table that ships says the hours that the tests above take, and that nobody read them in the
+ * Decision in force. */
+static void test_table(void **state) {
+    (void)state;
+    struct tables *tables = NULL;
+    struct err err = {0};
+    struct rule rule = gauge_rule();
+    assert_int_equal(tables_load(CANHBAO_SOURCE_DIR "/alerts/tables", &tables, &err), 0);
+    assert_int_equal(tables->bulletin_count, rule.issue_count);
+    for (size_t i = 0; i < tables->bulletin_count; i++) {
+        const struct bulletin_hours *hours = &tables->bulletins[i];
+        assert_string_equal(hours->bulletin, i == 0 ? "flood" : "emergency_flood");
+        assert_int_equal(hours->level, rule.issues[i].from_level);
+        assert_int_equal(hours->count, rule.issues[i].count);
+        assert_memory_equal(hours->minutes, rule.issues[i].minutes,
+                            hours->count * sizeof hours->minutes[0]);
+        assert_true(hours->source.provisional && hours->article == 15);
+    }
+    (void)tables_destroy(tables);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_triggers),
         cmocka_unit_test(test_hours),
+        cmocka_unit_test(test_hours_out_of_force),
+        cmocka_unit_test(test_table),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -433,7 +433,7 @@ static void copy_tables(const char *find, const char *put) {
     static const char *const names[] = {
         "risk_levels", "flood_alarm_levels", "air_limits",          "vn_aqi_breakpoints",
         "aegl",        "radiation_levels",   "rainfall_thresholds", "water_limits",
-        "communes"};
+        "communes",    "bulletin_hours"};
     char from[512], to[512];
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
         (void)snprintf(from, sizeof from, FOLDER "/%s.csv", names[i]);
