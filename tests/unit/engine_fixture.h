@@ -22,6 +22,7 @@ struct fixture {
     struct area areas[1];
     struct rule rules[FIXTURE_RULES];
     struct rule_place at_gauge, at_area;
+    struct rule_row hours[2]; /* of the bulletins of RULE_FLOOD */
     struct engine_site site;
 };
 
@@ -157,6 +158,20 @@ static inline void fixture_init(struct fixture *f) {
     flood->levels[1].on_delay_us = 2 * MIN;
     flood->trend_deadband = 0.1;
     flood->places = &f->at_gauge;
+    for (uint8_t i = 0; i < 2; i++) {
+        strcpy(f->hours[i].table, "bulletin_hours");
+        strcpy(f->hours[i].id, i == 0 ? "flood" : "emergency_flood");
+        strcpy(f->hours[i].column, "hours_ict");
+        strcpy(f->hours[i].source, "as the table that ships");
+        strcpy(f->hours[i].kind, "memory");
+        strcpy(f->hours[i].confidence, "memory");
+        f->hours[i].provisional = true;
+    }
+    flood->rows = f->hours;
+    flood->row_count = 2;
+    flood->issue_count = 2;
+    flood->issues[0] = (struct rule_issue){2, 2, {570, 1290}, 1};
+    flood->issues[1] = (struct rule_issue){3, 4, {210, 570, 930, 1290}, 2};
 
     struct rule *fast = &f->rules[RULE_RISE];
     fixture_rule(fast, "fast", "fast_rise", 1);
