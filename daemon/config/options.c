@@ -905,11 +905,12 @@ static const struct option condition_rows[] = {
     SECTION("all", "", "List of conditions: every one."),
     SECTION("any", "", "List of conditions: at least one."),
     SECTION("indicator", "", "Name of an indicator, with one of the next four keys."),
-    SECTION("at_least", "",
-            "A value with unit; or 'level N': the place's alarm level N; or 'level historic': its "
-            "highest flood on record; or "
-            "'table NAME ROW COLUMN': a cell of a legal table, where a ROW of air_limits without its "
-            "day takes the row that was in force when the evidence was taken."),
+    SECTION(
+        "at_least", "",
+        "A value with unit; or 'level N': the place's alarm level N; or 'level historic': its "
+        "highest flood on record; or "
+        "'table NAME ROW COLUMN': a cell of a legal table, where a ROW of air_limits without its "
+        "day takes the row that was in force when the evidence was taken."),
     SECTION("above", "", "Likewise."),
     SECTION("at_most", "", "Likewise."),
     SECTION("below", "", "Likewise."),
