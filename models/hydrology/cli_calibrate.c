@@ -31,9 +31,10 @@ static const char about[] =
     "how\n"
     "                  they came about\n"
     "--report, HTML:   the same with hydrographs\n"
-    "objectives: nse; kge (better with one or two years of record); flood (NSE with squared "
-    "errors\n"
-    "weighted by 1 + Qobs over its mean)\n";
+    "objectives: auto: nse when three years or more are fitted, else kge, because one or two "
+    "years\n"
+    "fix volume and spread badly; nse; kge; flood: NSE with squared errors weighted by 1 + Qobs\n"
+    "over its mean\n";
 
 struct run {
     const char *manifest;
@@ -57,6 +58,8 @@ struct run {
     double *simulated;
     char hash[HASH_TEXT_SIZE]; /* of the forcing */
 };
+
+enum { AUTO_NSE_YEARS = 3 };
 
 static const char *const objective_names[] = {"nse", "kge", "flood"};
 
@@ -87,6 +90,16 @@ static int find_split(struct run *run, struct err *ret_err) {
     return run->options.from < run->series.count
                ? 0
                : err_set(ret_err, ERR_RANGE, "the warm-up is longer than the record");
+}
+
+/* Of "auto", when it is known how much is fitted. */
+static void choose_objective(struct run *run) {
+    double fitted_us = (double)(run->options.to - run->options.from) * (double)run->series.step_us;
+    if (strcmp(run->objective_name, "auto") == 0) {
+        run->options.objective =
+            fitted_us >= AUTO_NSE_YEARS * 365.0 * 86400e6 ? CALIBRATE_NSE : CALIBRATE_KGE;
+        run->objective_name = objective_names[run->options.objective];
+    }
 }
 
 static json_t *scores(const struct run *run, size_t from, size_t to) {
@@ -168,6 +181,7 @@ static int work(struct run *run, struct err *ret_err) {
     if (rc != 0) {
         return rc;
     }
+    choose_objective(run);
     run->data = (struct calibrate_data){
         daily ? GR_DAILY : GR_HOURLY, run->series.count, series_column(&run->series, 0),
         series_column(&run->series, 1), series_column(&run->series, 2)};
@@ -204,7 +218,11 @@ static int objective(struct run *run) {
             return MODEL_DONE;
         }
     }
-    fprintf(stderr, "canhbao-model calibrate: --objective: expected nse, kge or flood, got '%s'\n",
+    if (strcmp(run->objective_name, "auto") == 0) {
+        return MODEL_DONE;
+    }
+    fprintf(stderr,
+            "canhbao-model calibrate: --objective: expected auto, nse, kge or flood, got '%s'\n",
             run->objective_name);
     return MODEL_USAGE;
 }
@@ -212,7 +230,7 @@ static int objective(struct run *run) {
 static int run_calibrate(int argc, char **argv) {
     struct run run = {.e_column = "E",
                       .q_column = "Qobs",
-                      .objective_name = "nse",
+                      .objective_name = "auto",
                       .restarts = 3,
                       .threads = 1,
                       .seed = 1};
@@ -222,7 +240,7 @@ static int run_calibrate(int argc, char **argv) {
         {"e-column", ARGS_TEXT, &run.e_column, false, 0, 0, "NAME", "instead of E"},
         {"q-column", ARGS_TEXT, &run.q_column, false, 0, 0, "NAME", "instead of Qobs"},
         {"objective", ARGS_TEXT, &run.objective_name, false, 0, 0, "NAME",
-         "nse, kge or flood; nse unless told"},
+         "auto, nse, kge or flood; auto unless told"},
         {"warmup-steps", ARGS_INT, &run.warmup_steps, true, 0, 1e7, "N",
          "steps at the start that do not count; a year is usual"},
         {"split", ARGS_TEXT, &run.split, false, 0, 0, "TIME", "first step that is judged"},

@@ -26,6 +26,8 @@ struct run {
     double *runoff_mm;
     double *high_mm;
     enum gr_mark *marks;
+    int64_t dry_leads;
+    double *dry_mm; /* [step][lead]; NULL without */
 };
 
 static const char about[] =
@@ -40,8 +42,33 @@ static const char about[] =
     "               Qsim_high  while recovering: runoff if the gap was very wet; Qsim is that of "
     "a\n"
     "                     gap without rain. It ends when both agree within 5 %.\n"
+    "               Qdry_1, Qdry_2, ...  with --dry-leads: runoff so many steps later if no rain "
+    "fell\n"
+    "                     from this step on, E as in the file; for `update --verify --dry`\n"
     "Without --state-in the stores start at 0.3 X1 and 0.5 X3: leave a year for warm-up.\n"
     "The water balance is reported on stderr.\n";
+
+/* From the state after every step, without rain. Nothing while the state recovers or is missing. */
+static void run_dry(struct run *run, struct gr_series *state) {
+    const double *rain = series_column(&run->series, 0), *e = series_column(&run->series, 1);
+    size_t leads = (size_t)run->dry_leads;
+    struct gr_balance balance = {0};
+    struct gr_state ahead;
+    memset(&ahead, 0, sizeof ahead);
+    for (size_t t = 0; t < run->series.count; t++) {
+        double runoff_mm = 0;
+        enum gr_mark mark =
+            gr_series_step(&run->gr, state, rain[t], e[t], &balance, &runoff_mm, NULL);
+        bool known = mark == GR_OK;
+        gr_state_copy(&run->gr, &ahead, &state->dry);
+        for (size_t k = 0; k < leads; k++) {
+            double e_mm = t + k + 1 < run->series.count ? e[t + k + 1] : (double)NAN;
+            double mm = known ? gr_step(&run->gr, &ahead, 0, e_mm, NULL) : (double)NAN;
+            known = known && !isnan(mm);
+            run->dry_mm[t * leads + k] = mm;
+        }
+    }
+}
 
 static int write_out(const struct run *run, struct err *ret_err) {
     static const char *const marks[] = {"ok", "missing", "recovering"};
@@ -54,6 +81,11 @@ static int write_out(const struct run *run, struct err *ret_err) {
     for (size_t i = 0; i < sizeof header / sizeof *header; i++) {
         table_out_text(&out, header[i]);
     }
+    for (int64_t k = 1; k <= run->dry_leads; k++) {
+        char name[24];
+        (void)snprintf(name, sizeof name, "Qdry_%d", (int)k);
+        table_out_text(&out, name);
+    }
     table_out_end_row(&out);
     for (size_t i = 0; i < run->series.count; i++) {
         char time[TABLE_NAME_MAX];
@@ -62,6 +94,9 @@ static int write_out(const struct run *run, struct err *ret_err) {
         table_out_number(&out, run->runoff_mm[i]);
         table_out_text(&out, marks[run->marks[i]]);
         table_out_number(&out, run->high_mm[i]);
+        for (int64_t k = 0; k < run->dry_leads; k++) {
+            table_out_number(&out, run->dry_mm[i * (size_t)run->dry_leads + (size_t)k]);
+        }
         table_out_end_row(&out);
     }
     return table_out_close(&out, true, ret_err);
@@ -99,8 +134,14 @@ static int work(struct run *run, struct err *ret_err) {
     run->runoff_mm = calloc(count, sizeof *run->runoff_mm);
     run->high_mm = calloc(count, sizeof *run->high_mm);
     run->marks = calloc(count, sizeof *run->marks);
-    if (run->runoff_mm == NULL || run->high_mm == NULL || run->marks == NULL) {
+    run->dry_mm = calloc(count * (size_t)run->dry_leads + 1, sizeof *run->dry_mm);
+    if (run->runoff_mm == NULL || run->high_mm == NULL || run->marks == NULL ||
+        run->dry_mm == NULL) {
         return err_set(ret_err, ERR_MEMORY, "no memory for %zu steps", count);
+    }
+    if (run->dry_leads > 0) {
+        struct gr_series state = run->state;
+        run_dry(run, &state);
     }
     gr_series_run(&run->gr, &run->state, series_column(&run->series, 0),
                   series_column(&run->series, 1), count, run->runoff_mm, run->high_mm, run->marks,
@@ -137,6 +178,8 @@ static int run_gr(int argc, char **argv) {
          "unit hydrograph base, at most 20 (daily) or 480 (hourly)"},
         {"compat-split", ARGS_SWITCH, &run->compat_split, false, 0, 0, NULL,
          "split by the single-precision 0.9 of airGR"},
+        {"dry-leads", ARGS_INT, &run->dry_leads, false, 1, 96, "N",
+         "runoff without further rain to N steps, see above"},
         {"state-in", ARGS_TEXT, &run->state_in, false, 0, 0, "FILE.json", "continue from a state"},
         {"state-out", ARGS_TEXT, &run->state_out, false, 0, 0, "FILE.json", "save the state"},
         {"out", ARGS_TEXT, &run->out, true, 0, 0, "FILE.csv", "result, - for stdout"},
@@ -160,6 +203,7 @@ static int run_gr(int argc, char **argv) {
     free(run->runoff_mm);
     free(run->high_mm);
     free(run->marks);
+    free(run->dry_mm);
     free(run);
     return code == ARGS_HELPED ? MODEL_DONE : code;
 }

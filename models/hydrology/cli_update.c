@@ -31,7 +31,9 @@ static const char about[] =
     "         missing), open_loop (newest observation older than 2 steps, or a lead that was not\n"
     "         fitted: not corrected), missing\n"
     "--model MODEL.json --series FILE.csv --verify --out FILE.csv\n"
-    "    a forecast from every row, with Qsim as open loop (the rain is taken as foreseen)\n"
+    "    a forecast from every row, with Qsim as open loop (the rain is taken as foreseen); with\n"
+    "    --dry without any rain to come: Qdry_1, Qdry_2, ... as `gr --dry-leads` writes them, to\n"
+    "    the longest lead of the model, are the open loop\n"
     "    out: lead, n, nse_open, nse_updated, nse_persistence, pi (persistence index)\n";
 
 struct run {
@@ -41,21 +43,27 @@ struct run {
     const char *series_path;
     const char *now;
     const char *out;
-    bool verify;
+    bool verify, dry;
     int64_t leads;
     struct series series;
 };
 
 static const char *const marks[] = {"updated", "updated_ar1", "open_loop", "missing"};
 
-static int load_series(struct run *run, const char *path, struct err *ret_err) {
-    static const struct series_column columns[] = {{"Qobs", 0, 1e7, 0}, {"Qsim", 0, 1e7, 0}};
-    return series_read(path, 0, columns, 2, &run->series, ret_err);
+/* dry_leads: how many columns Qdry_1 ... come behind Qobs and Qsim. */
+static int load_series(struct run *run, const char *path, int dry_leads, struct err *ret_err) {
+    struct series_column columns[2 + UPDATE_LEADS_MAX] = {{"Qobs", 0, 1e7, 0}, {"Qsim", 0, 1e7, 0}};
+    char names[UPDATE_LEADS_MAX][16];
+    for (int k = 0; k < dry_leads; k++) {
+        (void)snprintf(names[k], sizeof names[k], "Qdry_%d", k + 1);
+        columns[2 + k] = (struct series_column){names[k], 0, 1e7, 0};
+    }
+    return series_read(path, 0, columns, 2 + (size_t)dry_leads, &run->series, ret_err);
 }
 
 static int fit(struct run *run, struct err *ret_err) {
     struct update_model model;
-    int rc = load_series(run, run->fit, ret_err);
+    int rc = load_series(run, run->fit, 0, ret_err);
     rc = rc != 0 ? rc
                  : update_fit(series_column(&run->series, 0), series_column(&run->series, 1),
                               run->series.count, (int)run->leads, (double)run->series.step_us / 1e6,
@@ -80,7 +88,8 @@ static int fit(struct run *run, struct err *ret_err) {
 
 static int load(struct run *run, struct update_model *ret_model, struct err *ret_err) {
     int rc = update_load(run->model, ret_model, ret_err);
-    rc = rc != 0 ? rc : load_series(run, run->series_path, ret_err);
+    int dry_leads = rc == 0 && run->dry ? ret_model->leads : 0;
+    rc = rc != 0 ? rc : load_series(run, run->series_path, dry_leads, ret_err);
     if (rc == 0 && ret_model->step_s != (double)run->series.step_us / 1e6) {
         rc = err_set(ret_err, ERR_INVALID, "%s: the step is %g s, the model was fitted on %g s",
                      run->series_path, (double)run->series.step_us / 1e6, ret_model->step_s);
@@ -144,13 +153,14 @@ static void verify_lead(const struct run *run, const struct update_model *model,
                         const struct columns *c, struct table_out *out) {
     const double *observed = series_column(&run->series, 0);
     const double *simulated = series_column(&run->series, 1);
+    const double *dry = run->dry ? series_column(&run->series, 1 + lead) : NULL;
     size_t n = run->series.count - lead, known = 0;
     for (size_t t = 0; t < n; t++) {
         enum update_mark mark;
         c->observed[t] = observed[t + lead];
-        c->open[t] = simulated[t + lead];
-        c->updated[t] = update_forecast(model, observed, simulated, t, (int)lead,
-                                        simulated[t + lead], &mark, NULL);
+        c->open[t] = dry != NULL ? dry[t] : simulated[t + lead];
+        c->updated[t] =
+            update_forecast(model, observed, simulated, t, (int)lead, c->open[t], &mark, NULL);
         c->issue[t] = observed[t];
         known += isnan(c->observed[t]) || isnan(c->updated[t]) ? 0 : 1;
     }
@@ -200,6 +210,7 @@ static int run_update(int argc, char **argv) {
         {"series", ARGS_TEXT, &run.series_path, false, 0, 0, "FILE.csv", "observed, simulated"},
         {"now", ARGS_TEXT, &run.now, false, 0, 0, "TIME", "time of issue"},
         {"verify", ARGS_SWITCH, &run.verify, false, 0, 0, NULL, "judge instead of forecast"},
+        {"dry", ARGS_SWITCH, &run.dry, false, 0, 0, NULL, "with --verify: no rain to come"},
         {"out", ARGS_TEXT, &run.out, true, 0, 0, "FILE", "result"},
         {"manifest", ARGS_TEXT, &run.manifest, false, 0, 0, "FILE.json", "run manifest"},
         {0},
@@ -208,9 +219,10 @@ static int run_update(int argc, char **argv) {
     int code = args_parse(argc, argv, options, about);
     if (code == MODEL_DONE &&
         ((run.fit == NULL) == (run.model == NULL) ||
-         (run.model != NULL && (run.series_path == NULL || (run.now == NULL) != run.verify)))) {
+         (run.model != NULL && (run.series_path == NULL || (run.now == NULL) != run.verify)) ||
+         (run.dry && !run.verify))) {
         fprintf(stderr, "canhbao-model update: either --fit, or --model and --series with --now or "
-                        "--verify\n");
+                        "--verify [--dry]\n");
         code = MODEL_USAGE;
     }
     if (code == MODEL_DONE) {
