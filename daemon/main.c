@@ -632,14 +632,17 @@ static int load_next(struct parts *parts, struct loaded *next, struct err *ret_e
 
 /* From here on everything is the next one's; nothing in it can fail but models, which then are told
  * as failed and stay away. */
-static void adopt(struct parts *parts, struct loaded *next, const struct site_moves *moves,
-                  bool *unreachable) {
+static void adopt(struct parts *parts, struct loaded *next, struct operators *operators,
+                  const struct site_moves *moves, bool *unreachable) {
     struct loaded *old = parts->now;
     struct err err = {0};
     struct loggers *loggers = NULL;
     pipeline_succeed(next->pipeline, old->pipeline, moves->points);
     parts->models = models_destroy(parts->models);
     parts->now = next;
+    (void)operators_destroy(parts->operators);
+    parts->operators = operators;
+    parts->desk.operators = operators;
     parts->desk.view.site = next->site;
     parts->desk.view.pipeline = next->pipeline;
     parts->desk.view.endpoint_of_station = next->endpoint_of_station;
@@ -667,9 +670,13 @@ static int reload(struct parts *parts, struct acquisition_reloaded *ret_reloaded
     struct loaded *next = calloc(1, sizeof *next);
     struct site_moves moves = {.stations = NULL};
     struct acquisition_reload *acquisition = NULL;
+    struct operators *operators = NULL;
     bool *unreachable = NULL;
     int result = next == NULL ? err_set(ret_err, ERR_MEMORY, "no memory to reload")
                               : load_next(parts, next, ret_err);
+    result = result == 0
+                 ? operators_create(next->site, parts->line.credentials, &operators, ret_err)
+                 : result;
     if (result == 0) {
         unreachable = calloc(next->site->station_count + 1, sizeof *unreachable);
         result = unreachable == NULL ? ERR_MEMORY
@@ -690,9 +697,10 @@ static int reload(struct parts *parts, struct acquisition_reloaded *ret_reloaded
             loggers_pause(parts->loggers);
         }
         *ret_reloaded = acquisition_commit(acquisition, parts, pipeline_last_seqs(next->pipeline));
-        adopt(parts, next, &moves, unreachable);
+        adopt(parts, next, operators, &moves, unreachable);
     } else {
         (void)acquisition_abandon(acquisition);
+        (void)operators_destroy(operators);
         (void)free_loaded(next);
         free(unreachable);
     }

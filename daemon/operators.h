@@ -1,5 +1,5 @@
-/* Who may give commands over HTTP: names with secret tokens, read once from credential files. A
- * token has 16 bytes at least. Thread rule: loop thread only. */
+/* Who may give commands over HTTP: names with secret tokens, read from credential files at the
+ * start and at each reload. A token has 16 bytes at least. Thread rule: loop thread only. */
 #ifndef CANHBAO_DAEMON_OPERATORS_H
 #define CANHBAO_DAEMON_OPERATORS_H
 

@@ -249,6 +249,28 @@ class Commands(unittest.TestCase):
             self.assertIn("has 5 bytes", daemon.log())
             self.assertNotIn("short", daemon.log())
 
+    def test_tokens_are_taken_anew_by_a_reload(self):
+        folder = credentials()
+        ask = {"do": "acknowledge", "rule": "flood", "place": "st-0"}  # refused: nothing is raised
+        new = "0123456789abcdef-chi"
+        with PeopleSite({"st-0": ("127.0.0.1", 1, 1)}) as site, \
+                Daemon(site.folder, options=("--test", "--credentials", folder)) as self.daemon:
+            def status(*tokens):
+                return [self.post(ask, token)[0] for token in tokens]
+            self.assertEqual(status(TOKENS["an"], TOKENS["binh"], new), [400, 400, 401])
+            with open(site.path("canhbao.yaml"), encoding="utf-8") as file:
+                text = file.read()
+            site.write("canhbao.yaml", text.replace("{name: an, token: token-an}", "{name: chi, token: token-chi}"))
+            refused = self.daemon.ctl("reload", check=False)  # there is no such file: nothing changes
+            self.assertEqual(refused.returncode, 4)
+            self.assertIn("token-chi", refused.stderr)
+            self.assertEqual(status(TOKENS["an"], TOKENS["binh"], new), [400, 400, 401])
+            with open(os.path.join(folder, "token-chi"), "w", encoding="utf-8") as file:
+                file.write(new)
+            self.daemon.ctl("reload")
+            self.assertEqual(status(TOKENS["an"], TOKENS["binh"], new), [401, 400, 400])
+            self.assertNotIn(new, self.daemon.log())
+
 
 class Compaction(unittest.TestCase):
     # What only time or another alarm of the place changes is not in the record of this one.
