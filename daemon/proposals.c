@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "alerts/tables/grade.h"
+#include "daemon/base/text.h"
 
 enum { HAZARDS_MAX = 16, ARTICLE = 4 };
 
@@ -67,6 +68,24 @@ static int gather(void *ctx, const struct alarm_view *view) {
     return 0;
 }
 
+/* What a person decided about a raise to `proposed`; null: nothing yet. */
+static json_t *decision_of(const struct incident *incident, uint8_t proposed) {
+    for (uint32_t i = 0; i < incident->attachment_count; i++) {
+        const struct incident_attachment *attachment = &incident->attachments[i];
+        bool accepted;
+        int level;
+        char at[32];
+        if (strcmp(attachment->kind, COMMAND_RISK_RAISE) == 0 &&
+            decision_parse(attachment->reference, &accepted, &level) == 0 && level >= proposed) {
+            text_format_time(attachment->at.us, at, sizeof at);
+            return json_pack("{s:s,s:i,s:s,s:s,s:s}", "state", accepted ? "accepted" : "refused",
+                             "level", level, "actor", attachment->actor, "at", at, "reason",
+                             attachment->comment);
+        }
+    }
+    return json_null();
+}
+
 static int propose(void *ctx, const struct alarm_view *view) {
     struct standing *standing = ctx;
     const struct group *group = stands(view) ? group_of(standing, view->incident->group) : NULL;
@@ -92,11 +111,13 @@ static int propose(void *ctx, const struct alarm_view *view) {
                    level, raised);
     json_array_append_new(
         standing->list,
-        json_pack("{s:s,s:s,s:s,s:s,s:s,s:i,s:i,s:i,s:o,s:i,s:s,s:s}", "rule", view->rule->id,
-                  "place", view->place.id, "group", group->id, "hazard", view->rule->hazard,
-                  "scale", view->rule->scale.id, "level", (int)level, "proposed_level", (int)raised,
-                  "if_serious_level", (int)risk_raise_allowed(level, true, true), "with", with,
-                  "article", ARTICLE, "text_vi", vi, "text_en", en));
+        json_pack("{s:s,s:s,s:s,s:s,s:s,s:I,s:s,s:i,s:i,s:i,s:o,s:i,s:s,s:s,s:o}", "rule",
+                  view->rule->id, "place", view->place.id, "group", group->id, "hazard",
+                  view->rule->hazard, "incident", view->incident->id, "incident_revision",
+                  (json_int_t)view->incident->revision, "scale", view->rule->scale.id, "level",
+                  (int)level, "proposed_level", (int)raised, "if_serious_level",
+                  (int)risk_raise_allowed(level, true, true), "with", with, "article", ARTICLE,
+                  "text_vi", vi, "text_en", en, "decision", decision_of(view->incident, raised)));
     return 0;
 }
 

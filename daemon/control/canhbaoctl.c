@@ -117,6 +117,9 @@ static const struct ctl_command {
      ctl_print_command},
     {"merge", "merge", "INCIDENT INTO", "the first becomes part of the second, with --reason", 2, 2,
      ctl_print_command},
+    {"decide", "attach", "INCIDENT DECISION",
+     "on a proposed raise: accepted-LEVEL or refused-LEVEL, with --reason", 2, 2,
+     ctl_print_command},
     {"split", "split", "RULE PLACE", "an alarm becomes an incident of its own, with --reason", 2, 2,
      ctl_print_command},
     {"reload", "reload", "", "take the configuration anew; a bad one keeps the old one", 0, 0,
@@ -416,11 +419,17 @@ static int build_request(const struct ctl_command *command, char **arguments, in
     static const char *const event_keys[] = {"event"};
     static const char *const product_keys[] = {"product"};
     static const char *const incident_keys[] = {"incident", "into"};
-    const char *const *keys = strncmp(command->arguments, "RULE", 4) == 0  ? alarm_keys
-                              : strcmp(command->arguments, "ID") == 0      ? event_keys
-                              : strncmp(command->arguments, "INC", 3) == 0 ? incident_keys
-                              : strcmp(command->name, "skill") == 0        ? product_keys
-                                                                           : station_keys;
+    static const char *const decision_keys[] = {"incident", "reference"};
+    bool decides = strcmp(command->name, "decide") == 0;
+    if (decides) {
+        json_object_set_new(request, "attachment", json_string(COMMAND_RISK_RAISE));
+    }
+    const char *const *keys = decides                                       ? decision_keys
+                              : strncmp(command->arguments, "RULE", 4) == 0 ? alarm_keys
+                              : strcmp(command->arguments, "ID") == 0       ? event_keys
+                              : strncmp(command->arguments, "INC", 3) == 0  ? incident_keys
+                              : strcmp(command->name, "skill") == 0         ? product_keys
+                                                                            : station_keys;
     json_object_set_new(request, "do", json_string(command->request));
     for (int i = 0; i < count; i++) {
         if (json_object_set_new(request, keys[i], json_string(arguments[i])) != 0) {

@@ -2,6 +2,8 @@
 
 #include <string.h>
 
+#include "daemon/base/text.h"
+
 enum target { TARGET_NONE = 1, TARGET_ALARM = 2, TARGET_STATION = 4, TARGET_INCIDENT = 8 };
 
 static const struct {
@@ -66,6 +68,31 @@ int verdict_parse(const char *name, enum operator_verdict *ret_verdict) {
     return ERR_NOT_FOUND;
 }
 
+int decision_parse(const char *reference, bool *ret_accepted, int *ret_level) {
+    enum { LEVEL_MAX = 5 };
+    static const char *const words[] = {"refused-", "accepted-"};
+    for (int accepted = 0; accepted < 2; accepted++) {
+        size_t length = strlen(words[accepted]);
+        int64_t level;
+        if (strncmp(reference, words[accepted], length) == 0 &&
+            text_parse_int(reference + length, 1, LEVEL_MAX, &level) == 0) {
+            *ret_accepted = accepted == 1;
+            *ret_level = (int)level;
+            return 0;
+        }
+    }
+    return ERR_INVALID;
+}
+
+static bool is_bad_decision(const struct command *command) {
+    bool accepted;
+    int level;
+    return command->kind == COMMAND_ATTACH &&
+           strcmp(command->attachment, COMMAND_RISK_RAISE) == 0 &&
+           (command->comment[0] == '\0' ||
+            decision_parse(command->reference, &accepted, &level) != 0);
+}
+
 int command_target_check(const struct command *command, struct err *ret_err) {
     bool rule = command->rule[0] != '\0';
     bool place = command->place[0] != '\0';
@@ -94,6 +121,11 @@ int command_target_check(const struct command *command, struct err *ret_err) {
         return err_set(ret_err, ERR_INVALID,
                        "%s: \"into\" belongs to merge, \"attachment\" to attach",
                        kinds[command->kind].name);
+    }
+    if (is_bad_decision(command)) {
+        return err_set(ret_err, ERR_INVALID,
+                       COMMAND_RISK_RAISE " needs a reason and the reference accepted-LEVEL or "
+                                          "refused-LEVEL");
     }
     return 0;
 }

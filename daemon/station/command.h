@@ -77,7 +77,15 @@ const char *verdict_name(enum operator_verdict verdict);
 /* ERR_NOT_FOUND for an unknown name, and for "none": no verdict is none. */
 int verdict_parse(const char *name, enum operator_verdict *ret_verdict);
 
-/* ERR_INVALID with a sentence when the target is not one that the kind takes. */
+/* An attachment of this kind is a person's decision on a raise of the risk level that the law
+ * leaves to people; its reference is "accepted-LEVEL" or "refused-LEVEL", and it has a reason. */
+#define COMMAND_RISK_RAISE "risk-raise"
+/* ERR_INVALID: another text. Levels 1 to 5. */
+int decision_parse(const char *reference, bool *ret_accepted, int *ret_level);
+
+/* ERR_INVALID with a sentence when the target is not one that the kind takes, or a decision is
+ * none.
+ */
 int command_target_check(const struct command *command, struct err *ret_err);
 
 #endif

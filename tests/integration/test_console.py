@@ -15,7 +15,7 @@ import unittest
 from daemon import Daemon, Site
 from harness import SOURCE, Sim, wait_for
 from test_daemon_api import SCENARIO
-from test_daemon_people import HIGH, TOKENS, PeopleSite, credentials
+from test_daemon_people import HIGH, TOKENS, HazardsSite, PeopleSite, credentials
 
 BROWSER = shutil.which("chromium")
 PAGE = os.path.join(SOURCE, "daemon", "web", "console", "index.html")
@@ -95,16 +95,18 @@ class Browser:
         with open(path, "wb") as file:
             file.write(base64.b64decode(data))
 
-    def press(self, row, button, **fields):
-        """Presses a button in the table row that has a text, and fills in what is asked."""
+    def press(self, row, button, choose=None, **fields):
+        """Presses a button in the table row that has a text, chooses of what is offered and fills in what is asked."""
         wait_for(lambda: self.run(f"""(() => {{
             const row = [...document.querySelectorAll("tr")].find(r => r.innerText.includes({json.dumps(row)}));
             const b = row && [...row.querySelectorAll("button")].find(b => b.textContent === {json.dumps(button)});
             if (b) b.click(); return !!b; }})()"""), f"the button {button}")
-        self.fill(**fields)
+        self.fill(choose, **fields)
 
-    def fill(self, **fields):
+    def fill(self, choose=None, **fields):
         wait_for(lambda: self.run("document.getElementById('ask').open"), "the question")
+        for value in (choose or {}).values():
+            self.run(f"document.querySelector('#ask-fields select').value = {json.dumps(value)}")
         for index, value in enumerate(fields.values()):
             self.run(f"document.querySelectorAll('#ask-fields input')[{index}].value = {json.dumps(value)}")
         self.run("document.querySelector('#ask button[value=ok]').click()")
@@ -241,6 +243,41 @@ class Console(unittest.TestCase):
                 wait_for(lambda: "tạm gác" in browser.text(), "the page shows it")
                 if os.environ.get("CANHBAO_PICTURE"):
                     browser.picture(os.environ["CANHBAO_PICTURE"])
+
+    def test_people_decide_on_the_page(self):
+        with Sim(text=HIGH) as sim, HazardsSite(sim.ports) as site, \
+                Daemon(site.folder, options=("--test", "--credentials", credentials())) as daemon:
+            wait_for(lambda: daemon.level("st-0", "rain-risk") == 2 and daemon.level("st-1", "dose") == 1 and
+                     all(daemon.level(s) == 3 for s in ("st-0", "st-1")), "all are raised")
+
+            def proposal():
+                return [p for p in daemon.ctl("proposals") if p["rule"] == "rain-risk"][0]
+
+            def floods():
+                return len([i for i in daemon.ctl("incidents") if i["hazard"] == "flood" and i["state"] == "open"])
+            with Browser(daemon.web()) as browser:
+                wait_for(lambda: "CHƯA QUYẾT ĐỊNH" in browser.row("rủi ro từ 2 lên 3"), "the proposal is shown")
+                self.assertIn("chưa ai duyệt", browser.row("Bản tin công khai"))
+                browser.run(f"sessionStorage.setItem('token', {json.dumps(TOKENS['an'])}); showWho(); refreshNow()")
+                # Each rung of a ladder counts a revision: afterwards nothing moves by itself.
+                wait_for(lambda: all(browser.row(r).count("đã gọi 2 lần") for r in
+                                     ("mực nước", "mưa lớn", "liều cao")), "everybody was called")
+                browser.press("rủi ro từ 2 lên 3", "Nâng lên cấp 3", reason="hồ xả")
+                wait_for(lambda: proposal()["decision"] and proposal()["decision"]["state"] == "accepted", "accepted")
+                wait_for(lambda: "đã nâng lên cấp 3 · http:an" in browser.row("rủi ro từ 2 lên 3"), "it is shown")
+                browser.press("rủi ro từ 2 lên 3", "Không nâng", reason="nước rút")
+                wait_for(lambda: proposal()["decision"]["state"] == "refused", "refused")
+                browser.press("Trạm st-1\tliều cao", "Nhận định", choose={"verdict": "fault"}, reason="")
+                wait_for(lambda: [(v["place"], v["fault"]) for v in daemon.ctl("verdicts")] == [("st-1", 1)], "judged")
+                browser.press("Trạm st-1\tmực nước", "Tách", reason="lưu vực khác")
+                wait_for(lambda: floods() == 2, "split")
+                wait_for(lambda: browser.text().count("lũ\tkon") == 2, "both are shown")
+                browser.press("lũ\tkon", "Gộp vào…", reason="cùng một trận lũ", choose={})
+                wait_for(lambda: len([i for i in daemon.ctl("incidents") if i["state"] == "merged"]) == 1, "merged")
+                browser.press("Bản tin công khai", "Duyệt phát", reason="")
+                wait_for(lambda: "một người đã duyệt (http:an)" in browser.text(), "the first of two is shown")
+                if os.environ.get("CANHBAO_PICTURE_DECISIONS"):
+                    browser.picture(os.environ["CANHBAO_PICTURE_DECISIONS"])
 
     def test_says_when_it_is_cut_off(self):
         server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(OnlyThePage, directory="/"))

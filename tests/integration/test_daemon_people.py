@@ -73,6 +73,41 @@ class PeopleSite(Site):
             text = open(self.path(path), encoding="utf-8").read()
             self.write(path, text.replace("kind: stage", "kind: stage\nbasin: kon"))
 
+SCALES = """  - id: risk
+    kind: risk
+    name: {vi: cấp độ rủi ro, en: risk level}
+    levels: [{vi: cấp 1, en: level 1}, {vi: cấp 2, en: level 2}, {vi: cấp 3, en: level 3}, {vi: cấp 4, en: level 4},
+             {vi: cấp 5, en: level 5}]
+  - id: dose
+    kind: own
+    name: {vi: suất liều, en: dose rate}
+    levels: [{vi: cao, en: high}]
+"""
+OTHER_RULE = """id: {id}
+hazard: {hazard}
+text: {{vi: {text}, en: made up}}
+source: made up
+scale: {scale}
+places: {{stations: [{place}]}}
+flap_moves: 0
+indicators: [{{name: stage, kind: latest, point: stage}}]
+levels: [{{level: {level}, when: {{indicator: stage, at_least: 5 m}}}}]
+"""
+
+
+class HazardsSite(PeopleSite):
+    """Beside the flood a heavy rain on the risk scale at st-0, and a dose rate at st-1, in the same basin."""
+
+    def __init__(self, ports, **options):
+        super().__init__(ports, **options)
+        with open(self.path("canhbao.yaml"), encoding="utf-8") as file:
+            text = file.read()
+        self.write("canhbao.yaml", text.replace("contacts:", SCALES + "contacts:"))
+        self.write("rules/rain-risk.yaml", OTHER_RULE.format(
+            id="rain-risk", hazard="heavy_rain", text="mưa lớn", scale="risk", place="st-0", level=2))
+        self.write("rules/dose.yaml", OTHER_RULE.format(
+            id="dose", hazard="radiation", text="liều cao", scale="dose", place="st-1", level=1))
+
 
 def credentials():
     folder = tempfile.mkdtemp(prefix="canhbao-tokens-")
@@ -270,6 +305,40 @@ class Commands(unittest.TestCase):
             self.daemon.ctl("reload")
             self.assertEqual(status(TOKENS["an"], TOKENS["binh"], new), [401, 400, 400])
             self.assertNotIn(new, self.daemon.log())
+
+    def proposal(self):
+        with urllib.request.urlopen(f"http://{self.daemon.web()}/api/v1/proposals", timeout=30) as reply:
+            proposals = json.loads(reply.read())
+        return {p["rule"]: p for p in proposals}.get("rain-risk")
+
+    def test_a_raise_is_decided_over_http(self):
+        with Sim(text=HIGH) as sim, HazardsSite(sim.ports) as site, \
+                Daemon(site.folder, options=("--test", "--credentials", credentials())) as self.daemon:
+            wait_for(self.proposal, "the raise for hazards at once is proposed")
+            self.assertEqual((self.proposal()["level"], self.proposal()["proposed_level"]), (2, 3))
+            self.assertIsNone(self.proposal()["decision"])
+            self.assertEqual(self.daemon.ctl("proposals"), [self.proposal()])
+            ask = {"do": "attach", "incident": self.proposal()["incident"], "attachment": "risk-raise",
+                   "reference": "accepted-3", "reason": "hồ xả"}
+            self.assertEqual(self.post(ask, None)[0], 401)
+            self.assertEqual(self.post(dict(ask, reference="accepted-9"))[0], 400)
+            self.assertEqual(self.post({k: v for k, v in ask.items() if k != "reason"})[0], 400)
+            self.assertEqual(self.post(dict(ask, incident="0" * 32))[0], 404)
+            self.assertEqual(self.post(dict(ask, expected_revision=10 ** 6))[0], 409)
+            self.assertIsNone(self.proposal()["decision"])
+            status, answer = self.post(ask)
+            self.assertEqual((status, answer["ok"]), (200, True), answer)
+            decision = self.proposal()["decision"]
+            self.assertEqual([decision[k] for k in ("state", "level", "actor", "reason")],
+                             ["accepted", 3, "http:an", "hồ xả"])
+            self.assertEqual(self.daemon.level("st-0", "rain-risk"), 2)  # what evidence says
+            told = [e["alert"] for e in self.daemon.ctl("events", "--limit", "200") if e["alert"]["event"] == "attached"]
+            self.assertEqual([(e["actor"], e["comment"]) for e in told], [("http:an", "hồ xả")])
+            self.daemon.kill()
+            self.daemon.start()
+            self.assertEqual(self.proposal()["decision"], decision)
+            self.daemon.ctl("decide", ask["incident"], "refused-3", "--reason", "nước rút")
+            self.assertEqual(self.proposal()["decision"]["state"], "refused")
 
 
 class Compaction(unittest.TestCase):

@@ -20,6 +20,7 @@ static struct rule rules[RULES];
 static struct engine *engine;
 static uint64_t number;
 static int given, notices_by_event;
+static int reply_code;
 
 static void on_event(void *context, const struct event *event) {
     (void)context;
@@ -27,8 +28,13 @@ static void on_event(void *context, const struct event *event) {
     notices_by_event += event->kind == EVENT_NOTICE;
 }
 
+static void on_reply(void *context, const struct engine_reply *reply) {
+    (void)context;
+    reply_code = reply->code;
+}
+
 static void step(struct engine_input *input, int64_t now_us) {
-    const struct engine_sink sink = {.on_event = on_event};
+    const struct engine_sink sink = {.on_event = on_event, .on_reply = on_reply};
     input->number = ++number;
     input->now = fixture_at(now_us);
     if (input->kind == ENGINE_READING) {
@@ -214,6 +220,54 @@ static int rain_level(void) {
     return level;
 }
 
+/* The decision as the first proposal shows it: "" while there is none. */
+static const char *decided(void) {
+    static char text[256];
+    const char *state, *actor, *at, *reason;
+    int level;
+    json_t *list = proposals_value(engine);
+    json_t *decision = json_object_get(json_array_get(list, 0), "decision");
+    text[0] = '\0';
+    if (json_is_object(decision)) {
+        assert_int_equal(json_unpack(decision, "{s:s,s:i,s:s,s:s,s:s}", "state", &state, "level",
+                                     &level, "actor", &actor, "at", &at, "reason", &reason),
+                         0);
+        (void)snprintf(text, sizeof text, "%s %d %s %s %s", state, level, actor, at, reason);
+    } else {
+        assert_true(json_is_null(decision));
+    }
+    json_decref(list);
+    return text;
+}
+
+static int decide(const char *reference, const char *reason) {
+    struct engine_input input = {.kind = ENGINE_COMMAND};
+    struct command *command = &input.as.command;
+    *command = (struct command){.kind = COMMAND_ATTACH, .rule = "rain", .place = "gauge"};
+    strcpy(command->attachment, COMMAND_RISK_RAISE);
+    strcpy(command->actor, "chief");
+    strcpy(command->reference, reference);
+    strcpy(command->comment, reason);
+    step(&input, 39 * MIN + 2);
+    return reply_code;
+}
+
+/* A raise from 2 to 3 is proposed: on record is what a person said, and no level moves. */
+static void decide_on_the_raise(void) {
+    assert_string_equal(decided(), "");
+    assert_int_equal(decide("accepted-3", ""), ERR_INVALID);
+    assert_int_equal(decide("accepted-6", "x"), ERR_INVALID);
+    assert_int_equal(decide("perhaps-3", "x"), ERR_INVALID);
+    assert_int_equal(decide("accepted-2", "x"), 0); /* of an earlier, lower proposal */
+    assert_string_equal(decided(), "");
+    assert_int_equal(decide("refused-3", "dry soil"), 0);
+    assert_true(strncmp(decided(), "refused 3 chief 20", 18) == 0);
+    assert_int_equal(decide("accepted-3", "dams spill"), 0);
+    assert_true(strncmp(decided(), "accepted 3 chief 20", 19) == 0);
+    assert_non_null(strstr(decided(), "Z dams spill"));
+    assert_int_equal(rain_level(), 2);
+}
+
 static void test_raises_are_shown_and_nothing_applies_them(void **state) {
     (void)state;
     const char *rule, *scale, *with;
@@ -250,6 +304,7 @@ static void test_raises_are_shown_and_nothing_applies_them(void **state) {
         read_at(i * MIN + 1, POINT_RAIN, 60);
     }
     assert_int_equal(rain_level(), 2);
+    decide_on_the_raise();
     /* The flood is over: nothing is left to propose. */
     for (int i = 40; i < 50; i++) {
         read_at(i * MIN, POINT_STAGE, 1);
