@@ -14,7 +14,7 @@ enum {
     RECONNECT_PAUSE_US = 60000000,
     WRONG_PERIOD_US = 60000000, /* a wrong device is looked at again */
     SETTLE_US = 60000000,       /* a record may be written so late, at most an interval */
-    RETRY_MIN_US = 5000000,    /* after a failure: doubles ... */
+    RETRY_MIN_US = 5000000,     /* after a failure: doubles ... */
     RETRY_MAX_US = 1800000000   /* ... up to this */
 };
 
