@@ -21,6 +21,7 @@
 #include "daemon/control/ctl_print.h"
 #include "daemon/control/ctl_skill.h"
 #include "daemon/control/ctl_tools.h"
+#include "daemon/control/ctl_usage.h"
 #include "daemon/control/ctl_whatif.h"
 #include "daemon/control/protocol.h"
 
@@ -128,67 +129,28 @@ static const struct ctl_command {
      ctl_print_command},
 };
 
+static void print_row(const char *name, const char *arguments, const char *help, FILE *out) {
+    fprintf(out, "  %-15s %-16s %s\n", name, arguments, ctl_tr(help));
+}
+
 static void usage(FILE *out) {
-    fputs("usage: canhbaoctl [OPTION...] COMMAND [ARGUMENT...]\n\ncommands:\n", out);
+    fprintf(out, "%s: canhbaoctl [OPTION...] COMMAND [ARGUMENT...]\n\n%s:\n", ctl_tr("usage"),
+            ctl_tr("commands"));
     for (size_t i = 0; i < sizeof commands / sizeof commands[0]; i++) {
-        fprintf(out, "  %-15s %-16s %s\n", commands[i].name, commands[i].arguments,
-                commands[i].help);
+        print_row(commands[i].name, commands[i].arguments, commands[i].help, out);
     }
-    fprintf(out, "  %-15s %-16s %s\n", "kpi", "",
-            "figures of the alarm system over --for (default 7 d), with targets (EEMUA 191)");
-    fputs("\nat a station:\n", out);
+    print_row("kpi", "",
+              "figures of the alarm system over --for (default 7 d), with targets (EEMUA 191)",
+              out);
+    fprintf(out, "\n%s:\n", ctl_tr("at a station"));
     for (const struct ctl_field_tool *tool = ctl_field_tools; tool->name != NULL; tool++) {
-        fprintf(out, "  %-15s %-16s %s\n", tool->name, tool->arguments, tool->help);
+        print_row(tool->name, tool->arguments, tool->help, out);
     }
-    fputs("\ntools, without a daemon:\n", out);
+    fprintf(out, "\n%s:\n", ctl_tr("tools, without a daemon"));
     for (size_t i = 0; i < sizeof tools / sizeof tools[0]; i++) {
-        fprintf(out, "  %-15s %-16s %s\n", tools[i].name, tools[i].arguments, tools[i].help);
+        print_row(tools[i].name, tools[i].arguments, tools[i].help, out);
     }
-    fputs(
-        "\noptions:\n"
-        "  -s, --socket PATH       control socket (default $CANHBAO_SOCKET, else " SOCKET_DEFAULT
-        ")\n"
-        "  -j, --json              print the reply as JSON\n"
-        "  -f, --follow            events: wait for new ones\n"
-        "  -n, --limit N           events, readings: at most N; probe --watch: rounds\n"
-        "      --after N           events: only those with a larger number\n"
-        "  -r, --reason TEXT       why (shelve, out-of-service, comment; optional for others)\n"
-        "      --for DURATION      how long: \"30 min\", \"6h\"; skill, kpi: how far back; "
-        "what-if: of "
-        "the\n"
-        "                          release (without: continuous)\n"
-        "      --wind DEG/M_S      what-if: where the wind comes from, and its speed (without: "
-        "the\n"
-        "                          stations')\n"
-        "      --until TIME        or until when: 2025-11-19T06:00:00+07:00\n"
-        "      --revision N        refuse when the alarm has changed since revision N\n"
-        "  -c, --config DIR        plan, explain: the folder of the site\n"
-        "      --state-dir DIR     explain: from a copy of a store instead of a daemon; ID may be "
-        "all\n"
-        "      --timeout DURATION  probe, scan: of one request (default 1 s)\n"
-        "      --framing tcp|rtu   probe, scan: Modbus TCP (default), or RTU over TCP\n"
-        "      --table NAME        probe: holding (default), input, coil, discrete\n"
-        "      --from N --count N  probe: which registers (default 0 and 16)\n"
-        "      --string plain|swapped\n"
-        "                          probe, decode: one text, two characters a register; swapped: "
-        "the\n"
-        "                          second character of each register comes first\n"
-        "      --watch[=DURATION]  probe: again and again, after a pause (default 1 s), until "
-        "Ctrl-C\n"
-        "                          or --limit N rounds; what changed is marked\n"
-        "      --units A-B         scan: which units (default 1-247)\n"
-        "      --at TIME           spot: when it was read; calibrate: applies from (default now)\n"
-        "      --as-of TIME        readings: with the calibrations known then\n"
-        "      --instrument TEXT   what was compared with\n"
-        "      --tolerance N       spot: in the point's unit; bucket-test: share (default 0.05)\n"
-        "      --volume ML --area CM2 --tip MM\n"
-        "                          bucket-test: water, area of the funnel, nominal depth of a tip\n"
-        "      --lang vi|en        of what is said (default from the locale)\n"
-        "  -h, --help              this text\n"
-        "      --version\n"
-        "exit codes: 0 done, 1 failed, 2 wrong usage, 3 no daemon answers, 4 refused by the "
-        "daemon\n",
-        out);
+    ctl_print_options(SOCKET_DEFAULT, out);
 }
 
 /* The options of work at a station; false: none of them. */
@@ -303,8 +265,24 @@ static const struct option longs[] = {
     {NULL, 0, NULL, 0},
 };
 
+/* As getopt_long takes them: a long name may be cut short. */
+static int takes_value(const char *argument) {
+    if (argument[0] != '-' || argument[1] != '-') {
+        return argument[0] == '-' && argument[1] != '\0' && argument[2] == '\0' &&
+               strchr("snrc", argument[1]) != NULL;
+    }
+    for (const struct option *row = longs; row->name != NULL; row++) {
+        if (row->has_arg == required_argument && argument[2] != '\0' &&
+            strncmp(row->name, argument + 2, strlen(argument + 2)) == 0) {
+            return 1;
+        }
+    }
+    return 0;
+}
+
 static int parse_options(int argc, char **argv, struct options *ret_options) {
     int option;
+    opterr = 0; /* told by ourselves, in the user's language */
     while ((option = getopt_long(argc, argv, "s:jfn:r:hc:", longs, NULL)) != -1) {
         switch (option) {
         case 's':
@@ -344,8 +322,7 @@ static int parse_options(int argc, char **argv, struct options *ret_options) {
             break;
         case 'L':
             if (strcmp(optarg, "vi") != 0 && strcmp(optarg, "en") != 0) {
-                fprintf(stderr, "canhbaoctl: --lang: expected vi or en, got '%s'\n", optarg);
-                return EXIT_USAGE;
+                return ctl_expected("--lang", "vi or en", optarg);
             }
             (void)setenv(CTL_LANG_VARIABLE, optarg, 1); /* without memory: the locale's */
             break;
@@ -360,8 +337,7 @@ static int parse_options(int argc, char **argv, struct options *ret_options) {
                 take_field_option(option, &ret_options->field)) {
                 break;
             }
-            fputs("canhbaoctl: see --help\n", stderr);
-            return EXIT_USAGE;
+            return ctl_expected("OPTION", "one of those of --help", argv[optind - 1]);
         }
     }
     return 0;
@@ -383,8 +359,7 @@ static int put_int(json_t *request, const char *key, const char *option, const c
         return 0;
     }
     if (text_parse_int(text, -1, INT64_MAX, &value) != 0) {
-        fprintf(stderr, "canhbaoctl: %s: expected a whole number, got '%s'\n", option, text);
-        return EXIT_USAGE;
+        return ctl_expected(option, "a whole number", text);
     }
     json_object_set_new(request, key, json_integer(value));
     return 0;
@@ -396,10 +371,7 @@ static int put_duration(json_t *request, const char *text) {
         return 0;
     }
     if (text_parse_duration_us(text, &us) != 0 || us < 1000000) {
-        fprintf(stderr,
-                "canhbaoctl: --for: expected a duration such as '30 min' or '6h', got '%s'\n",
-                text);
-        return EXIT_USAGE;
+        return ctl_expected("--for", "a duration such as '30 min' or '6h'", text);
     }
     json_object_set_new(request, "for_s", json_integer(us / 1000000));
     return 0;
@@ -410,8 +382,9 @@ static int build_request(const struct ctl_command *command, char **arguments, in
     static const char *const alarm_keys[] = {"rule", "place", "verdict"};
     static const char *const station_keys[] = {"station", "point"};
     if (count < command->arguments_min || count > command->arguments_max) {
-        fprintf(stderr, "canhbaoctl: usage: canhbaoctl %s %s\n", command->name, command->arguments);
-        return EXIT_USAGE;
+        char synopsis[128];
+        (void)snprintf(synopsis, sizeof synopsis, "%s %s", command->name, command->arguments);
+        return ctl_usage(synopsis);
     }
     if (strcmp(command->name, "what-if") == 0) {
         return ctl_whatif_put(request, arguments, options->duration, options->wind);
@@ -644,7 +617,9 @@ int main(int argc, char **argv) {
     const char *from_environment = getenv("CANHBAO_SOCKET");
     struct options options = {.socket =
                                   from_environment != NULL ? from_environment : SOCKET_DEFAULT};
+    ctl_hide_negatives(argc, argv, takes_value);
     int result = parse_options(argc, argv, &options);
+    ctl_show_negatives(argc, argv);
     if (result != 0) {
         return result;
     }
@@ -673,8 +648,7 @@ int main(int argc, char **argv) {
     }
     const struct ctl_command *command = find_command(argv[optind]);
     if (command == NULL) {
-        fprintf(stderr, "canhbaoctl: unknown command '%s'; see --help\n", argv[optind]);
-        return EXIT_USAGE;
+        return ctl_expected("COMMAND", "one of those of --help", argv[optind]);
     }
     json_t *request = json_object();
     FILE *stream = NULL;

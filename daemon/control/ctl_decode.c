@@ -7,6 +7,7 @@
 #include "daemon/base/text.h"
 #include "daemon/control/ctl_lang.h"
 #include "daemon/control/ctl_tools.h"
+#include "daemon/control/ctl_usage.h"
 #include "drivers/modbus/decode.h"
 #include "drivers/modbus/text.h"
 
@@ -146,8 +147,7 @@ void ctl_string_print(const json_t *string, FILE *out) {
 int ctl_string_option(const char *option, bool *ret_swapped) {
     bool swapped = strcmp(option, "swapped") == 0;
     if (!swapped && strcmp(option, "plain") != 0) {
-        fprintf(stderr, "canhbaoctl: --string: expected plain or swapped, got '%s'\n", option);
-        return EXIT_USAGE;
+        return ctl_expected("--string", "plain or swapped", option);
     }
     *ret_swapped = swapped;
     return EXIT_DONE;
@@ -196,11 +196,8 @@ int ctl_decode(char **arguments, int count, const struct tool_options *options) 
     uint8_t bytes[BYTES_MAX];
     int length = read_hex(arguments, count, bytes);
     if (length < 2 || length % 2 != 0) {
-        fprintf(stderr,
-                "canhbaoctl: decode: expected 1 to %d registers as pairs of hex digits, "
-                "such as 4148 0000\n",
-                MODBUS_REGISTERS_MAX);
-        return EXIT_USAGE;
+        return ctl_wrong(
+            "decode: expected 1 to 125 registers as pairs of hex digits, such as 4148 0000");
     }
     if (options->string != NULL) {
         return decode_string(bytes, (unsigned)length / 2, options);

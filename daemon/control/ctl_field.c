@@ -11,6 +11,7 @@
 #include "daemon/config/quantity.h"
 #include "daemon/control/ctl_lang.h"
 #include "daemon/control/ctl_tools.h"
+#include "daemon/control/ctl_usage.h"
 #include "daemon/station/units.h"
 
 #define NUMBER_MAX            1e9
@@ -18,16 +19,9 @@
 #define BUCKET_FOR_US_DEFAULT (INT64_C(30) * 60 * 1000000)
 enum { BUCKET_WAIT_S = 1 };
 
-static int wrong_usage(const char *usage) {
-    fprintf(stderr, "canhbaoctl: usage: canhbaoctl %s\n", usage);
-    return EXIT_USAGE;
-}
-
 static int read_number(const char *what, const char *text, double *ret_number) {
     if (text_parse_double(text, -NUMBER_MAX, NUMBER_MAX, ret_number) != 0) {
-        fprintf(stderr, "canhbaoctl: %s: expected a number with a decimal point, got '%s'\n", what,
-                text);
-        return EXIT_USAGE;
+        return ctl_expected(what, "a number with a decimal point", text);
     }
     return EXIT_DONE;
 }
@@ -58,10 +52,7 @@ static int put_at(json_t *field, const char *text) {
     struct timespec time;
     int64_t us;
     if (text != NULL && text_parse_time(text, &us) != 0) {
-        fprintf(stderr,
-                "canhbaoctl: --at: expected a time such as 2025-11-19T06:00:00+07:00, got '%s'\n",
-                text);
-        return EXIT_USAGE;
+        return ctl_expected("--at", "a time such as 2025-11-19T06:00:00+07:00", text);
     }
     if (text == NULL) {
         (void)clock_gettime(CLOCK_REALTIME, &time); /* cannot fail */
@@ -80,13 +71,10 @@ static int put_end(json_t *request, const struct field_options *options, int64_t
     }
     if (options->duration != NULL &&
         (text_parse_duration_us(options->duration, &us) != 0 || us < 1000000)) {
-        fprintf(stderr, "canhbaoctl: --for: expected a duration such as '2 h', got '%s'\n",
-                options->duration);
-        return EXIT_USAGE;
+        return ctl_expected("--for", "a duration such as '2 h'", options->duration);
     }
     if (us == 0) {
-        fputs("canhbaoctl: an end is needed: --for or --until\n", stderr);
-        return EXIT_USAGE;
+        return ctl_wrong("an end is needed: --for or --until");
     }
     json_object_set_new(request, "for_s", json_integer(us / 1000000));
     return EXIT_DONE;
@@ -222,7 +210,7 @@ static int run_maintenance(ctl_ask_fn *ask, void *ctx, char **arguments, int cou
     json_t *data = NULL;
     if (count != 2 || (!on && strcmp(arguments[0], "off") != 0) ||
         (on && options->reason == NULL)) {
-        return wrong_usage(usage);
+        return ctl_usage(usage);
     }
     json_t *request =
         request_of(on ? "maintenance" : "end-maintenance", arguments[1], NULL, options);
@@ -287,8 +275,8 @@ static int run_spot(ctl_ask_fn *ask, void *ctx, char **arguments, int count,
     double value, tolerance;
     int result;
     if (count != 3) {
-        return wrong_usage("spot STATION POINT VALUE [--at TIME] [--tolerance N] "
-                           "[--instrument TEXT]");
+        return ctl_usage("spot STATION POINT VALUE [--at TIME] [--tolerance N] "
+                         "[--instrument TEXT]");
     }
     if (read_number("VALUE", arguments[2], &value) != EXIT_DONE) {
         return EXIT_USAGE;
@@ -300,8 +288,7 @@ static int run_spot(ctl_ask_fn *ask, void *ctx, char **arguments, int count,
     tolerance = tolerance_of(point);
     json_decref(point);
     if (options->tolerance == NULL && tolerance == 0) {
-        fputs("canhbaoctl: this quantity has no tolerance of its own: give --tolerance\n", stderr);
-        return EXIT_USAGE;
+        return ctl_wrong("this quantity has no tolerance of its own: give --tolerance");
     }
     json_t *field = json_pack("{s:[f],s:f}", "reference", value, "tolerance", tolerance);
     json_t *request = request_of("spot", arguments[0], arguments[1], options);
@@ -322,8 +309,8 @@ static int run_calibrate(ctl_ask_fn *ask, void *ctx, char **arguments, int count
                          const struct field_options *options) {
     double numbers[4];
     if (count != 6 || options->instrument == NULL || options->reason == NULL) {
-        return wrong_usage("calibrate STATION POINT SHOWN1 REFERENCE1 SHOWN2 REFERENCE2 "
-                           "--instrument TEXT --reason TEXT [--at TIME]");
+        return ctl_usage("calibrate STATION POINT SHOWN1 REFERENCE1 SHOWN2 REFERENCE2 "
+                         "--instrument TEXT --reason TEXT [--at TIME]");
     }
     for (int i = 0; i < 4; i++) {
         if (read_number("SHOWN, REFERENCE", arguments[2 + i], &numbers[i]) != EXIT_DONE) {
@@ -348,7 +335,7 @@ static int run_revoke(ctl_ask_fn *ask, void *ctx, char **arguments, int count,
     int64_t record;
     if (count != 3 || options->reason == NULL ||
         text_parse_int(arguments[2], 1, INT64_MAX, &record) != 0) {
-        return wrong_usage("revoke STATION POINT RECORD --reason TEXT");
+        return ctl_usage("revoke STATION POINT RECORD --reason TEXT");
     }
     json_t *request = request_of("revoke", arguments[0], arguments[1], options);
     json_t *data = NULL;
@@ -371,7 +358,7 @@ static int run_records(ctl_ask_fn *ask, void *ctx, char **arguments, int count,
     json_t *data = NULL, *record;
     size_t index;
     if (count != 1) {
-        return wrong_usage("records STATION");
+        return ctl_usage("records STATION");
     }
     json_t *request = json_pack("{s:s,s:s}", "do", "records", "station", arguments[0]);
     int result = request != NULL ? ask(ctx, request, &data) : EXIT_USAGE;
@@ -447,8 +434,8 @@ static int end_bucket(ctl_ask_fn *ask, void *ctx, char **arguments, json_t *fiel
 static int run_bucket_test(ctl_ask_fn *ask, void *ctx, char **arguments, int count,
                            const struct field_options *options) {
     if (count != 2 || options->volume == NULL || options->area == NULL || options->tip == NULL) {
-        return wrong_usage("bucket-test STATION POINT --volume ML --area CM2 --tip MM "
-                           "[--tolerance SHARE] [--for DURATION] [--instrument TEXT]");
+        return ctl_usage("bucket-test STATION POINT --volume ML --area CM2 --tip MM "
+                         "[--tolerance SHARE] [--for DURATION] [--instrument TEXT]");
     }
     json_t *field = json_pack("{s:f}", "tolerance", BUCKET_TOLERANCE);
     json_t *request = request_of("bucket-test", arguments[0], arguments[1], options);

@@ -4,6 +4,7 @@
 #include "daemon/base/text.h"
 #include "daemon/control/ctl_field.h"
 #include "daemon/control/ctl_tools.h"
+#include "daemon/control/ctl_usage.h"
 #include "daemon/control/late_request.h"
 
 enum { IMPORT_LINE_SIZE = 256, IMPORT_ROWS_MAX = 100000, IMPORT_BATCH = LATE_ROWS_MAX };
@@ -63,8 +64,7 @@ static json_t *read_rows(const char *path) {
 int ctl_import(ctl_ask_fn *ask, void *ctx, char **arguments, int count,
                const struct field_options *options) {
     if (count != 3) {
-        fputs("canhbaoctl: usage: canhbaoctl import STATION POINT FILE.csv\n", stderr);
-        return EXIT_USAGE;
+        return ctl_usage("import STATION POINT FILE.csv");
     }
     json_t *rows = read_rows(arguments[2]);
     size_t total = json_array_size(rows), sent = 0;

@@ -1,4 +1,5 @@
 #include "daemon/control/ctl_link.h"
+#include "daemon/control/ctl_usage.h"
 
 #include <errno.h>
 #include <netdb.h>
@@ -60,13 +61,10 @@ static int init_bus(struct ctl_link *link, const char *device, const struct tool
     if (options->baud != NULL &&
         (text_parse_int(options->baud, MODBUS_BAUD_MIN, MODBUS_BAUD_MAX, &baud) != 0 ||
          !modbus_baud_ok((uint32_t)baud))) {
-        fprintf(stderr, "canhbaoctl: --baud: expected 300, 600, ... 57600, 115200, got '%s'\n",
-                options->baud);
-        return EXIT_USAGE;
+        return ctl_expected("--baud", "300, 600, ... 57600, 115200", options->baud);
     }
     if (options->stop_bits != NULL && text_parse_int(options->stop_bits, 1, 2, &stop_bits) != 0) {
-        fprintf(stderr, "canhbaoctl: --stop-bits: expected 1 or 2, got '%s'\n", options->stop_bits);
-        return EXIT_USAGE;
+        return ctl_expected("--stop-bits", "1 or 2", options->stop_bits);
     }
     if (options->parity != NULL) {
         int at = 0;
@@ -74,9 +72,7 @@ static int init_bus(struct ctl_link *link, const char *device, const struct tool
             at++;
         }
         if (at == 3) {
-            fprintf(stderr, "canhbaoctl: --parity: expected none, even or odd, got '%s'\n",
-                    options->parity);
-            return EXIT_USAGE;
+            return ctl_expected("--parity", "none, even or odd", options->parity);
         }
         config.serial.parity = (enum modbus_parity)at; /* in the order of the enum */
     }
@@ -96,21 +92,16 @@ static int init_bus(struct ctl_link *link, const char *device, const struct tool
 int ctl_link_init(struct ctl_link *link, const char *place, const struct tool_options *options) {
     *link = (struct ctl_link){.fd = -1, .timeout_us = timeout_us_default};
     if (place[0] != '/' && split_place(link, place) != 0) {
-        fprintf(stderr, "canhbaoctl: '%s' is not HOST, HOST:PORT or /DEVICE\n", place);
-        return EXIT_USAGE;
+        return ctl_expected("PLACE", "HOST, HOST:PORT or /DEVICE", place);
     }
     if (options->timeout != NULL &&
         (text_parse_duration_us(options->timeout, &link->timeout_us) != 0 ||
          link->timeout_us < MODBUS_TIME_US_MIN || link->timeout_us > 60000000)) {
-        fprintf(stderr, "canhbaoctl: --timeout: expected 10 ms to 1 min, got '%s'\n",
-                options->timeout);
-        return EXIT_USAGE;
+        return ctl_expected("--timeout", "10 ms to 1 min", options->timeout);
     }
     if (options->framing != NULL) {
         if (strcmp(options->framing, "rtu") != 0 && strcmp(options->framing, "tcp") != 0) {
-            fprintf(stderr, "canhbaoctl: --framing: expected tcp or rtu, got '%s'\n",
-                    options->framing);
-            return EXIT_USAGE;
+            return ctl_expected("--framing", "tcp or rtu", options->framing);
         }
         link->framing = options->framing[0] == 'r' ? MODBUS_FRAMING_RTU : MODBUS_FRAMING_TCP;
     }

@@ -3,6 +3,7 @@
 #include "daemon/config/site.h"
 #include "daemon/control/ctl_lang.h"
 #include "daemon/control/ctl_tools.h"
+#include "daemon/control/ctl_usage.h"
 #include "drivers/modbus/plan.h"
 
 int ctl_load_site(const char *dir, struct site **ret_site) {
@@ -93,8 +94,7 @@ static void print_plan(const json_t *plan) {
 int ctl_plan(char **arguments, int count, const struct tool_options *options) {
     struct site *site = NULL;
     if (count != 1 || options->config == NULL) {
-        fputs("canhbaoctl: usage: canhbaoctl plan --config DIR STATION\n", stderr);
-        return EXIT_USAGE;
+        return ctl_usage("plan --config DIR STATION");
     }
     int result = ctl_load_site(options->config, &site);
     if (result != EXIT_DONE) {

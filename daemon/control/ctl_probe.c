@@ -8,6 +8,7 @@
 #include "daemon/control/ctl_lang.h"
 #include "daemon/control/ctl_link.h"
 #include "daemon/control/ctl_tools.h"
+#include "daemon/control/ctl_usage.h"
 
 /* ECMA-48: everything away, to the first place. */
 #define SCREEN_CLEAR "\033[2J\033[H"
@@ -25,9 +26,10 @@ enum {
 static int option_int(const char *name, const char *text, int64_t min, int64_t max,
                       int64_t *ret_value) {
     if (text != NULL && text_parse_int(text, min, max, ret_value) != 0) {
-        fprintf(stderr, "canhbaoctl: %s: expected a whole number from %d to %d, got '%s'\n", name,
-                (int)min, (int)max, text);
-        return EXIT_USAGE;
+        char expected[64];
+        (void)snprintf(expected, sizeof expected, "%s %d - %d", ctl_tr("a whole number"), (int)min,
+                       (int)max);
+        return ctl_expected(name, expected, text);
     }
     return EXIT_DONE;
 }
@@ -181,9 +183,7 @@ static int read_watch(const struct tool_options *options, struct probe *probe) {
     }
     if (options->every != NULL && (text_parse_duration_us(options->every, &probe->every_us) != 0 ||
                                    probe->every_us < WATCH_US_MIN)) {
-        fprintf(stderr, "canhbaoctl: --watch: expected a duration of 10 ms or more, got '%s'\n",
-                options->every);
-        return EXIT_USAGE;
+        return ctl_expected("--watch", "a duration of 10 ms or more", options->every);
     }
     return option_int("--limit", options->rounds, 1, INT32_MAX, &probe->limit);
 }
@@ -194,10 +194,7 @@ static int read_request(char **arguments, const struct tool_options *options, st
     struct modbus_request *request = &probe->request;
     request->table = MODBUS_HOLDING;
     if (options->table != NULL && modbus_table_parse(options->table, &request->table) != 0) {
-        fprintf(stderr,
-                "canhbaoctl: --table: expected coil, discrete, holding or input, got '%s'\n",
-                options->table);
-        return EXIT_USAGE;
+        return ctl_expected("--table", "coil, discrete, holding or input", options->table);
     }
     if (option_int("UNIT", arguments[1], 0, 255, &unit) != 0 ||
         option_int("--from", options->from, 0, 65535, &from) != 0 ||
@@ -206,12 +203,10 @@ static int read_request(char **arguments, const struct tool_options *options, st
         return EXIT_USAGE;
     }
     if (from + registers > 65536) {
-        fputs("canhbaoctl: --from and --count reach beyond address 65535\n", stderr);
-        return EXIT_USAGE;
+        return ctl_wrong("--from and --count reach beyond address 65535");
     }
     if (options->string != NULL && modbus_table_is_bits(request->table)) {
-        fputs("canhbaoctl: --string: only holding and input registers hold a text\n", stderr);
-        return EXIT_USAGE;
+        return ctl_wrong("--string: only holding and input registers hold a text");
     }
     request->unit = (uint8_t)unit;
     request->start = (uint16_t)from;
@@ -224,8 +219,7 @@ int ctl_probe(char **arguments, int count, const struct tool_options *options) {
     struct probe probe = {.options = options};
     sigset_t stop;
     if (count != 2) {
-        fputs("canhbaoctl: usage: canhbaoctl probe HOST[:PORT]|/DEVICE UNIT\n", stderr);
-        return EXIT_USAGE;
+        return ctl_usage("probe HOST[:PORT]|/DEVICE UNIT");
     }
     probe.place = arguments[0];
     int result = read_request(arguments, options, &probe);
@@ -266,8 +260,7 @@ static int read_units(const char *text, int64_t *ret_first, int64_t *ret_last) {
             return EXIT_DONE;
         }
     }
-    fprintf(stderr, "canhbaoctl: --units: expected such as 1-32 within 0 to 255, got '%s'\n", text);
-    return EXIT_USAGE;
+    return ctl_expected("--units", "such as 1-32 within 0 to 255", text);
 }
 
 /* A unit answers with a value, and also with an exception of its own: it is there. */
@@ -290,8 +283,7 @@ int ctl_scan(char **arguments, int count, const struct tool_options *options) {
     int64_t first, last;
     struct ctl_link link;
     if (count != 1) {
-        fputs("canhbaoctl: usage: canhbaoctl scan HOST[:PORT]|/DEVICE\n", stderr);
-        return EXIT_USAGE;
+        return ctl_usage("scan HOST[:PORT]|/DEVICE");
     }
     int result = read_units(options->units, &first, &last);
     if (result == EXIT_DONE) {

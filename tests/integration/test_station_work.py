@@ -141,6 +141,14 @@ class StationWork(unittest.TestCase):
 
     def test_spots(self):
         passed = self.daemon.ctl("spot", "tram", "stage", "5.01", "--instrument", "tape")
+        for arguments, text in ((["spot", "tram", "stage"], "cách dùng: canhbaoctl spot STATION POINT VALUE"),
+                                (["spot", "tram", "stage", "5,0"], "phải là số thập phân viết với dấu chấm, nhận được '5,0'"),
+                                (["probe", "h", "300"], "UNIT: phải là số nguyên 0 - 255, nhận được '300'"),
+                                (["spot", "-x"], "một lệnh trong --help, nhận được '-x'")):
+            wrong = self.fails(2, "--lang", "vi", *arguments)
+            self.assertIn(text, wrong.stderr)
+        helped = subprocess.run([CTL, "--lang", "vi", "--help"], capture_output=True, text=True, check=True).stdout
+        self.assertIn("số lần lật so với lượng nước đổ; không tính là mưa", helped)
         self.assertTrue(passed["passed"])
         self.assertAlmostEqual(passed["difference"], -0.01)
         self.assertAlmostEqual(passed["tolerance"], 0.02)
@@ -152,6 +160,8 @@ class StationWork(unittest.TestCase):
         self.fails(1, "spot", "tram", "level", "5")
         self.fails(2, "spot", "tram", "stage", "5,5")
         self.assertEqual(len(self.daemon.ctl("records", "tram")), 3)
+        below = self.daemon.ctl("spot", "tram", "stage", "-0.25", "--tolerance", "9")  # a number, no option
+        self.assertAlmostEqual(below["difference"], 5.25)
 
     def test_bucket_test(self):
         wait_for(lambda: self.value("tips") == 200.0, "the bucket is read")
