@@ -196,6 +196,12 @@ void engine_take_command(struct engine *engine, const struct engine_input *input
 
 /* engine_late.c: a reading out of a logger's memory. Tested, calibrated and looked at by the
  * alarms, but it feeds no window and moves no level. */
+/* TEST_MAINTENANCE or TEST_BUCKET_TEST: somebody worked on the station when the reading was made,
+ * in the maintenance or bucket test that runs or in the maintenance that ended last. TEST_COUNT:
+ * nobody. */
+enum quality_test engine_work_at(const struct engine *engine, const struct reading *reading);
+/* Keeps a reading, but as evidence for nothing. */
+void engine_set_aside(struct reading *reading, enum quality_test tag);
 void engine_take_late(struct engine *engine, struct reading *reading,
                       const struct engine_sink *sink);
 

@@ -117,7 +117,7 @@ static double epoch_of(const struct engine *engine, const struct point *point,
 
 /* What comes while somebody works on the station is kept and tagged, but is evidence for nothing:
  * the tips of a test are no rain. */
-static void set_aside(struct reading *reading, enum quality_test tag) {
+void engine_set_aside(struct reading *reading, enum quality_test tag) {
     reading->suspect_tests |= (uint16_t)(1U << tag);
     if (reading->flag == QUALITY_GOOD || reading->flag == QUALITY_NOT_EVALUATED) {
         reading->flag = QUALITY_SUSPECT;
@@ -182,7 +182,7 @@ bool engine_take_reading(struct engine *engine, struct reading *reading, bool si
     if (station->maintenance.active || tested) {
         state->set_aside = true;
         if (is_usable(reading)) {
-            set_aside(reading, tested ? TEST_BUCKET_TEST : TEST_MAINTENANCE);
+            engine_set_aside(reading, tested ? TEST_BUCKET_TEST : TEST_MAINTENANCE);
         }
         return worse;
     }

@@ -85,6 +85,21 @@ static bool bucket_runs(const struct engine_station *station, const struct engin
     return station->bucket.since.utc.us != 0 && engine->now.mono.us < station->bucket.until.mono.us;
 }
 
+enum quality_test engine_work_at(const struct engine *engine, const struct reading *reading) {
+    const struct point *point = &engine->site.points[reading->point];
+    const struct engine_station *station = &engine->stations[point->station];
+    const struct alarm_override *maintenance = &station->maintenance;
+    int64_t at_us = reading->received.utc.us;
+    if (station->bucket.since.utc.us != 0 && is_rain(point) &&
+        at_us >= station->bucket.since.utc.us && at_us <= station->bucket.until.utc.us) {
+        return TEST_BUCKET_TEST;
+    }
+    return maintenance->since.utc.us != 0 && at_us >= maintenance->since.utc.us &&
+                   (maintenance->active || at_us <= maintenance->until.utc.us)
+               ? TEST_MAINTENANCE
+               : TEST_COUNT;
+}
+
 bool engine_test_bucket(struct engine *engine, const struct reading *reading) {
     const struct point *point = &engine->site.points[reading->point];
     struct engine_station *station = &engine->stations[point->station];

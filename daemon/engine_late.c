@@ -56,7 +56,9 @@ static void emit_late(struct engine *engine, struct engine_alarm *entry,
 
 static void look(struct engine *engine, struct engine_alarm *entry, const struct reading *reading,
                  const struct engine_sink *sink) {
-    bool usable = reading->status == READING_OK && reading->flag != QUALITY_FAIL;
+    const unsigned work = 1U << TEST_MAINTENANCE | 1U << TEST_BUCKET_TEST;
+    bool usable = reading->status == READING_OK && reading->flag != QUALITY_FAIL &&
+                  (reading->suspect_tests & work) == 0;
     uint8_t level = usable ? level_of(engine, entry, reading) : 0;
     uint8_t above = level_at(entry, reading->received.utc);
     if (!entry->late_open) {
@@ -83,6 +85,10 @@ void engine_take_late(struct engine *engine, struct reading *reading,
     const struct engine_point *state = &engine->points[reading->point];
     engine_calibrate(engine, reading);
     quality_test_alone(&engine->site.points[reading->point].quality, reading);
+    enum quality_test tag = engine_work_at(engine, reading);
+    if (tag != TEST_COUNT && reading->status == READING_OK) {
+        engine_set_aside(reading, tag);
+    }
     if (sink->on_reading != NULL) {
         sink->on_reading(sink->context, reading);
     }

@@ -209,8 +209,9 @@ void engine_set_maintenance(struct engine *engine, uint32_t station,
         if (to->until.mono.us < engine->next_due_us) {
             engine->next_due_us = to->until.mono.us;
         }
-    } else {
-        memset(to, 0, sizeof *to);
+    } else { /* when it was is known on: readings of that time may still come */
+        bool early = engine->now.mono.us < to->until.mono.us;
+        *to = (struct alarm_override){.since = to->since, .until = early ? engine->now : to->until};
     }
     engine_forget_totals(engine, station); /* even if nothing is read meanwhile */
     for (uint32_t i = 0; i < engine->alarm_count; i++) {

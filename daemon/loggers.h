@@ -17,7 +17,7 @@
  * Memory: after a gap in the station's readings, or a restart, the records of the hole become late
  * readings with their own time stamps. Holes and how far they are filled survive a restart.
  *
- * Thread rule: loop thread only. No allocation after create. */
+ * Thread rule: loop thread only. */
 #ifndef CANHBAO_DAEMON_LOGGERS_H
 #define CANHBAO_DAEMON_LOGGERS_H
 

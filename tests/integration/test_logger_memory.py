@@ -174,6 +174,22 @@ class WithTheSimulator(Case):
                 totals = [value for point, _, value in inside if point == "tips"]
                 self.assertAlmostEqual(sum(after - before for before, after in zip(totals, totals[1:])), 6 * 0.2, places=9)
 
+    def test_on_a_serial_line(self):
+        self.port, self.begin = 0, int(time.time()) - 60
+        with Site({}) as site:
+            write_station(site, 1, period="2 s")
+            device = site.path("line")
+            with open(site.path("stations/tram.yaml"), encoding="utf-8") as file:
+                text = file.read().replace("  host: 127.0.0.1\n  port: 1\n", f"  device: {device}\n")
+            site.write("stations/tram.yaml", text)
+            scenario = self.scenario(self.begin, self.begin + 1).replace("    port: 0\n", f"    device: {device}\n")
+            with Sim(text=scenario):
+                self.daemon = Daemon(site.folder)
+                with self.daemon:
+                    wait_for(lambda: self.logger()["identity"]["state"] == "right", "the identity is read")
+                    wait_for(lambda: self.logger()["clock"]["offset_s"] is not None, "the clock is read")
+                    wait_for(lambda: self.newest()["quality"] == "good", "its readings are good")
+
 
 class Device(socketserver.ThreadingTCPServer):
     """A logger whose memory the test writes: registers as in STATION, clock in UTC+7 as unix32, plain text."""
@@ -315,6 +331,24 @@ class WithADevice(Case):
         self.assertEqual(self.logger()["memory"]["refused"]["wrong_clock"], 3)
         self.assertEqual(self.daemon.stop(), 0)
         self.assertEqual(self.stored(inside), {second: [] for second in inside})
+
+    def test_reloads(self):
+        self.assertEqual(self.daemon.ctl("reload")["endpoints_kept"], 1)
+        self.assertEqual(self.logger()["identity"]["state"], "right")  # what was found holds on
+        self.assertIsNotNone(self.logger()["clock"]["offset_s"])
+        with open(self.site.path("stations/tram.yaml"), encoding="utf-8") as file:
+            text = file.read()
+        self.site.write("stations/tram.yaml", text.replace("HV-2210", "HV-0001"))
+        self.assertEqual(self.daemon.ctl("reload")["endpoints_kept"], 1)
+        wait_for(lambda: self.logger()["identity"]["state"] == "wrong", "another one is expected now")
+        wait_for(lambda: self.newest()["quality"] == "suspect", "its readings are suspect")
+        self.device.clock_offset_s = 3600
+        wait_for(lambda: "station-clock" in self.conditions(), "the clock is told")
+        self.site.write("stations/tram.yaml", text[:text.index("identity:")] + text[text.index("points:"):])
+        self.assertEqual(self.daemon.ctl("reload")["endpoints_kept"], 1)
+        self.assertIsNone(self.logger())
+        self.assertFalse({"station-clock", "station-identity"} & set(self.conditions()))
+        wait_for(lambda: self.newest()["quality"] == "good", "nobody asks who it is any more")
 
     def swap(self, text, stage):
         """Another device is put in its place."""

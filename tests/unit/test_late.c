@@ -7,6 +7,7 @@
 
 #include <cmocka.h>
 #include <math.h>
+#include <string.h>
 
 #include "tests/unit/engine_fixture.h"
 
@@ -176,6 +177,54 @@ static void test_saved_in_the_middle(void **state) {
     bytes_finish(&bytes);
 }
 
+/* Somebody worked on the station when the record was made: kept, tagged, evidence for nothing. */
+static void test_work_on_the_station(void **state) {
+    (void)state;
+    struct engine_input input = {.kind = ENGINE_COMMAND, .number = 0, .now = fixture_at(40 * MIN)};
+    live(1, 1);
+    input.number = ++number;
+    input.as.command = (struct command){.kind = COMMAND_MAINTENANCE, .place = "gauge"};
+    input.as.command.until.us = START_UTC + 60 * MIN;
+    strcpy(input.as.command.actor, "technician");
+    strcpy(input.as.command.comment, "on site");
+    assert_int_equal(engine_step(engine, &input, &sink), 0);
+    live(100, 1); /* it has ended by its time */
+    late(45, 5, false);
+    assert_int_equal(last_reading.flag, QUALITY_SUSPECT);
+    assert_int_equal(last_reading.suspect_tests, 1 << TEST_MAINTENANCE);
+    late(50, 5, true);
+    assert_int_equal(late_count, 0);
+    late(70, 5, true); /* afterwards the river was high */
+    assert_int_equal(last_reading.suspect_tests, 0);
+    assert_int_equal(late_count, 1);
+}
+
+/* What is not known to be the right device raises, and lowers nothing. */
+static void test_a_foreign_device(void **state) {
+    (void)state;
+    struct engine_input input = {.kind = ENGINE_READING, .now = fixture_at(10 * MIN)};
+    live(1, 3);
+    assert_int_equal(flood().alarm->level, 1);
+    input.number = ++number;
+    input.as.reading = (struct reading){.point = POINT_STAGE,
+                                        .seq = number,
+                                        .status = READING_OK,
+                                        .value = 1,
+                                        .received = fixture_at(10 * MIN),
+                                        .foreign = true};
+    assert_int_equal(engine_step(engine, &input, &sink), 0);
+    assert_int_equal(last_reading.flag, QUALITY_SUSPECT);
+    assert_int_equal(last_reading.suspect_tests, 1 << TEST_IDENTITY);
+    assert_int_equal(flood().alarm->level, 1);
+    assert_int_equal(flood().alarm->knowledge, KNOWLEDGE_DOUBTFUL);
+    input.number = ++number;
+    input.now = input.as.reading.received = fixture_at(11 * MIN);
+    input.as.reading.seq = number;
+    input.as.reading.value = 7;
+    assert_int_equal(engine_step(engine, &input, &sink), 0);
+    assert_int_equal(flood().alarm->level, 3);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, begin, finish)
 
 int main(void) {
@@ -185,6 +234,8 @@ int main(void) {
         TEST(test_failed_and_hard_values_tell_nothing),
         TEST(test_late_data_feed_no_window),
         TEST(test_saved_in_the_middle),
+        TEST(test_work_on_the_station),
+        TEST(test_a_foreign_device),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
