@@ -1,7 +1,9 @@
-"""The real acquisition against servers that share no code with it: pymodbus and libmodbus. Expected
-numbers come from Python's struct module."""
+"""The real acquisition against servers that share no code with it: pymodbus and libmodbus; and what
+mbpoll, another master, decodes of the same registers. Expected numbers come from Python's struct
+module."""
 import json
 import os
+import re
 import socket
 import struct
 import subprocess
@@ -180,6 +182,19 @@ def acquire(port, case, rounds=3, timeout_ms=2000, framing="tcp"):
     return readings
 
 
+def mbpoll(port, table, at, count=1, kind="", order="CDAB"):
+    """What mbpoll prints of `count` values from `at` on; the unsigned of the two that it tells of 16
+    bits."""
+    number = {"coil": "0", "discrete": "1", "input": "3", "holding": "4"}[table]
+    done = subprocess.run(["mbpoll", "-0", "-1", "-o", "10", "-t", number + kind, "-r", str(at), "-c",
+                           str(count), "-p", str(port)] + ["-B"] * (order == "ABCD") + ["127.0.0.1"],
+                          capture_output=True, text=True, timeout=DEADLINE_S, check=False)
+    rows = re.findall(r"^\[(\d+)\]:\s+(\S+)", done.stdout, re.MULTILINE)
+    if done.returncode != 0 or len(rows) != count:
+        raise AssertionError(f"mbpoll ended with {done.returncode}: {done.stdout}{done.stderr}")
+    return [value for _, value in rows]
+
+
 def sim_scenario():
     """The third counterpart: the simulator, whose encoder is written on its own. Every type that it
     has in every order, addresses 0 and 65535, 125 registers in one request, coils."""
@@ -253,6 +268,39 @@ class Peers(unittest.TestCase):
         case, text = sim_scenario()
         with Sim(text=text) as sim:
             self.judge(case, acquire(sim.ports["all"][1], case))
+
+    def test_mbpoll_decodes_the_same(self):
+        """Every type and order that mbpoll knows, addresses 0 and 65535, 125 registers, coils."""
+        case, text = sim_scenario()
+        kinds = {"int16": "", "uint16": "", "int32": ":int", "uint32": ":int", "float32": ":float",
+                 "bit": ""}
+        compared = set()
+        with Sim(text=text) as sim:
+            port = sim.ports["all"][1]
+            ours = {case.points[r["point"]]: r["value"] for r in acquire(port, case)
+                    if r["status"] == "ok"}
+            self.assertEqual(len(ours), len(case.points))
+            for point, value in ours.items():
+                _, table, at, kind, order, _, _ = point.split(":")
+                if order not in ("ABCD", "CDAB") or (table == "holding" and 1000 <= int(at) < 1125):
+                    continue
+                theirs = float(mbpoll(port, table, int(at), 1, kinds[kind], order)[0])
+                bits = 16 if kind.endswith("16") else 32 if kind != "float32" else None
+                if bits is None:
+                    self.assertEqual(theirs, value, point)
+                else:
+                    self.assertEqual(int(theirs) % 2**bits, int(value) % 2**bits, point)
+                compared.add((table, kind, order, int(at) if int(at) in (0, 65535) else None))
+            self.assertEqual([int(word) for word in mbpoll(port, "holding", 1000, 125)],
+                             [ours[f"1:holding:{1000 + i}:uint16:ABCD:1:0"] for i in range(125)])
+        for table in ("holding", "input"):
+            for kind in NUMBERS:
+                for order in ("ABCD", "CDAB"):
+                    at = 0 if (kind, order) == ("int16", "ABCD") else None
+                    self.assertIn((table, kind, order, at), compared)
+            self.assertIn((table, "uint16", "ABCD", 65535), compared)
+        for table in ("coil", "discrete"):
+            self.assertIn((table, "bit", "ABCD", 0), compared)
 
     def test_125_registers_in_one_request(self):
         case = full_block()
