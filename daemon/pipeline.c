@@ -560,23 +560,29 @@ static void on_snapshot_due(void *ctx) {
 
 static int prepare_points(struct pipeline *pipeline, struct err *ret_err) {
     const struct engine_site *site = pipeline->options.site;
+    struct store_point *points = calloc(site->point_count + 1, sizeof *points);
+    if (points == NULL) {
+        return err_set(ret_err, ERR_MEMORY, "no memory for the points");
+    }
     for (size_t i = 0; i < site->point_count; i++) {
         const struct point *point = &site->points[i];
-        int result = store_point_handle(pipeline->options.store, site->stations[point->station].id,
-                                        point->id, point->unit, &pipeline->handles[i], ret_err);
-        if (result != 0) {
-            return result;
-        }
+        points[i] = (struct store_point){site->stations[point->station].id, point->id, point->unit};
+    }
+    int result = store_point_handles(pipeline->options.store, points, site->point_count,
+                                     pipeline->handles, ret_err);
+    free(points);
+    if (result != 0) {
+        return result;
     }
     for (size_t i = 0; i < site->station_count; i++) {
-        int result = store_station_seq(pipeline->options.store, site->stations[i].id,
-                                       &pipeline->last_seqs[i]);
+        result = store_station_seq(pipeline->options.store, site->stations[i].id,
+                                   &pipeline->last_seqs[i]);
         if (result != 0) {
             return err_set(ret_err, result, "the store cannot tell the last reading of %s",
                            site->stations[i].id);
         }
     }
-    int result = station_seqs_load(pipeline->options.store, site, pipeline->last_seqs);
+    result = station_seqs_load(pipeline->options.store, site, pipeline->last_seqs);
     return result == 0 ? 0 : err_set(ret_err, result, "the store cannot tell the last readings");
 }
 

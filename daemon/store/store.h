@@ -90,7 +90,14 @@ struct store *store_close(struct store *store);
 int store_append_journal(struct store *store, uint64_t number, struct moment now, const void *bytes,
                          size_t length);
 
-/* The handle of a point, made when it is new (committed at once). Ask once at start, keep it. */
+/* The handle of a point, made when it is new (committed at once). Ask once at start, keep it. Many
+ * at once: those that are new are committed together, so that a fleet costs one write to the disk.
+ */
+struct store_point {
+    const char *station, *point, *unit;
+};
+int store_point_handles(struct store *store, const struct store_point *points, size_t count,
+                        int64_t *ret_handles, struct err *ret_err);
 int store_point_handle(struct store *store, const char *station, const char *point,
                        const char *unit, int64_t *ret_handle, struct err *ret_err);
 /* ERR_BUSY while readings are refused (disk full); counted as shed. The same reading (point, time,

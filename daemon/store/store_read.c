@@ -45,25 +45,50 @@ static int point_query(struct store *store, const char *sql, const char *station
     return code;
 }
 
-int store_point_handle(struct store *store, const char *station, const char *point,
-                       const char *unit, int64_t *ret_handle, struct err *ret_err) {
+static int find_or_make_points(struct store *store, const struct store_point *points, size_t count,
+                               int64_t *handles) {
     static const char insert[] = "INSERT INTO points(station,point,unit) VALUES(?1,?2,?3)";
     static const char select[] = "SELECT handle FROM points WHERE station=?1 AND point=?2 AND"
                                  " unit=?3";
-    int64_t handle = 0;
-    int code = point_query(store, select, station, point, unit, &handle);
-    if (code == SQLITE_DONE) {
-        code = point_query(store, insert, station, point, unit, &handle);
-        if (code == SQLITE_FULL && store_free_ballast(store)) {
-            store->status.conditions |= STORE_DISK_FULL;
-            code = point_query(store, insert, station, point, unit, &handle);
+    int code = store_run(store_statement(store, STATEMENT_BEGIN));
+    for (size_t i = 0; i < count && (code == SQLITE_DONE || code == SQLITE_ROW); i++) {
+        const struct store_point *at = &points[i];
+        code = point_query(store, select, at->station, at->point, at->unit, &handles[i]);
+        if (code == SQLITE_DONE) {
+            code = point_query(store, insert, at->station, at->point, at->unit, &handles[i]);
+            handles[i] = sqlite3_last_insert_rowid(store->db);
         }
-        handle = sqlite3_last_insert_rowid(store->db);
     }
-    if (code != SQLITE_DONE && code != SQLITE_ROW)
-        return store_error(store, code, "point", ret_err);
-    *ret_handle = handle;
-    return 0;
+    if (code == SQLITE_DONE || code == SQLITE_ROW)
+        code = store_run(store_statement(store, STATEMENT_COMMIT));
+    if (code != SQLITE_DONE)
+        store_rollback(store);
+    return store_is_full(store, code) ? SQLITE_FULL : code;
+}
+
+int store_point_handles(struct store *store, const struct store_point *points, size_t count,
+                        int64_t *ret_handles, struct err *ret_err) {
+    int64_t *handles = calloc(count + 1, sizeof *handles);
+    if (handles == NULL)
+        return err_set(ret_err, ERR_MEMORY, "store: no memory for %zu points", count);
+    int result = 0;
+    int code = find_or_make_points(store, points, count, handles);
+    if (code == SQLITE_FULL && store_free_ballast(store)) {
+        store->status.conditions |= STORE_DISK_FULL;
+        code = find_or_make_points(store, points, count, handles);
+    }
+    if (code == SQLITE_DONE)
+        memcpy(ret_handles, handles, count * sizeof *handles);
+    else
+        result = store_error(store, code, "point", ret_err);
+    free(handles);
+    return result;
+}
+
+int store_point_handle(struct store *store, const char *station, const char *point,
+                       const char *unit, int64_t *ret_handle, struct err *ret_err) {
+    const struct store_point one = {station, point, unit};
+    return store_point_handles(store, &one, 1, ret_handle, ret_err);
 }
 
 int store_load_snapshot(struct store *store, int skip, uint64_t *ret_number, void **ret_bytes,

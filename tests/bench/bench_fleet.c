@@ -4,7 +4,8 @@
  *                  same run (no deadlines, no checks, no decoding)
  *   dead_N         N stations of which 30 % never answer, against the living alone, at the same
  * time Lateness: from a poll's place on its grid to its send (late_send) and to its values being
- * handed over (late_value). `bench_fleet fleet` or `bench_fleet dead`: one of them. A run takes
+ * handed over (late_value). `bench_fleet fleet` or `bench_fleet dead`: one of them; `serve` and
+ * `bare N` are for fleet_daemon. A run takes
  * WARM_UP_S (connecting included) and then measures. Rounds alternate; printed are medians. */
 #include <errno.h>
 #include <math.h>
@@ -19,6 +20,7 @@
 #include <sys/epoll.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "common.h"
@@ -280,7 +282,7 @@ static struct running start(client_fn client, uint32_t stations, uint32_t dead) 
     int ends[2];
     uint16_t port;
     /* Before the pipe, whose end the server must not hold open. */
-    running.server = bench_poll_server(&port);
+    running.server = bench_poll_server(false, &port);
     if (pipe(ends) < 0) {
         bench_die("pipe", strerror(errno));
     }
@@ -364,6 +366,24 @@ static void bench_dead(uint32_t stations, int rounds) {
     (void)fflush(stdout);
 }
 
+/* For fleet_daemon. */
+
+static int serve(void) {
+    uint16_t port;
+    pid_t server = bench_poll_server(true, &port);
+    printf("%u\n", port);
+    (void)fflush(stdout);
+    (void)waitpid(server, NULL, 0);
+    return 1; /* it only ends by a signal */
+}
+
+static int bare(uint32_t stations) {
+    struct result result = collect(start(run_epoll, stations, 0));
+    printf("{\"cpu_share\":%.4f,\"late_send_p99_ms\":%.2f,\"late_value_p99_ms\":%.2f}\n",
+           result.cpu_share, result.late_send_p99_ms, result.late_value_p99_ms);
+    return 0;
+}
+
 int main(int argc, char **argv) {
     bool smoke = getenv("CANHBAO_BENCH_SMOKE") != NULL;
     uint32_t stations = smoke ? 100 : 10000;
@@ -381,6 +401,12 @@ int main(int argc, char **argv) {
         return 1;
     }
     const char *only = argc > 1 ? argv[1] : "";
+    if (strcmp(only, "serve") == 0) {
+        return serve();
+    }
+    if (strcmp(only, "bare") == 0) {
+        return bare(argc > 2 ? (uint32_t)strtoul(argv[2], NULL, 10) : stations);
+    }
     if (strcmp(only, "dead") != 0) {
         bench_fleet(stations, smoke ? 1 : ROUNDS);
     }

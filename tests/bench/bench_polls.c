@@ -436,7 +436,7 @@ static struct result run_client(enum client client, uint32_t connections, double
     struct job job = {.period_s = period_s, .processes = processes};
     int ends[2];
     /* Before the pipe: a server that held its end open would hide that a client failed. */
-    pid_t server = bench_poll_server(&job.port);
+    pid_t server = bench_poll_server(false, &job.port);
     if (pipe(ends) < 0) {
         die("pipe");
     }

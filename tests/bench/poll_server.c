@@ -1,6 +1,7 @@
 #include "poll_server.h"
 
 #include <errno.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -26,18 +27,24 @@ static void serve(int fd) {
         (void)close(fd);
         return;
     }
+    unsigned registers = request[11];
+    if (request[10] != 0 || registers == 0 || registers > POLL_REGISTERS || registers % 2 != 0) {
+        (void)close(fd);
+        return;
+    }
     memcpy(reply, request, 8);
     reply[4] = 0;
-    reply[5] = 3 + POLL_REGISTERS * 2;
-    reply[8] = POLL_REGISTERS * 2;
-    for (int i = 0; i < POLL_REGISTERS / 2; i++) {
+    reply[5] = (uint8_t)(3 + registers * 2);
+    reply[8] = (uint8_t)(registers * 2);
+    for (unsigned i = 0; i < registers / 2; i++) {
         static const uint8_t twelve_and_a_half[] = {0x41, 0x48, 0, 0};
         memcpy(reply + 9 + i * 4, twelve_and_a_half, 4);
     }
     if (request[6] == POLL_SILENT_UNIT) {
         return;
     }
-    if (send(fd, reply, sizeof(reply), MSG_NOSIGNAL) != sizeof(reply)) {
+    ssize_t size = 9 + (ssize_t)registers * 2;
+    if (send(fd, reply, (size_t)size, MSG_NOSIGNAL) != size) {
         (void)close(fd);
     }
 }
@@ -57,7 +64,13 @@ static void run_server(int listener) {
                 continue;
             }
             int fd = -1, on = 1;
-            while ((fd = accept4(listener, NULL, NULL, SOCK_NONBLOCK)) >= 0) {
+            struct sockaddr_in peer = {0};
+            socklen_t size = sizeof(peer);
+            while ((fd = accept4(listener, (struct sockaddr *)&peer, &size, SOCK_NONBLOCK)) >= 0) {
+                if (ntohl(peer.sin_addr.s_addr) >> 24 != IN_LOOPBACKNET) {
+                    (void)close(fd); /* the benchmark's own only */
+                    continue;
+                }
                 (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
                 event = (struct epoll_event){.events = EPOLLIN, .data.fd = fd};
                 if (epoll_ctl(poller, EPOLL_CTL_ADD, fd, &event) < 0) {
@@ -68,8 +81,9 @@ static void run_server(int listener) {
     }
 }
 
-pid_t bench_poll_server(uint16_t *ret_port) {
-    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr = {htonl(INADDR_LOOPBACK)}};
+pid_t bench_poll_server(bool anywhere, uint16_t *ret_port) {
+    struct sockaddr_in address = {.sin_family = AF_INET,
+                                  .sin_addr = {htonl(anywhere ? INADDR_ANY : INADDR_LOOPBACK)}};
     socklen_t size = sizeof(address);
     int listener = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
     if (listener < 0 || bind(listener, (struct sockaddr *)&address, sizeof(address)) < 0 ||
@@ -84,6 +98,7 @@ pid_t bench_poll_server(uint16_t *ret_port) {
     }
     if (pid == 0) {
         (void)prctl(PR_SET_NAME, "server");
+        (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
         run_server(listener);
         _exit(0);
     }

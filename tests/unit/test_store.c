@@ -260,6 +260,18 @@ static void test_readings_come_back_as_they_were(void **state) {
     assert_int_equal(store_point_handle(f->store, "s1", "stage", "cm", &again, &f->err), 0);
     assert_int_not_equal(stage, again); /* numbers of two units never mix */
 
+    const struct store_point many[] = {
+        {"s2", "stage", "m"}, {"s1", "rain", "mm"}, {"s2", "rain", "mm"}, {"s2", "stage", "m"}};
+    int64_t handles[4] = {0};
+    assert_int_equal(store_point_handles(f->store, many, 4, handles, &f->err), 0);
+    assert_int_equal(handles[1], rain);
+    assert_int_equal(handles[3], handles[0]);
+    for (int i = 0; i < 3; i++)
+        assert_true(handles[i] != stage && handles[i] != again &&
+                    handles[i] != handles[(i + 1) % 3]);
+    assert_int_equal(store_point_handle(f->store, "s2", "rain", "mm", &again, &f->err), 0);
+    assert_int_equal(handles[2], again);
+
     uint64_t seq = 99;
     assert_int_equal(store_station_seq(f->store, "s1", &seq), 0);
     assert_int_equal(seq, 0);
