@@ -336,6 +336,245 @@ static void test_cells(void **state) {
     assert_memory_equal(&cell, &before, sizeof cell);
 }
 
+/* ---- every cell of every row, asked by rules ---- */
+
+struct sheet {
+    const char *table;
+    const char *id[3]; /* columns that the id of a row is made of, with '/' between */
+    const char *cells[8];
+    const char *unit; /* NULL: the column `unit` */
+};
+
+static const struct sheet sheets[] = {
+    {"flood_alarm_levels", {"station"}, {"bd1_m", "bd2_m", "bd3_m", "historic_peak_m"}, "m"},
+    {"air_limits", {"parameter", "averaging_h", "valid_from"}, {"limit_ug_m3"}, "ug m-3"},
+    {"vn_aqi_breakpoints", {"parameter", "averaging_h", "index_low"}, {"from_ug_m3"}, "ug m-3"},
+    {"aegl",
+     {"substance", "aegl_level"},
+     {"t10min_ppm", "t30min_ppm", "t60min_ppm", "t4h_ppm", "t8h_ppm"},
+     "ppm"},
+    {"radiation_levels", {"id"}, {"low", "high"}, NULL},
+    {"rainfall_thresholds",
+     {"id"},
+     {"total_1h_mm", "total_3h_mm", "total_6h_mm", "total_12h_mm", "total_24h_mm", "total_48h_mm",
+      "total_72h_mm"},
+     "mm"},
+    {"water_limits", {"parameter", "quality_class"}, {"min", "max"}, NULL},
+};
+
+/* The file as text, apart from alerts/tables: its first line and its rows. */
+struct text_table {
+    char header[1024];
+    struct csv csv;
+};
+
+static void open_text_table(const char *table, struct text_table *ret_table) {
+    char path[512];
+    struct err err = {0};
+    (void)snprintf(path, sizeof path, FOLDER "/%s.csv", table);
+    FILE *file = fopen(path, "rb");
+    assert_non_null(file);
+    assert_non_null(fgets(ret_table->header, sizeof ret_table->header, file));
+    (void)fclose(file); /* only read from */
+    ret_table->header[strcspn(ret_table->header, "\n")] = '\0';
+    assert_int_equal(csv_load(path, ret_table->header, &ret_table->csv, &err), 0);
+}
+
+static const char *text_of(const struct text_table *table, size_t row, const char *column) {
+    size_t index = 0;
+    for (const char *at = table->header; at != NULL;
+         at = strchr(at, ',') ? strchr(at, ',') + 1 : NULL) {
+        if (strncmp(at, column, strlen(column)) == 0 &&
+            (at[strlen(column)] == ',' || at[strlen(column)] == '\0')) {
+            return csv_field(&table->csv, row, index);
+        }
+        index++;
+    }
+    return "";
+}
+
+static double number_of(const struct text_table *table, size_t row, const char *column) {
+    const char *text = text_of(table, row, column);
+    return *text == '\0' ? (double)NAN : strtod(text, NULL);
+}
+
+/* The number of the cell, from the text; NaN: an empty one. */
+static double cell_of(const struct sheet *sheet, const struct text_table *table, size_t row,
+                      const char *column) {
+    if (strcmp(sheet->table, "vn_aqi_breakpoints") != 0) {
+        return number_of(table, row, column);
+    }
+    double low = number_of(table, row, "conc_low_ug_m3");
+    double span = number_of(table, row, "index_high") - number_of(table, row, "index_low");
+    return low + 0.5 * (number_of(table, row, "conc_high_ug_m3") - low) / span;
+}
+
+/* A rule of one comparison with the cell; false: refused. */
+static bool make_cell_rule(struct fixture *fixture, const char *reference, const char *unit) {
+    static struct yaml_node node;
+    struct rule *rule = &fixture->rule;
+    free(rule->rows);
+    memset(rule, 0, sizeof *rule);
+    memset(&fixture->reader, 0, sizeof fixture->reader);
+    memset(&node, 0, sizeof node);
+    node.kind = YAML_SCALAR;
+    node.text = reference;
+    fixture->reader.loader = &fixture->loader;
+    fixture->reader.rule = rule;
+    fixture->loader.tables = fixture->tables;
+    fixture->loader.reader =
+        (struct option_reader){.units = fixture->units, .errors = &fixture->errors};
+    fixture->errors.count = 0;
+    (void)snprintf(fixture->reader.units[0], STATION_UNIT_SIZE, "%s", unit);
+    rule->indicator_count = 1;
+    rule->level_count = 1;
+    struct rule_node *compare = rule_reader_node(&fixture->reader, &node);
+    assert_true(rule_read_cell(&fixture->reader, &node, compare));
+    rule->levels[0].level = 1;
+    rule->levels[0].node_count = (uint16_t)rule->node_count;
+    return fixture->errors.count == 0;
+}
+
+/* Below, at and above the number, with each kind of comparison; and not known when missing. */
+static size_t ask_cell(struct fixture *fixture, double number, int64_t observed_us) {
+    static const enum tristate expected[4][3] = {{TRI_FALSE, TRI_TRUE, TRI_TRUE},
+                                                 {TRI_FALSE, TRI_FALSE, TRI_TRUE},
+                                                 {TRI_TRUE, TRI_TRUE, TRI_FALSE},
+                                                 {TRI_TRUE, TRI_FALSE, TRI_FALSE}};
+    double step = fmax(fabs(number), 1e-3) * 1e-6; /* beyond the rounding of binary32 */
+    size_t asked = 0;
+    for (int comparison = 0; comparison < 4; comparison++) {
+        fixture->rule.nodes[0].comparison = (enum comparison)comparison;
+        for (int side = -1; side <= 1; side++) {
+            struct indicator indicator = {.value = number + side * step};
+            indicator.observed.utc.us = observed_us;
+            assert_int_equal(rule_evaluate(&fixture->rule, 0, false, NULL, &indicator).value,
+                             expected[comparison][side + 1]);
+            asked++;
+        }
+        struct indicator missing = {.value = NAN, .knowledge = KNOWLEDGE_UNKNOWN};
+        assert_int_equal(rule_evaluate(&fixture->rule, 0, false, NULL, &missing).value,
+                         TRI_UNKNOWN);
+    }
+    return asked;
+}
+
+static void row_id(const struct sheet *sheet, const struct text_table *table, size_t row,
+                   char *ret_id, size_t size) {
+    size_t length = 0;
+    bool gas = strcmp(sheet->table, "aegl") == 0;
+    ret_id[0] = '\0';
+    for (size_t i = 0; i < 3 && sheet->id[i] != NULL; i++) {
+        bool hours = strcmp(sheet->id[i], "averaging_h") == 0;
+        length += (size_t)snprintf(ret_id + length, size - length, "%s%s%s%s", i > 0 ? "/" : "",
+                                   gas && i == 1 ? "AEGL-" : "", text_of(table, row, sheet->id[i]),
+                                   hours ? "h" : "");
+    }
+}
+
+/* Returns whether any cell of the row was asked; one without any number is refused everywhere. */
+static bool ask_row(struct fixture *fixture, const struct sheet *sheet,
+                    const struct text_table *table, size_t row, size_t *asked) {
+    const char *unit = sheet->unit != NULL ? sheet->unit : text_of(table, row, "unit");
+    char id[128], reference[256];
+    bool any = false;
+    /* "nSv per mm", "MPN/100mL", "pH" are no units */
+    unit = strcmp(unit, "pH") == 0 ? "1" : strcmp(unit, "MPN/100mL") == 0 ? "0.01 mL-1" : unit;
+    bool comparable = units_valid(fixture->units, unit);
+    row_id(sheet, table, row, id, sizeof id);
+    for (size_t i = 0; i < 8 && sheet->cells[i] != NULL; i++) {
+        double number = cell_of(sheet, table, row, sheet->cells[i]);
+        (void)snprintf(reference, sizeof reference, "table %s %s %s", sheet->table, id,
+                       sheet->cells[i]);
+        bool made = make_cell_rule(fixture, reference, comparable ? unit : "m");
+        if (made != (comparable && !isnan(number))) {
+            fail_msg("%s: %s", reference, made ? "accepted" : fixture->errors.items[0].text);
+        }
+        if (made) {
+            *asked += ask_cell(fixture, number,
+                               INT64_C(1780000000000000) -
+                                   (strstr(id, "PM2.5/24h/2023") ? INT64_C(30000000000000) : 0));
+            any = true;
+        }
+    }
+    return any;
+}
+
+/* Rows that say that something is not known or not recommended, or that are no level of anything
+ * (a share, a dose per rain, an event without duration): every cell of them is refused. */
+static bool is_no_number(const char *id) {
+    static const char *const ids[] = {
+        "La Tinh (Phù Cát)", "bg-vn",     "rain-2",     "decay-2h", "decay-3h", "MIC/AEGL-1",
+        "COCl2/AEGL-1",      "CO/AEGL-1", "vu2023-low", "api",      "rti-tw",   "soil-95"};
+    for (size_t i = 0; i < sizeof ids / sizeof ids[0]; i++) {
+        if (strcmp(ids[i], id) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* The seven other tables: each row's every number, at, below and above it. A row that nobody could
+ * ask fails here, so that none is left out when tables grow. */
+static void test_every_cell_of_every_row(void **state) {
+    struct fixture *fixture = *state;
+    static struct text_table table;
+    size_t asked = 0;
+    for (size_t s = 0; s < sizeof sheets / sizeof sheets[0]; s++) {
+        size_t rows = 0;
+        open_text_table(sheets[s].table, &table);
+        for (size_t row = 0; row < table.csv.row_count; row++) {
+            bool done = ask_row(fixture, &sheets[s], &table, row, &asked);
+            char id[128];
+            row_id(&sheets[s], &table, row, id, sizeof id);
+            bool empty = is_no_number(id);
+            if (!done && !empty) {
+                fail_msg("%s %s is asked by nothing", sheets[s].table, id);
+            }
+            assert_false(done && empty);
+            rows++;
+        }
+        assert_int_equal(rows, table.csv.row_count);
+        print_message("%s: %zu rows\n", sheets[s].table, rows);
+        csv_finish(&table.csv);
+    }
+    print_message("%zu questions\n", asked);
+    assert_true(asked > 3000);
+}
+
+/* The eighth, risk_levels: what test_every_row_as_a_rule() asks, the raises of Art. 4 and the
+ * colours together are all its rows. */
+static void test_no_risk_row_is_left_out(void **state) {
+    const struct fixture *fixture = *state;
+    static struct text_table table;
+    size_t levels = 0, raises = 0, colours = 0;
+    open_text_table("risk_levels", &table);
+    for (size_t row = 0; row < table.csv.row_count; row++) {
+        const char *hazard = text_of(&table, row, "hazard");
+        int level = atoi(text_of(&table, row, "level"));
+        if (strcmp(hazard, "colour") == 0) {
+            assert_string_equal(fixture->tables->colours[level - 1],
+                                text_of(&table, row, "condition"));
+            colours++;
+        } else if (strncmp(hazard, "modifier_", 9) == 0) {
+            bool serious = strcmp(hazard, "modifier_severe_impact") == 0;
+            for (uint8_t from = 1; from <= RISK_LEVELS; from++) {
+                int raised = from + level < RISK_LEVELS ? from + level : RISK_LEVELS;
+                assert_int_equal(risk_raise_allowed(from, !serious, serious), raised);
+            }
+            raises++;
+        } else {
+            assert_string_equal(fixture->tables->risks[levels].source.id,
+                                text_of(&table, row, "rule_id"));
+            levels++;
+        }
+    }
+    assert_int_equal(levels, fixture->tables->risk_count);
+    assert_int_equal(levels + raises + colours, table.csv.row_count);
+    assert_true(raises == 2 && colours == RISK_LEVELS);
+    csv_finish(&table.csv);
+}
+
 /* Every row of the table of water limits has a quantity whose points can be compared with it. */
 static void test_every_water_row_has_a_quantity(void **state) {
     static const char *const names[][2] = {{"nitrite_N", "nitrite_n"},
@@ -613,6 +852,8 @@ int main(void) {
         cmocka_unit_test(test_every_row_as_a_rule),
         cmocka_unit_test(test_flood_without_a_record),
         cmocka_unit_test(test_cells),
+        cmocka_unit_test(test_every_cell_of_every_row),
+        cmocka_unit_test(test_no_risk_row_is_left_out),
         cmocka_unit_test(test_every_water_row_has_a_quantity),
         cmocka_unit_test(test_a_row_s_change_is_another_revision),
         cmocka_unit_test(test_what_is_refused),
