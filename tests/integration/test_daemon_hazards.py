@@ -64,7 +64,7 @@ class Hazards(unittest.TestCase):
                 file.write(text)
         cls.daemon = Daemon(site).start()
         wait_for(lambda: all(cls.daemon.alarms()[key]["level"]["value"] == level for key, level in EXPECTED.items()),
-                 "every hazard has its level", 90)
+                 "every hazard has its level", 150)
 
     @classmethod
     def tearDownClass(cls):
