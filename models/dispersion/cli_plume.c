@@ -26,9 +26,10 @@ static const char about[] =
     "terrain\n"
     "or plume rise. Particles take friction velocity, Obukhov length and mixing height where they "
     "are\n"
-    "(not told: from wind and class; 0.2 u*/f, 0.4 (u* L/f)^0.5 or 1000 m). A continuous\n"
-    "release that is dense by the criterion of Britter and McQuaid (1988), when its densities are\n"
-    "told, takes their correlation; a finite dense one is refused.\n"
+    "(not told: from wind and class; 0.2 u*/f, 0.4 (u* L/f)^0.5 or 1000 m). A release that is "
+    "dense\n"
+    "by the criteria of Britter and McQuaid (1988), when its densities are told, takes their\n"
+    "correlations for continuous releases and for releases at once, by u T / x.\n"
     "\n"
     "RELEASE.yaml  x_east_m, y_north_m (0), latitude_deg and longitude_deg of the origin (0, 0),\n"
     "              release_height_m; Q_g_s, or mass_g with duration_s; "
@@ -75,23 +76,6 @@ static const char about[] =
     "zones, grid   about the source, 128 x 128 cells; see --levels, --members. The value is the\n"
     "              mean over the exposure time in mg/m3; for a nuclide the dose in Sv of\n"
     "              inhalation, cloud and 24 h of ground.\n";
-
-/* Puffs know no dense gas: the correlation is one for steady releases. */
-static int check_dense(const struct release *release, const struct weather *weather,
-                       struct err *ret_err) {
-    for (size_t i = 0; !release->continuous && i < weather->count; i++) {
-        bool dense = false;
-        int rc = release_dense_in(release, weather->rows[i].wind_m_s, &dense);
-        if (rc != 0 || dense) {
-            return err_set(
-                ret_err, ERR_UNSUPPORTED,
-                "the gas is dense at %.1f m/s (Britter and McQuaid): tell the release as "
-                "continuous, without duration_s",
-                weather->rows[i].wind_m_s);
-        }
-    }
-    return 0;
-}
 
 struct options {
     const char *release, *receptors, *out;
@@ -226,7 +210,6 @@ static int run(struct options *o, struct err *ret_err) {
         o->results.far.latitude_deg = release.origin.latitude_deg;
         rc = weather_open(&o->weather, release.puff.x_m, release.puff.y_m, &weather, ret_err);
     }
-    rc = rc != 0 ? rc : check_dense(&release, &weather, ret_err);
     rc = rc != 0 ? rc : tell_receptors(o, &release, &weather, ret_err);
     if (rc == 0 && (o->zones != NULL || o->grid != NULL)) {
         rc = tell_zones(o, &release, &weather, ret_err);

@@ -3,7 +3,7 @@
 #include <math.h>
 #include <stdlib.h>
 
-#include "models/dispersion/dense.h"
+#include "models/dispersion/dense_puff.h"
 
 #define BREATHING_M3_S 2.57e-4 /* adult, mean of a day */
 #define HOUR_S         3600.0
@@ -204,6 +204,48 @@ static int add_finite(struct results *results, bool nuclide, size_t count, struc
     return rc;
 }
 
+/* A finite release that is dense where and when it begins: its correlation for all receptors; the
+ * cloud passes as a box, so that the time integral is no more than it can be. */
+static int finite_dense(const struct release *release, const struct weather *weather,
+                        struct puff_receptor *receptors, size_t count, bool *ret_dense,
+                        struct err *ret_err) {
+    const struct puff_release *puff = &release->puff;
+    struct weather_row row;
+    *ret_dense = false;
+    if (!release_may_be_dense(release)) {
+        return 0;
+    }
+    int rc = weather_at(weather, puff->start_utc_us, RESULTS_HOLD_S, puff->x_m, puff->y_m, &row,
+                        ret_err);
+    if (rc != 0) {
+        return rc;
+    }
+    struct dense_puff dense = {{puff->rate / MG_G, release->gas_density_kg_m3,
+                                release->air_density_kg_m3, release->gas_temperature_k,
+                                release->air_temperature_k, row.wind_m_s},
+                               puff->duration_s};
+    if (!(row.wind_m_s > 0) || dense_puff_is(&dense, ret_dense) != 0) {
+        return err_set(ret_err, ERR_RANGE, "whether the gas is dense at %.1f m/s is not known",
+                       row.wind_m_s);
+    }
+    double angle = row.wind_from_deg / RADIAN;
+    for (size_t i = 0; *ret_dense && i < count; i++) {
+        struct puff_receptor *r = &receptors[i];
+        struct dense_passage seen;
+        double dx = r->x_m - puff->x_m, dy = r->y_m - puff->y_m;
+        double x = -dx * sin(angle) - dy * cos(angle), y = dx * cos(angle) - dy * sin(angle);
+        if (dense_puff_at(&dense, x, y, r->z_m, &seen) != 0) {
+            return err_set(ret_err, ERR_RANGE, "no dense cloud at %.1f m", x);
+        }
+        r->max = seen.share > 0 ? dense_concentration(&dense.release, seen.share) * MG_G : 0;
+        r->arrival_s = seen.arrival_s;
+        r->last_s = seen.last_s;
+        r->tic = seen.share > 0 ? r->max * (seen.last_s - seen.arrival_s) : 0;
+        r->deposit = puff->dry_velocity_m_s > 0 ? puff->dry_velocity_m_s * r->tic : 0;
+    }
+    return 0;
+}
+
 int results_finite(const struct release *release, const struct weather *weather,
                    const struct results_options *options, struct puff_receptor *receptors,
                    size_t count, double *ret_method, double *ret_error, struct far_mass *ret_mass,
@@ -214,10 +256,18 @@ int results_finite(const struct release *release, const struct weather *weather,
         return err_set(ret_err, ERR_NOT_FOUND,
                        "the release needs a start: the weather changes in time");
     }
+    bool dense = false;
+    int rc = finite_dense(release, weather, receptors, count, &dense, ret_err);
+    if (rc != 0 || dense) {
+        for (size_t i = 0; i < count; i++) {
+            ret_method[i] = RESULTS_DENSE;
+            ret_error[i] = (double)NAN;
+        }
+        return rc;
+    }
     struct puff_receptor *near = calloc(count + 1, sizeof *near);
-    int rc = near == NULL
-                 ? err_set(ret_err, ERR_MEMORY, "no memory for %zu receptors", count)
-                 : far_part_make(release, weather, options, receptors, count, &far, ret_err);
+    rc = near == NULL ? err_set(ret_err, ERR_MEMORY, "no memory for %zu receptors", count)
+                      : far_part_make(release, weather, options, receptors, count, &far, ret_err);
     for (size_t i = 0, k = 0; rc == 0 && i < count; i++) {
         bool particles = k < far.count && far.index[k] == i;
         k += particles;

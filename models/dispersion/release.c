@@ -255,10 +255,14 @@ int release_is_dense(double rate_kg_s, double gas_density_kg_m3, double air_dens
     return 0;
 }
 
+bool release_may_be_dense(const struct release *release) {
+    return release->gas_density_kg_m3 > 0 && release->nuclide == NULL &&
+           release->puff.height_m <= DENSE_HEIGHT_M;
+}
+
 int release_dense_in(const struct release *release, double wind_m_s, bool *ret_dense) {
     *ret_dense = false;
-    if (isnan(release->gas_density_kg_m3) || release->nuclide != NULL ||
-        release->puff.height_m > DENSE_HEIGHT_M) {
+    if (!release_may_be_dense(release)) {
         return 0;
     }
     return release_is_dense(release->puff.rate / 1e3, release->gas_density_kg_m3,

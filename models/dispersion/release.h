@@ -44,8 +44,11 @@ int release_read(const char *path, struct release *ret_release, struct err *ret_
 int release_is_dense(double rate_kg_s, double gas_density_kg_m3, double air_density_kg_m3,
                      double wind_m_s, bool *ret_dense);
 
-/* The same for a release that tells its densities; never dense without them, at a height or for a
- * nuclide. */
+/* Whether a release could be dense at all: a chemical that tells its densities, near the ground. */
+bool release_may_be_dense(const struct release *release);
+
+/* The same for a continuous release that tells its densities; never dense without them, at a height
+ * or for a nuclide. */
 int release_dense_in(const struct release *release, double wind_m_s, bool *ret_dense);
 
 #endif

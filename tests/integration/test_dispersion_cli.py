@@ -173,6 +173,28 @@ class Dispersion(unittest.TestCase):
         self.assertEqual(done.returncode, 3, done.stderr)
         self.assertIn("does not reach far enough", done.stderr)
 
+    def test_dense_gas_at_once(self):
+        """A ton of cold chlorine within ten seconds is a dense cloud, in light wind; a gram in a strong one is none."""
+        gas = ("release_height_m: 0\nduration_s: 10\ngas_density_kg_m3: 3.6\nair_density_kg_m3: 1.17\n"
+               "gas_temperature_c: -34\nair_temperature_c: 30\n")
+        weather, places = "wind_m_s,wind_from_deg,class\n3,270,D\n", "x_east_m,y_north_m,z_m\n200,0,0\n600,0,0\n-200,0,0\n"
+        rows = self.plume("mass_g: 1e6\n" + gas, weather, places)
+        self.assertEqual([r["method"] for r in rows], ["dense"] * 3)
+        near, far, upwind = (float(r["conc_max_mg_m3"]) for r in rows)
+        self.assertTrue(near > far > 0 and upwind == 0, rows)
+        self.assertEqual(rows[2]["arrival_s"], "")
+        # beyond the last curve (0.1 %) as X^-2: 277.8 m3, V^(1/3) = 6.52 m
+        a = math.log10(math.sqrt(9.81 * (3.6 / 1.17 - 1) * 6.525) / 3)
+        self.assertTrue(0.27 < a < 1)
+        units = 10 ** (-0.27 * a + 2.05)
+        share = 0.001 * (units / (600 / (1e3 / 3.6) ** (1 / 3))) ** 2
+        cold = 239.15 / 303.15
+        warmed = share / (share + (1 - share) * cold)
+        self.assertGreater(600 / 6.525, units)
+        self.assertAlmostEqual(far, warmed * 3.6e6 * cold, delta=0.01 * far)
+        rows = self.plume("mass_g: 1\n" + gas, weather.replace("3,270", "12,270"), places)
+        self.assertEqual({r["method"] for r in rows}, {"puffs"})
+
     def test_zones(self):
         levels = self.write("levels.csv", "level,name,conc_mg_m3\n1,khó chịu,1.45\n2,nguy hiểm,8.12\n3,chết người,60\n")
         communes = self.write("communes.geojson", json.dumps({"type": "FeatureCollection", "features": [
