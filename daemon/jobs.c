@@ -47,7 +47,9 @@ struct job {
     /* the run */
     struct worker *worker; /* NULL: none */
     char name[INBOX_NAME_SIZE];
+    int64_t modified_ns; /* of the file */
     struct utc_us newest;
+    int64_t good_modified_ns; /* of the newest file that was used */
 };
 
 struct jobs {
@@ -112,6 +114,9 @@ static void accept(struct job *job, const struct worker_outcome *outcome) {
     }
     if (result == 0) {
         job->counters.done++;
+        if (job->modified_ns > job->good_modified_ns) {
+            job->good_modified_ns = job->modified_ns;
+        }
         note_good(job, parsed.reference_time);
         clear_condition(job, CONDITION_GRID_REJECTED);
         clear_condition(job, CONDITION_WORKER_FAILED);
@@ -231,6 +236,7 @@ static void start_run(struct job *job, const struct inbox_file *file) {
     struct err err = {.code = 0};
     struct arguments *arguments = calloc(1, sizeof *arguments);
     (void)snprintf(job->name, sizeof job->name, "%s", file->name); /* same size */
+    job->modified_ns = file->modified_ns;
     job->newest.us = clock_now(clock_of(job)).utc.us + job->product->future_tolerance_us;
     int result = arguments == NULL ? err_set(&err, ERR_MEMORY, "no memory to start a worker")
                                    : fill_arguments(job, arguments, &err);
@@ -289,6 +295,21 @@ static void skip_surplus(struct job *job, const struct inbox_file *files, size_t
     raise_condition(job, CONDITION_JOBS_BEHIND, text);
 }
 
+/* Files that came before one that was used are outdated: what they say of now was said better, and
+ * its windows have had them as history. The newest frame wins, however many wait. */
+static size_t skip_outdated(struct job *job, const struct inbox_file *files, size_t count) {
+    size_t first = 0;
+    while (first < count && files[first].modified_ns >= job->good_modified_ns) {
+        first++;
+    }
+    for (size_t i = first; i < count; i++) {
+        if (inbox_done(job->product->folder, files[i].name, NULL) == 0) {
+            job->counters.skipped++;
+        }
+    }
+    return first;
+}
+
 /* Starts the newest file that can be run, if nothing runs. */
 static void look(struct job *job) {
     if (job->worker != NULL || job->stuck) {
@@ -311,6 +332,7 @@ static void look(struct job *job) {
         clear_condition(job, CONDITION_JOBS_BEHIND);
     }
     skip_surplus(job, files, count);
+    count = skip_outdated(job, files, count);
     for (size_t i = 0; i < count && i < job->product->waiting_max; i++) {
         char text[96];
         const char *fault = fault_of(job, &files[i], text, sizeof text);

@@ -1,7 +1,8 @@
 /* Grids in, model results out: watches an inbox per product, runs canhbao-model on each new file as
  * a disposable process, and hands on what it printed.
  *
- * One worker at a time per product; newest file first. A file ends in done/ (used; it stays as
+ * One worker at a time per product; newest file first; files that came before one that was used are
+ * outdated, become history and are counted. A file ends in done/ (used; it stays as
  * history for the windows of later runs), or in quarantine/ with the reason beside it: refused by
  * the model by name, worker died, deadline, output not understood, too large, empty. When more than
  * waiting_max files wait, the oldest go to done/ without a run of their own and are counted.
@@ -38,7 +39,7 @@ struct jobs_product {
     int64_t future_tolerance_us;  /* frames may be that much later than the clock */
     size_t memory_mb;             /* of the worker */
     size_t file_bytes_max;
-    size_t waiting_max; /* files that each get their own run */
+    size_t waiting_max; /* files that may wait; when there are more, runs are behind */
     size_t history_max; /* files of done/ given to a run */
     size_t keep_max;    /* files kept in done/ and in quarantine/ each */
     int64_t keep_age_s;
@@ -76,7 +77,7 @@ struct jobs_options {
 struct jobs_counters {
     uint64_t done; /* files used */
     uint64_t quarantined;
-    uint64_t skipped; /* moved to done/ without a run */
+    uint64_t skipped; /* moved to done/ without a run: outdated, or too many waited */
     size_t waiting;   /* in the inbox at the last look */
     bool running;
     int64_t run_us_last; /* real time of the last run */

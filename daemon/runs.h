@@ -14,7 +14,8 @@
  *
  * Conditions (health.h), subject = product: WORKER_FAILED (also when the model refuses its input)
  * clears with the next good run, MODEL_STALE when there is one with data young enough (or no alarm
- * asks for it any more), JOBS_BEHIND while runs take longer than the period. Deadlines are real
+ * asks for it any more), JOBS_BEHIND while runs take longer than the period (or min_interval, if
+ * that is longer). Deadlines are real
  * time, triggers and staleness scenario time. Thread rule: loop thread only. */
 #ifndef CANHBAO_DAEMON_RUNS_H
 #define CANHBAO_DAEMON_RUNS_H

@@ -2,12 +2,11 @@
  * cage of production. The fuzzer's counters of the child are carried over, so that it sees which
  * way our code went.
  *
- * The libraries crash on malformed files, which is what the cage is for: a child that dies inside
- * one of them is well. Not well: it takes longer than its CPU limit, what is accepted cannot be
- * read, a rate is infinite, or a sanitizer finds the fault in our own code (the first frame that is
- * no interceptor lies in this program: the libraries are shared). */
+ * The libraries crash and run away on malformed files, which is what the cage is for: a child that
+ * dies inside one of them or of its CPU limit is well. Not well: there is no cage, a rate is
+ * infinite, or a sanitizer finds the fault in our own code (the first frame that is no interceptor
+ * lies in this program: the libraries are shared). */
 #include <math.h>
-#include <signal.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -21,7 +20,7 @@
 #include "models/grid/ncfile.h"
 #include "models/grid/sandbox.h"
 
-enum { MEMORY_BYTES = 1 << 30, CPU_S = 20, REPORT_SIZE = 1 << 16, FOUND = 99 };
+enum { MEMORY_BYTES = 1 << 30, CPU_S = 5, REPORT_SIZE = 1 << 16, FOUND = 99 };
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -160,9 +159,8 @@ static void run(struct grid_env *env, const uint8_t *data, size_t size) {
         abort();
     }
     bool good = WIFEXITED(status) && WEXITSTATUS(status) == 0;
-    bool endless = WIFSIGNALED(status) && WTERMSIG(status) == SIGXCPU;
     bool found = WIFEXITED(status) && WEXITSTATUS(status) == FOUND;
-    if (endless || found || (!good && is_ours(report))) {
+    if (found || (!good && is_ours(report))) {
         fprintf(stderr, "status %d\n%s\n", status, report);
         abort();
     }

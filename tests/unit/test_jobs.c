@@ -365,10 +365,14 @@ static void a_full_inbox_runs_the_newest_and_counts_the_rest(void **state) {
         assert_int_equal(utimensat(AT_FDCWD, path, times, 0), 0);
     }
     fixture_start(fixture);
-    wait_for(fixture, 2);
-    assert_int_equal(jobs_counters(fixture->jobs, 0).skipped, 4);
+    wait_for(fixture, 1);
+    for (int i = 0; i < 1200 && jobs_counters(fixture->jobs, 0).skipped < 5; i++) {
+        assert_int_equal(loop_run_for(fixture->loop, 50000), 0);
+    }
+    assert_int_equal(jobs_counters(fixture->jobs, 0).skipped,
+                     5); /* the second newest is outdated */
     assert_true(fixture->raised[CONDITION_JOBS_BEHIND] > 0);
-    assert_int_equal(fixture->batches, 2);
+    assert_int_equal(fixture->batches, 1);
     assert_true(fixture->results[0].reference_time.us == fixture->now_s * 1000000);
     const struct model_result *sum = find(fixture, "rain_mean", 600000000, 0);
     assert_true(fabs(sum->value - 1.0) < 1e-9);
