@@ -290,6 +290,12 @@ static void end_hole(struct one *one) {
     one->dirty = true;
 }
 
+static void no_trouble(struct one *one) {
+    one->memory_failures = 0;
+    one->facts.why[0] = '\0';
+    condition(one, CONDITION_STATION_MEMORY, false, "");
+}
+
 static void begin_fill(struct one *one) {
     const struct logger_memory *memory = &one->config->memory;
     struct utc_us now = clock_now(one->loggers->clock).utc;
@@ -299,6 +305,7 @@ static void begin_fill(struct one *one) {
         end_hole(one);
     }
     if (one->memo.hole_count == 0) {
+        no_trouble(one); /* nothing is left to be read */
         return;
     }
     struct logger_hole hole = one->memo.holes[0];
@@ -335,9 +342,7 @@ static void take_memory(struct one *one, const struct aside_answer *answer) {
         return;
     }
     end_hole(one);
-    one->memory_failures = 0;
-    one->facts.why[0] = '\0';
-    condition(one, CONDITION_STATION_MEMORY, false, "");
+    no_trouble(one);
 }
 
 /* ---- what is due ---- */

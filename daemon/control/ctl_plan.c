@@ -4,6 +4,7 @@
 #include "daemon/control/ctl_lang.h"
 #include "daemon/control/ctl_tools.h"
 #include "daemon/control/ctl_usage.h"
+#include "daemon/lint_loggers.h"
 #include "drivers/modbus/plan.h"
 
 int ctl_load_site(const char *dir, struct site **ret_site) {
@@ -63,6 +64,27 @@ static json_t *describe(const struct site *site, size_t station,
                      "endpoint_load_percent", 100 * modbus_plan_load(plan, endpoint));
 }
 
+/* What its logger's memory costs besides; null: it has none. */
+struct cost {
+    const char *station;
+    json_t *text;
+};
+
+static void take_cost(void *ctx, const char *station, bool warning, const char *text) {
+    struct cost *cost = ctx;
+    (void)warning;
+    if (strcmp(station, cost->station) == 0) {
+        json_decref(cost->text);
+        cost->text = json_string(text);
+    }
+}
+
+static json_t *logger_cost(const struct site *site, const char *station) {
+    struct cost cost = {.station = station, .text = json_null()};
+    lint_loggers(site, take_cost, &cost);
+    return cost.text;
+}
+
 static int int_of(const json_t *object, const char *key) {
     return (int)json_integer_value(json_object_get(object, key));
 }
@@ -89,6 +111,10 @@ static void print_plan(const json_t *plan) {
         printf(": %s", ctl_tr("too much"));
     }
     putchar('\n');
+    if (json_is_string(json_object_get(plan, "logger"))) {
+        printf("%s: %s\n", ctl_tr("logger memory"),
+               json_string_value(json_object_get(plan, "logger")));
+    }
 }
 
 int ctl_plan(char **arguments, int count, const struct tool_options *options) {
@@ -115,6 +141,7 @@ int ctl_plan(char **arguments, int count, const struct tool_options *options) {
         result = EXIT_FAILED;
     } else {
         json_t *value = describe(site, station, endpoint, &plan);
+        json_object_set_new(value, "logger", logger_cost(site, arguments[0]));
         if (options->json) {
             ctl_json_print(value);
         } else {

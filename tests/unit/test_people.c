@@ -263,6 +263,28 @@ static uint8_t rain_after_work_between_polls(bool maintenance, bool by_command, 
     return alarm->highest_level;
 }
 
+/* Totals of another device have no difference with those before and after: what fell between two
+ * of the right one is exact, however wild the foreign one is. */
+static void test_totals_of_a_foreign_device(void **state) {
+    (void)state;
+    static const double foreign[] = {500, 0, 12.5};
+    for (size_t i = 0; i < sizeof foreign / sizeof foreign[0]; i++) {
+        struct engine_input input = {.kind = ENGINE_READING};
+        make();
+        read_at(MIN, POINT_RAIN, 10);
+        read_at(2 * MIN, POINT_RAIN, 10);
+        input.as.reading =
+            (struct reading){.point = POINT_RAIN, .value = foreign[i], .foreign = true};
+        step(&input, 3 * MIN);
+        read_at(4 * MIN, POINT_RAIN, 13);
+        for (int m = 5; m < 62; m++) {
+            read_at(m * MIN, POINT_RAIN, 13);
+        }
+        assert_int_equal(alarm_of("rain")->highest_level, 0);
+        assert_true(fabs(found_value - 3) < 1e-9);
+    }
+}
+
 static void test_tips_of_a_short_maintenance_are_no_rain(void **state) {
     (void)state;
     double value;
@@ -401,6 +423,7 @@ int main(void) {
         TEST(test_noise_around_level_2),
         TEST(test_tips_during_maintenance_are_no_rain),
         TEST(test_tips_of_a_short_maintenance_are_no_rain),
+        TEST(test_totals_of_a_foreign_device),
         TEST(test_ladder_and_calendar),
         TEST(test_incidents_open_merge_split_and_close),
         TEST(test_a_hazard_may_go_with_another_one),
