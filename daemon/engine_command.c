@@ -18,15 +18,19 @@ struct taking {
 static void emit_command(const struct taking *taking, struct engine_alarm *entry,
                          const struct alarm_change *change) {
     const struct command *command = taking->command;
-    char judged[COMMAND_TEXT_SIZE + 32];
+    char said[COMMAND_TEXT_SIZE + HASH_TEXT_SIZE + 32];
     struct event event = {.kind = event_kind_of_command(command->kind),
                           .change = *change,
                           .actor = command->actor,
                           .comment = command->comment[0] != '\0' ? command->comment : NULL};
     if (command->kind == COMMAND_VERDICT) { /* the event is a comment: it says which verdict */
-        (void)snprintf(judged, sizeof judged, "verdict: %s%s%s", verdict_name(command->verdict),
+        (void)snprintf(said, sizeof said, "verdict: %s%s%s", verdict_name(command->verdict),
                        command->comment[0] != '\0' ? "; " : "", command->comment);
-        event.comment = judged;
+        event.comment = said;
+    } else if (strcmp(command->attachment, COMMAND_RISK_RAISE) == 0) {
+        (void)snprintf(said, sizeof said, COMMAND_RISK_RAISE ": %s; %s", command->reference,
+                       command->comment);
+        event.comment = said;
     }
     engine_emit(taking->engine, entry, &event, taking->sink);
 }

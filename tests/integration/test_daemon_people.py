@@ -333,7 +333,7 @@ class Commands(unittest.TestCase):
                              ["accepted", 3, "http:an", "hồ xả"])
             self.assertEqual(self.daemon.level("st-0", "rain-risk"), 2)  # what evidence says
             told = [e["alert"] for e in self.daemon.ctl("events", "--limit", "200") if e["alert"]["event"] == "attached"]
-            self.assertEqual([(e["actor"], e["comment"]) for e in told], [("http:an", "hồ xả")])
+            self.assertEqual([(e["actor"], e["comment"]) for e in told], [("http:an", "risk-raise: accepted-3; hồ xả")])
             self.daemon.kill()
             self.daemon.start()
             self.assertEqual(self.proposal()["decision"], decision)
