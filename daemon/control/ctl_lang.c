@@ -249,6 +249,8 @@ static const struct {
     {"an alarm becomes an incident of its own, with --reason",
      "một cảnh báo tách thành vụ riêng, kèm --reason"},
     {"publish the state of every alarm again", "phát lại trạng thái mọi cảnh báo"},
+    {"on a proposed raise: accepted-LEVEL or refused-LEVEL, with --reason",
+     "về một đề nghị nâng cấp: accepted-CẤP hoặc refused-CẤP, kèm --reason"},
     /* diag: the logger */
     {"identity", "nhận dạng máy"},
     {"right", "đúng máy"},

@@ -1,6 +1,7 @@
 """A logger's clock, identity and memory, through the real programs: a hole in the readings is filled with the
 records' own times; a crossing inside it is told once and raises nothing; a restart in the middle of a fill leaves
 neither doubles nor holes; a wrong clock and a wrong device are told, and their data neither taken nor believed."""
+import json
 import signal
 import socket
 import socketserver
@@ -9,6 +10,7 @@ import subprocess
 import threading
 import time
 import unittest
+import urllib.request
 from datetime import datetime, timezone
 
 from daemon import CTL, Daemon, Site
@@ -170,6 +172,13 @@ class WithTheSimulator(Case):
                         100 + (second - self.begin) * 0.2
                     self.assertAlmostEqual(value, expected, places=9)
                     self.assertAlmostEqual(value, truth[(text_of(second), point)], places=9)
+                # What waits for Kafka says so: late, with the record's time and numbers that rise.
+                late = [(body["station"], reading["point"], reading["time"], reading["seq"]) for body in
+                        (json.loads(row[0]) for row in self.daemon.query("select body from outbox order by row"))
+                        for reading in body.get("readings", []) if reading.get("late")]
+                self.assertEqual({entry[:3] for entry in late if text_of(cut) <= entry[2] < text_of(cut + 7)},
+                                 {("tram", point, text_of(second)) for point, second, _ in inside})
+                self.assertEqual([entry[3] for entry in late], sorted({entry[3] for entry in late}))
                 # The sum of the rain over the hole is exact: record by record, and across it.
                 totals = [value for point, _, value in inside if point == "tips"]
                 self.assertAlmostEqual(sum(after - before for before, after in zip(totals, totals[1:])), 6 * 0.2, places=9)
@@ -322,6 +331,10 @@ class WithADevice(Case):
         wait_for(lambda: self.newest()["quality"] == "good", "points are read as ever")
         self.assertTrue(self.logger()["clock"]["wrong"])
         self.assertAlmostEqual(self.logger()["clock"]["offset_s"], 3600, delta=5)
+        with urllib.request.urlopen(f"http://{self.daemon.web()}/metrics", timeout=DEADLINE_S) as answer:
+            offset = [line for line in answer.read().decode().splitlines()
+                      if line.startswith('canhbao_station_clock_offset_seconds{station="tram"} 3')]
+        self.assertEqual(len(offset), 1)
         self.device.clock_offset_s = -7  # a little beyond the limit, so that its stamps could lie in the hole
         wait_for(lambda: self.logger()["clock"]["offset_s"] < 0, "another wrong time")
         self.assertEqual(self.device.blocks, 0)
