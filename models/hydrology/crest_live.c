@@ -28,31 +28,43 @@ static size_t places_of(const struct crest_live *live) {
     return live->domain->network->count;
 }
 
-int crest_live_create(struct crest_live *live, struct err *ret_err) {
+static int create_state(const struct crest_live *live, struct crest_live_state *state,
+                        struct err *ret_err) {
     size_t places = places_of(live);
+    state->guidance_mm = calloc(CREST_LIVE_SLOTS * FFG_GRID_DURATIONS * places, sizeof(float));
+    state->rain_mm = calloc(live->back_steps * places, sizeof(float));
+    if (state->guidance_mm == NULL || state->rain_mm == NULL) {
+        return err_set(ret_err, ERR_MEMORY, "no memory for %zu cells", places);
+    }
+    for (size_t i = 0; i < live->back_steps * places; i++) {
+        state->rain_mm[i] = NAN;
+    }
+    return 0;
+}
+
+int crest_live_create(struct crest_live *live, struct err *ret_err) {
     if (live->step_us <= 0 || HOUR_US % live->step_us != 0) {
         return err_set(ret_err, ERR_RANGE, "a step of %g min does not divide an hour",
                        (double)live->step_us / 6e7);
     }
     live->back_steps = (size_t)(CREST_LIVE_RAIN_H * HOUR_US / live->step_us);
     live->ahead_steps = (size_t)(CREST_LIVE_LEADS_H * HOUR_US / live->step_us);
-    live->state.guidance_mm = calloc(CREST_LIVE_SLOTS * FFG_GRID_DURATIONS * places, sizeof(float));
-    live->state.rain_mm = calloc(live->back_steps * places, sizeof(float));
-    if (live->state.guidance_mm == NULL || live->state.rain_mm == NULL) {
-        return err_set(ret_err, ERR_MEMORY, "no memory for %zu cells", places);
-    }
-    for (size_t i = 0; i < live->back_steps * places; i++) {
-        live->state.rain_mm[i] = NAN;
-    }
-    return crest_saved_create(live->domain, &live->saved, ret_err);
+    int rc = create_state(live, &live->state, ret_err);
+    rc = rc != 0 ? rc : create_state(live, &live->late_state, ret_err);
+    rc = rc != 0 ? rc : crest_saved_create(live->domain, &live->saved, ret_err);
+    return rc != 0 ? rc : crest_saved_create(live->domain, &live->late_saved, ret_err);
 }
 
 void crest_live_finish(struct crest_live *live) {
-    free(live->state.guidance_mm);
-    free(live->state.rain_mm);
+    struct crest_live_state *const states[] = {&live->state, &live->late_state};
+    for (size_t i = 0; i < sizeof states / sizeof *states; i++) {
+        free(states[i]->guidance_mm);
+        free(states[i]->rain_mm);
+    }
     free(live->peak_m3_s);
     free(live->ratio);
     crest_saved_finish(&live->saved);
+    crest_saved_finish(&live->late_saved);
 }
 
 /* ---- the past ---- */
@@ -160,12 +172,26 @@ static int take_guidance(struct work *work, struct err *ret_err) {
     return 0;
 }
 
+/* Puts the state aside that the next run starts from. */
+static void keep_late(struct work *work) {
+    struct crest_live *live = work->live;
+    float *guidance_mm = live->late_state.guidance_mm, *rain_mm = live->late_state.rain_mm;
+    memcpy(guidance_mm, live->state.guidance_mm,
+           CREST_LIVE_SLOTS * FFG_GRID_DURATIONS * work->places * sizeof *guidance_mm);
+    memcpy(rain_mm, live->state.rain_mm, live->back_steps * work->places * sizeof *rain_mm);
+    live->late_state = live->state;
+    live->late_state.guidance_mm = guidance_mm;
+    live->late_state.rain_mm = rain_mm;
+    crest_saved_keep(live->domain, &live->late_saved);
+}
+
 static int run_past(struct work *work, struct err *ret_err) {
     struct crest_live *live = work->live;
     const struct cell_rain_part part = {live->observed, 0, 1};
     int64_t oldest_us =
         live->reference_us - live->reference_us % HOUR_US - CREST_LIVE_BACK_H * HOUR_US;
     int rc = 0;
+    keep_late(work);
     while (rc == 0 && live->state.end_us < live->reference_us) {
         int64_t from_us = live->state.end_us;
         cell_rain_depth(&part, 1, work->places, from_us, from_us + live->step_us, work->rain_mm);
@@ -175,6 +201,9 @@ static int run_past(struct work *work, struct err *ret_err) {
         live->state.steps++;
         if (live->state.end_us % HOUR_US == 0 && live->state.end_us >= oldest_us) {
             rc = take_guidance(work, ret_err);
+        }
+        if (live->state.end_us <= live->reference_us - CREST_LIVE_LAG_H * HOUR_US) {
+            keep_late(work);
         }
     }
     crest_saved_keep(live->domain, &live->saved);

@@ -6,6 +6,9 @@
  * first step. Rain ahead: frames, then nowcast, then numerical forecast, place by place; members as
  * in rain_members.h; beside them always no more rain, and the rain of the last hour held on.
  *
+ * The state that is saved is that of CREST_LIVE_LAG_H before the reference time (or as given when
+ * that is later): frames that come late and out of order still count in the next run.
+ *
  * Guidance (ffg_grid.h) is taken at every full hour of UTC and kept for CREST_LIVE_BACK_H hours.
  * The ratio of a duration D at lead L is the most that rain makes of it: over all full hours t that
  * have guidance with t > reference - D - 1 h and t + D <= reference + L, rain(t, t + D), fallen or
@@ -29,6 +32,7 @@ enum {
     CREST_LIVE_SLOTS = CREST_LIVE_BACK_H + 1,
     CREST_LIVE_RAIN_H = CREST_LIVE_BACK_H + 1, /* a window may end up to an hour ago */
     CREST_LIVE_RATIO_LEADS = 4,
+    CREST_LIVE_LAG_H = 2,
     CREST_LIVE_PAST_MAX_H = 240,
     CREST_LIVE_SETTLED_H = 240 /* without a state nothing is settled before */
 };
@@ -58,7 +62,9 @@ struct crest_live {
 
     /* state as loaded, then of the reference time; crest_live_create() makes room */
     struct crest_live_state state;
-    struct crest_saved saved; /* the domain at the reference time */
+    struct crest_saved saved;           /* the domain at the reference time */
+    struct crest_live_state late_state; /* CREST_LIVE_LAG_H before, for the next run */
+    struct crest_saved late_saved;
 
     /* results */
     size_t back_steps, ahead_steps;    /* of RAIN_H, of LEADS_H */

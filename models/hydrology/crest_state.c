@@ -59,8 +59,8 @@ static void items_of(struct crest_live_state *state, struct crest_saved *saved,
 /* ---- writing ---- */
 
 static void write_all(struct file *file, const struct crest_live *live, const char *identity) {
-    struct crest_live_state state = live->state;
-    struct crest_saved saved = live->saved;
+    struct crest_live_state state = live->late_state;
+    struct crest_saved saved = live->late_saved;
     int64_t end_and_steps[2] = {state.end_us, state.steps};
     struct item items[ITEMS];
     size_t lengths[DIMS];
@@ -209,6 +209,8 @@ int crest_state_load(const char *path, struct crest_live *live, const char *iden
     struct crest_live fresh = *live; /* its own room */
     fresh.state = (struct crest_live_state){.end_us = 0};
     fresh.saved = (struct crest_saved){.numbers = NULL};
+    fresh.late_state = (struct crest_live_state){.end_us = 0};
+    fresh.late_saved = (struct crest_saved){.numbers = NULL};
     int status = nc_open(path, NC_NOWRITE, &file.id);
     if (status != NC_NOERR) {
         return err_set(ret_err, status == NC_ENOTNC || status == NC_EHDFERR ? ERR_CORRUPT : ERR_IO,

@@ -7,7 +7,8 @@
 
 #include "models/hydrology/crest_live.h"
 
-/* Appears under its name when complete. ERR_IO, ERR_LIMIT. */
+/* After a run: the state that the next one starts from. Appears under its name when complete.
+ * ERR_IO, ERR_LIMIT. */
 int crest_state_save(const char *path, const struct crest_live *live, const char *identity,
                      struct err *ret_err);
 

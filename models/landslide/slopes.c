@@ -15,16 +15,18 @@ const int slopes_leads_h[SLOPES_LEADS] = {0, 3, 6, 12, 24};
 int slopes_create(struct slopes *slopes, struct err *ret_err) {
     size_t count = SLOPES_HOURS * slopes->place_count;
     slopes->rain_mm = malloc((count + 1) * sizeof *slopes->rain_mm);
+    slopes->late_rain_mm = malloc((count + 1) * sizeof *slopes->late_rain_mm);
     for (size_t i = 0; slopes->rain_mm != NULL && i < count; i++) {
         slopes->rain_mm[i] = NAN;
     }
-    return slopes->rain_mm != NULL
+    return slopes->rain_mm != NULL && slopes->late_rain_mm != NULL
                ? 0
                : err_set(ret_err, ERR_MEMORY, "no memory for %zu cells", slopes->place_count);
 }
 
 void slopes_finish(struct slopes *slopes) {
     free(slopes->rain_mm);
+    free(slopes->late_rain_mm);
     free(slopes->cells);
     free(slopes->api_mm);
 }
@@ -70,9 +72,20 @@ static int start(struct slopes *slopes, struct err *ret_err) {
     return 0;
 }
 
+/* Puts the sums aside that the next run starts from. */
+static void keep_late(struct slopes *slopes) {
+    slopes->late_us = slopes->end_us;
+    memcpy(slopes->late_rain_mm, slopes->rain_mm,
+           SLOPES_HOURS * slopes->place_count * sizeof *slopes->rain_mm);
+}
+
 static void run_past(struct slopes *slopes, double *rain_mm) {
     const struct cell_rain_part parts[] = {{slopes->observed, 0, 1}, {slopes->before, 0, 1}};
     size_t places = slopes->place_count;
+    int64_t late_us = slopes->reference_us - SLOPES_LAG_H * HOUR_US;
+    if (slopes->end_us >= late_us) {
+        keep_late(slopes);
+    }
     while (slopes->end_us < slopes->reference_us) {
         float *newest = slopes->rain_mm + (SLOPES_HOURS - 1) * places;
         cell_rain_depth(parts, 2, places, slopes->end_us, slopes->end_us + HOUR_US, rain_mm);
@@ -82,6 +95,9 @@ static void run_past(struct slopes *slopes, double *rain_mm) {
             newest[p] = (float)rain_mm[p];
         }
         slopes->end_us += HOUR_US;
+        if (slopes->end_us == late_us) {
+            keep_late(slopes);
+        }
     }
 }
 

@@ -1,6 +1,9 @@
 /* Landslide indicators of every cell that has a susceptibility, from rain as it comes: hourly sums
  * of SLOPES_HOURS hours are kept from run to run; rain to come in members as rain_members.h tells.
  *
+ * What is saved ends SLOPES_LAG_H before the reference time (or as given when that is later):
+ * frames that come late and out of order still count in the next run.
+ *
  * At lead L the series of a cell ends L hours after the reference time, the last full hour that
  * frames cover; what has been observed since counts in the hour that runs. Missing rain counts as
  * at least 0: it can confirm a class, never clear one (landslide.h), so a cell whose class may be
@@ -15,6 +18,7 @@
 
 enum {
     SLOPES_HOURS = 720, /* 30 days: what the antecedent index looks back */
+    SLOPES_LAG_H = 2,
     SLOPES_AHEAD_H = 24,
     SLOPES_LEADS = 5,
     SLOPES_LEVELS = 3,
@@ -44,8 +48,10 @@ struct slopes {
     const struct cell_rain *before, *nowcast, *nwp; /* may be NULL; before the first frame */
 
     /* state as loaded, then of the reference time */
-    int64_t end_us; /* 0: none */
-    float *rain_mm; /* [SLOPES_HOURS][place], the newest hour last; NaN unknown */
+    int64_t end_us;  /* 0: none */
+    float *rain_mm;  /* [SLOPES_HOURS][place], the newest hour last; NaN unknown */
+    int64_t late_us; /* the same for the next run */
+    float *late_rain_mm;
 
     /* results */
     int64_t reference_us, observed_us;
@@ -65,8 +71,8 @@ int slopes_run(struct slopes *slopes, struct err *ret_err);
 
 const struct slopes_cell *slopes_at(const struct slopes *slopes, size_t lead, size_t member);
 
-/* NetCDF: hourly sums. It belongs to the cells of one susceptibility grid, told by its hash. As
- * crest_state.h. */
+/* NetCDF: hourly sums, after a run those that the next one starts from. It belongs to the cells of
+ * one susceptibility grid, told by its hash. As crest_state.h. */
 int slopes_save(const char *path, const struct slopes *slopes, const char *identity,
                 struct err *ret_err);
 int slopes_load(const char *path, struct slopes *slopes, const char *identity, struct err *ret_err);

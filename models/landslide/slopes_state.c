@@ -11,7 +11,7 @@
 
 static int write_all(int id, const struct slopes *slopes, const char *identity) {
     int dims[2] = {0, 0}, rain = 0, end = 0;
-    const long long end_us = slopes->end_us;
+    const long long end_us = slopes->late_us;
     int status = nc_def_dim(id, "hour", SLOPES_HOURS, &dims[0]);
     status = status != NC_NOERR ? status : nc_def_dim(id, "place", slopes->place_count, &dims[1]);
     status = status != NC_NOERR ? status : nc_def_var(id, "rain", NC_FLOAT, 2, dims, &rain);
@@ -22,7 +22,7 @@ static int write_all(int id, const struct slopes *slopes, const char *identity) 
                  ? status
                  : nc_put_att_text(id, NC_GLOBAL, "identity", strlen(identity), identity);
     status = status != NC_NOERR ? status : nc_enddef(id);
-    status = status != NC_NOERR ? status : nc_put_var_float(id, rain, slopes->rain_mm);
+    status = status != NC_NOERR ? status : nc_put_var_float(id, rain, slopes->late_rain_mm);
     return status != NC_NOERR ? status : nc_put_var_longlong(id, end, &end_us);
 }
 

@@ -157,6 +157,18 @@ class FlashFlood(Cells):
         rows, _ = self.good(flashflood(self.folder, T0 + 11 * 3600, frames, "--out", "out.json"))
         self.assertIsNotNone(rows["west", "unit_streamflow", 0, 0, None]["value"])
 
+    def test_late_frames_still_count(self):
+        frames = self.frames(14, lambda t: 12.0)
+        late = ["r00076.nc", "r00077.nc", "r00078.nc", "r00079.nc"]  # of 12:40 to 13:10
+        whole, _ = self.good(flashflood(self.folder, T0 + 14 * 3600, frames, "--out", "out.json"))
+        rows, _ = self.good(flashflood(self.folder, T0 + 13 * 3600 + 1800,
+                                       [f for f in frames if f <= "r00081.nc" and f not in late], "--out", "out.json",
+                                       "--state-out", "s.nc"))
+        self.assertIsNone(rows["west", "unit_streamflow", 0, 0, None]["value"])
+        rows, _ = self.good(flashflood(self.folder, T0 + 14 * 3600, frames[-30:], "--state-in", "s.nc", "--out",
+                                       "out.json"))
+        self.assertEqual(rows, whole)
+
     def test_refusals(self):
         frames = self.frames(2)
         for words, code, says in ((["--evaporation", "1,2"], 2, ""),
@@ -184,7 +196,7 @@ class FlashFlood(Cells):
         end = T0 + 12 * 3600
         self.good(flashflood(self.folder, end, frames, "--out", "out.json", "--state-out", "s.nc"))
         self.ensemble("now.nc", end, [50.0], hours=24)
-        rows, output = self.good(flashflood(self.folder, end + 1800, frames[-3:], "--state-in", "s.nc", "--nowcast",
+        rows, output = self.good(flashflood(self.folder, end + 1800, frames[-30:], "--state-in", "s.nc", "--nowcast",
                                             "now.nc", "--out", "out.json"))
         self.assertEqual(output["reference_time"], cells.rfc(end))
         self.assertGreater(rows["west", "peak_unit_streamflow", 6, 6, 0.5]["value"], 8)
