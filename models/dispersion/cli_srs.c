@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "models/dispersion/dispersion.h"
+#include "models/dispersion/far_readings.h"
 #include "models/dispersion/srs.h"
 #include "models/output/output.h"
 #include "models/table/args.h"
@@ -26,7 +27,16 @@ static const char about[] =
     "        total_sd}], best; of the best: total, total_sd, emission and sd of each bin, bins "
     "(those\n"
     "        with 1 % of the total or more), used, detections, fac2 and fac5 of the detections,\n"
-    "        units of conc and srs as in the file\n";
+    "        units of conc and srs as in the file\n"
+    "--map   GeoJSON: each reading with conc and model (its place known: lat, lon), or each "
+    "station\n"
+    "\n"
+    "Without sensitivities: --readings FILE.csv (start, duration_min, lat, lon, station, and a\n"
+    "concentration with its unit, as pmch_pg_m3; 0: not seen), perhaps --stations FILE.csv "
+    "(station,\n"
+    "lat, lon) to check them: what was seen where and when. Nothing can be inverted from that "
+    "alone,\n"
+    "and \"inversion\" says so.\n";
 
 #define CELLS_MAX  ((size_t)10000)
 #define VALUES_MAX ((size_t)200000000)
@@ -35,11 +45,12 @@ struct input {
     size_t cells, observations, bins;
     double *reading, *sensitivity; /* [observations], [cells * observations * bins] */
     double *latitude, *longitude;  /* of the cells; NaN: not told */
+    double *place[2];              /* latitude and longitude of the readings; NaN: not told */
     char reading_unit[128], sensitivity_unit[128];
 };
 
 struct options {
-    const char *srs, *out;
+    const char *srs, *out, *map, *readings, *stations;
     double relative, absolute;
 };
 
@@ -121,6 +132,7 @@ static void input_finish(struct input *in) {
     free(in->reading);
     free(in->sensitivity);
     free(in->latitude);
+    free(in->place[0]);
     *in = (struct input){0};
 }
 
@@ -137,7 +149,10 @@ static int read_input(const char *path, struct input *ret_input, struct err *ret
         in.sensitivity = calloc(in.cells * in.observations * in.bins, sizeof *in.sensitivity);
         in.latitude = calloc(2 * in.cells, sizeof *in.latitude);
         in.longitude = in.latitude + in.cells;
-        rc = in.reading == NULL || in.sensitivity == NULL || in.latitude == NULL
+        in.place[0] = calloc(2 * in.observations, sizeof *in.place[0]);
+        in.place[1] = in.place[0] + in.observations;
+        rc = in.reading == NULL || in.sensitivity == NULL || in.latitude == NULL ||
+                     in.place[0] == NULL
                  ? err_set(ret_err, ERR_MEMORY, "no memory for %zu sensitivities",
                            in.cells * in.observations * in.bins)
                  : 0;
@@ -150,6 +165,12 @@ static int read_input(const char *path, struct input *ret_input, struct err *ret
                     read_values(path, file, "cell_lon", in.cells, in.longitude, NULL) != 0)) {
         for (size_t i = 0; i < 2 * in.cells; i++) {
             in.latitude[i] = (double)NAN; /* not told */
+        }
+    }
+    if (rc == 0 && (read_values(path, file, "lat", in.observations, in.place[0], NULL) != 0 ||
+                    read_values(path, file, "lon", in.observations, in.place[1], NULL) != 0)) {
+        for (size_t i = 0; i < 2 * in.observations; i++) {
+            in.place[0][i] = (double)NAN; /* not told */
         }
     }
     (void)nc_close(file); /* only read */
@@ -166,7 +187,8 @@ static int compare(const void *a, const void *b) {
     return (x > y) - (x < y);
 }
 
-/* The 10th percentile of the detections: about what could be detected. */
+/* The median of the detections: at the edge of a cloud readings and a transport model differ by so
+ * much, whatever the model says. */
 static int default_absolute(const struct input *in, double *ret_absolute) {
     double *positive = calloc(in->observations, sizeof *positive);
     size_t count = 0;
@@ -179,7 +201,7 @@ static int default_absolute(const struct input *in, double *ret_absolute) {
         }
     }
     qsort(positive, count, sizeof *positive, compare);
-    *ret_absolute = count > 0 ? positive[count / 10] : 1;
+    *ret_absolute = count > 0 ? positive[count / 2] : 1;
     free(positive);
     return 0;
 }
@@ -213,8 +235,24 @@ static json_t *best_json(const struct input *in, const struct srs_result *r, siz
                      "bins", bins, "emission", emission, "sd", sd);
 }
 
+/* Readings with known places, measured and modelled. */
+static json_t *map_json(const struct input *in, const struct srs_result *r) {
+    json_t *features = json_array();
+    for (size_t i = 0; i < in->observations; i++) {
+        double lat = in->place[0][i], lon = in->place[1][i];
+        if (!isnan(lat) && !isnan(lon)) {
+            json_array_append_new(
+                features,
+                json_pack("{s:s,s:{s:o,s:f,s:s},s:{s:s,s:[f,f]}}", "type", "Feature", "properties",
+                          "conc", real_or_null(in->reading[i]), "model", r->model[i], "unit",
+                          in->reading_unit, "geometry", "type", "Point", "coordinates", lon, lat));
+        }
+    }
+    return json_pack("{s:s,s:o}", "type", "FeatureCollection", "features", features);
+}
+
 static int invert_cells(const struct options *o, const struct input *in, json_t *root,
-                        struct err *ret_err) {
+                        json_t **ret_map, struct err *ret_err) {
     json_t *cells = json_array();
     double *evidence = calloc(in->cells, sizeof *evidence), top = -HUGE_VAL, sum = 0;
     int rc = evidence == NULL ? err_set(ret_err, ERR_MEMORY, "no memory for cells") : 0;
@@ -244,6 +282,8 @@ static int invert_cells(const struct options *o, const struct input *in, json_t 
         if (r.ln_evidence > top) {
             top = r.ln_evidence;
             json_object_set_new(root, "best", best_json(in, &r, c));
+            json_decref(*ret_map);
+            *ret_map = map_json(in, &r);
         }
         srs_finish(&r);
     }
@@ -263,8 +303,33 @@ static int invert_cells(const struct options *o, const struct input *in, json_t 
     return rc;
 }
 
+/* What was seen, without anything to invert it with. */
+static int tell_readings(const struct options *o, struct err *ret_err) {
+    json_t *report = NULL, *map = NULL;
+    int rc = far_readings_report(o->readings, o->stations, &report, &map, ret_err);
+    if (rc == 0) {
+        (void)json_object_set_new(
+            report, "inversion",
+            json_pack("{s:s,s:s}", "status", "not possible", "why",
+                      "the readings carry no source-receptor sensitivities and no wind: a source "
+                      "needs one of them (--srs)")); /* told when written */
+        rc = output_write_json(o->out, report, ret_err);
+        rc = rc != 0 || o->map == NULL ? rc : output_write_json(o->map, map, ret_err);
+        json_decref(report);
+        json_decref(map);
+    }
+    return rc;
+}
+
 static int run(struct options *o, struct err *ret_err) {
     struct input in = {0};
+    json_t *map = NULL;
+    if ((o->srs == NULL) == (o->readings == NULL) || (o->srs != NULL && o->stations != NULL)) {
+        return err_set(ret_err, ERR_INVALID, "--srs, or --readings with perhaps --stations");
+    }
+    if (o->readings != NULL) {
+        return tell_readings(o, ret_err);
+    }
     int rc = read_input(o->srs, &in, ret_err);
     if (rc == 0 && !(o->absolute > 0)) {
         rc = default_absolute(&in, &o->absolute);
@@ -274,23 +339,28 @@ static int run(struct options *o, struct err *ret_err) {
                                  "unit_of_srs", in.sensitivity_unit, "relative_error", o->relative,
                                  "absolute_error", o->absolute);
         rc = root == NULL ? err_set(ret_err, ERR_INVALID, "units that are no text")
-                          : invert_cells(o, &in, root, ret_err);
+                          : invert_cells(o, &in, root, &map, ret_err);
         rc = rc != 0 ? rc : output_write_json(o->out, root, ret_err);
+        rc = rc != 0 || o->map == NULL ? rc : output_write_json(o->map, map, ret_err);
         json_decref(root);
+        json_decref(map);
     }
     input_finish(&in);
     return rc;
 }
 
 static int run_srs(int argc, char **argv) {
-    struct options o = {.relative = 0.3};
+    struct options o = {.relative = 1};
     const struct args_option options[] = {
-        {"srs", ARGS_TEXT, &o.srs, true, 0, 0, "FILE.nc", "readings and sensitivities"},
+        {"srs", ARGS_TEXT, &o.srs, false, 0, 0, "FILE.nc", "readings and sensitivities"},
+        {"readings", ARGS_TEXT, &o.readings, false, 0, 0, "FILE.csv", "readings without them"},
+        {"stations", ARGS_TEXT, &o.stations, false, 0, 0, "FILE.csv", "where they may be from"},
         {"out", ARGS_TEXT, &o.out, true, 0, 0, "FILE.json", "emission by cell and time"},
+        {"map", ARGS_TEXT, &o.map, false, 0, 0, "FILE.geojson", "readings for maps"},
         {"relative-error", ARGS_NUMBER, &o.relative, false, 0.01, 3, "SHARE",
-         "of reading and model (0.3)"},
+         "of reading and model (1: transport models hit a factor 2 to 3 far away)"},
         {"absolute-error", ARGS_NUMBER, &o.absolute, false, 1e-12, 1e12, "VALUE",
-         "in the unit of conc (10th percentile of the detections)"},
+         "in the unit of conc (median of the detections)"},
         {0},
     };
     struct err err = {0};

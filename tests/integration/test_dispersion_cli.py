@@ -283,6 +283,33 @@ class Dispersion(unittest.TestCase):
                                     ("conc_ppm", ("--substance", "Co", *air[2:]), "'Co'")):
             self.assertIn(says, self.trace(self.twin(unit), *options, refused=True))
 
+    def test_far_readings(self):
+        """Readings of a tracer experiment: counted by hand, and what is refused."""
+        header = "start,duration_min,lat,lon,station,pmch_pg_m3\n"
+        good = header + ("1994-10-23T15:00,180,50.1,1.8,a,0\n1994-10-23T18:00,180,50.1,1.8,a,40\n1994-10-23T18:00,60,48,2,b,\n"
+                         "1994-10-23T21:00,60,48,2,b,10\n")
+        stations = self.write("stations.csv", "station,lat,lon\na,50.1,1.8\nb,48.02,2\n")
+        out, places = (os.path.join(self.folder.name, n) for n in ("far.json", "far.geojson"))
+        def far(text, *words):
+            return self.run_model("srs", "--readings", self.write("far.csv", text), "--out", out, "--map", places, *words)
+        done = far(good, "--stations", stations)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        with open(out, encoding="utf-8") as file:
+            told = json.load(file)
+        self.assertEqual((told["readings"], told["missing"], told["detections"], told["stations"], told["unit"]), (3, 1, 2, 2, "pg m-3"))
+        self.assertEqual(told["by_station"][0]["dosage"], 120)  # 40 pg/m3 for 3 h
+        self.assertEqual(told["by_station"][0]["first_seen"], "1994-10-23T18:00:00Z")
+        self.assertEqual(told["inversion"]["status"], "not possible")
+        with open(places, encoding="utf-8") as file:
+            self.assertEqual([f["geometry"]["coordinates"] for f in json.load(file)["features"]], [[1.8, 50.1], [2, 48]])
+        for text, words, says in ((good.replace("pmch_pg_m3", "pmch"), (), "unit"), (good.replace("48,2,b", "49,2,b"), ("--stations", stations), "'b'"),
+                                  (good + "1994-10-23T21:00,60,48,2,b,11\n", (), "second reading"), (good.replace(",40", ",-40"), (), "-40"),
+                                  (good.replace(",60,48", ",0,48"), (), "duration_min"), (good.replace("1994-10-23T21:00", "1994-10-23 x"), (), "time"),
+                                  (good, ("--srs", "x.nc"), "--srs, or --readings")):
+            done = far(text, *words)
+            self.assertEqual(done.returncode, 3, (says, done.stderr))
+            self.assertIn(says, done.stderr)
+
     def test_trace_tells_the_start(self):
         lines = self.twin().splitlines()
         text = "time," + lines[0] + "\n"
