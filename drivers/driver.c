@@ -38,7 +38,8 @@ struct unit {
 struct block {
     struct line_block about;
     int64_t next_us;    /* scenario time of the next slot */
-    int64_t pending_us; /* slot that waits for the line; valid with `pending` */
+    int64_t pending_us; /* since which slot it waits for the line; valid with `pending` */
+    int64_t asked_us;   /* scenario time of its last request */
     bool pending;
     uint32_t retries;      /* in this slot */
     int64_t not_before_us; /* wire time: a busy device is not asked before */
@@ -311,7 +312,11 @@ static bool unit_waits(const struct endpoint *endpoint, uint32_t index) {
 }
 
 static bool goes_before(const struct block *a, const struct block *b) {
-    return a->about.urgent != b->about.urgent ? a->about.urgent : a->pending_us < b->pending_us;
+    if (a->about.urgent != b->about.urgent) {
+        return a->about.urgent;
+    }
+    return a->pending_us != b->pending_us ? a->pending_us < b->pending_us
+                                          : a->asked_us < b->asked_us;
 }
 
 /* The pending block that goes next, or no_block; those that wait for a busy device are left to the
@@ -385,7 +390,9 @@ void endpoint_ready(struct endpoint *endpoint) {
             continue;
         }
         endpoint->open_block = index;
-        endpoint->asked = clock_now(loop_clock(endpoint->acquisition->loop)).utc;
+        struct moment now = clock_now(loop_clock(endpoint->acquisition->loop));
+        endpoint->asked = now.utc;
+        endpoint->blocks[index].asked_us = now.mono.us;
         if (endpoint->driver->request(endpoint->line, index) < 0) {
             endpoint->open_block = no_block;
             emit_without_request(endpoint, index, READING_NO_CONNECTION);
@@ -417,12 +424,16 @@ static void take_slots(struct endpoint *endpoint, uint32_t index, int64_t now_us
     block->next_us = slot_us + block->about.period_us;
     endpoint->stats.skipped += (uint64_t)passed;
     if (block->pending) {
-        skip(endpoint, index); /* the slot before was never asked */
-    } else if (passed > 0) {
-        emit_without_request(endpoint, index, READING_SKIPPED);
+        /* The slot before was never asked. It keeps its place in the queue: on a line that has too
+         * much to do all are asked less often, and nobody never. */
+        skip(endpoint, index);
+    } else {
+        block->pending_us = slot_us;
+        if (passed > 0) {
+            emit_without_request(endpoint, index, READING_SKIPPED);
+        }
     }
     block->pending = !unit_waits(endpoint, index);
-    block->pending_us = slot_us;
     block->retries = 0;
     block->not_before_us = 0;
     if (!block->pending) {

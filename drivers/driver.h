@@ -11,7 +11,7 @@
  * in one go (a suspended machine) each is counted, but only one set of readings is made.
  *
  * Of the requests that are due on one line those with points that rules need go first, then the
- * oldest.
+ * oldest, then those not asked for longest: a line with too much to do serves all in turn.
  *
  * A unit that does not answer `dead_after` requests in a row is dead: it is asked again only after
  * a pause that doubles up to a bound, with jitter, so that the living units of the endpoint keep

@@ -1,8 +1,12 @@
 """Every scripted fault of canhbao-sim as the real acquisition reports it: the status that the fault
-deserves, and never a value that was not in a good reply."""
+deserves, and never a value that was not in a good reply. Then what a script cannot say, by a device
+of this file: every exception code, and a connection that ends behind each byte of a reply."""
 import json
 import os
+import socket
+import struct
 import subprocess
+import threading
 import unittest
 
 import harness
@@ -103,6 +107,129 @@ class Faults(unittest.TestCase):
         readings = self.play('kind: nan, point: "*"', {"not_a_number", "sentinel"})
         self.assertEqual({(r["point"], r["status"]) for r in readings if r["status"] != "skipped"},
                          {(0, "not_a_number"), (1, "sentinel")})
+
+
+def acquire(port, rounds, points, *words):
+    done = subprocess.run([ACQUIRE, *words, "127.0.0.1", str(port), str(rounds), "5000", *points],
+                          capture_output=True, text=True, timeout=120, check=False)
+    if done.returncode != 0:
+        raise AssertionError(f"acquire ended with {done.returncode}: {done.stderr}")
+    return [json.loads(line) for line in done.stdout.splitlines()]
+
+
+class Device:
+    """One connection after the other; reply(request, number) makes the bytes that go out, and tells
+    how the connection ends behind them: None (it goes on), "fin" or "rst"."""
+
+    def __init__(self, reply):
+        self.reply, self.number = reply, 0
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self.listener.getsockname()[1]
+        threading.Thread(target=self.run, daemon=True).start()
+
+    def run(self):
+        while True:
+            try:
+                connection, _ = self.listener.accept()
+            except OSError:
+                return
+            with connection:
+                try:
+                    self.serve(connection)
+                except (OSError, EOFError):
+                    pass
+
+    def serve(self, connection):
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        end = None
+        while end is None:
+            request = harness.read_exactly(connection, 12)
+            answer, end = self.reply(request, self.number)
+            self.number += 1
+            connection.sendall(answer)
+        if end == "rst":
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.listener.close()
+
+
+def good_reply(request, value):
+    """Each register: the number asked for, so that a value in the wrong place is seen."""
+    transaction, _, _, unit, function, start, count = struct.unpack(">HHHBBHH", request)
+    words = [(value + start + i) & 0xFFFF for i in range(count)]
+    return struct.pack(f">HHHBBB{count}H", transaction, 0, 3 + 2 * count, unit, function, 2 * count,
+                       *words)
+
+
+class OwnDevice(unittest.TestCase):
+    CODES = (1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 127, 200)
+    GOOD_UNIT = 240
+
+    def test_every_exception(self):
+        """Unit N answers everything with exception N; one unit between them keeps its values."""
+        def reply(request, _):
+            unit = request[6]
+            if unit == self.GOOD_UNIT:
+                return good_reply(request, 1000), None
+            return request[:4] + bytes((0, 3, unit, request[7] | 0x80, unit)), None
+
+        points = [f"{unit}:holding:{at}:uint16:ABCD:1:0" for unit in self.CODES + (self.GOOD_UNIT,)
+                  for at in (0, 1)]
+        with Device(reply) as device:
+            readings = acquire(device.port, 4, points)
+        for reading in readings:
+            unit = int(points[reading["point"]].split(":")[0])
+            if unit == self.GOOD_UNIT:
+                self.assertIn(reading["status"], ("ok", "skipped"))  # skipped: a slow machine
+                self.assertEqual(reading["value"], None if reading["status"] == "skipped"
+                                 else 1000 + reading["point"] % 2)
+                continue
+            self.assertIsNone(reading["value"])
+            self.assertIn(reading["status"], ("exception", "skipped"), unit)
+            if reading["status"] == "exception":
+                self.assertEqual(reading["exception"], unit)
+        told = {r["point"] for r in readings if r["status"] in ("exception", "ok")}
+        self.assertEqual(told, set(range(len(points))))
+
+    def cut_at_each_byte(self, end):
+        """Every other reply is cut: behind byte 0, 1, 2, ... of it, so that every byte had its turn;
+        what was in it never counts, and what follows is as good as ever."""
+        size = len(good_reply(struct.pack(">HHHBBHH", 0, 0, 6, 1, 3, 0, 3), 0))
+        cuts = []
+
+        def reply(request, number):
+            whole = good_reply(request, number * 16)
+            if number % 2 == 0:
+                return whole, None
+            cuts.append(len(cuts) % size)
+            return whole[:cuts[-1]], end
+
+        points = [f"1:holding:{at}:uint16:ABCD:1:0" for at in range(3)]
+        readings = []
+        with Device(reply) as device:
+            for _ in range(10):  # a slow machine leaves slots out
+                readings += acquire(device.port, 3 * size, points, "period=40")
+                if len(cuts) > size:
+                    break
+        self.assertEqual(set(cuts), set(range(size)))
+        for reading in readings:
+            if reading["status"] == "ok":
+                self.assertEqual(reading["value"] % 16, reading["point"])
+                self.assertEqual(reading["value"] // 16 % 2, 0)  # of a reply that was whole
+            else:
+                self.assertIsNone(reading["value"])
+                self.assertIn(reading["status"], ("no_connection", "skipped"))
+        self.assertTrue({"ok", "no_connection"} <= {r["status"] for r in readings})
+
+    def test_fin_at_each_byte(self):
+        self.cut_at_each_byte("fin")
+
+    def test_reset_at_each_byte(self):
+        self.cut_at_each_byte("rst")
 
 
 if __name__ == "__main__":

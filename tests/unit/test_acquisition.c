@@ -60,6 +60,7 @@ struct peer {
     struct loop_stream *stream;
     uint32_t number; /* of the endpoint */
     bool hostile;
+    bool slow;
     uint32_t dead_unit; /* id of a unit that never answers; 0: none */
     uint32_t serial;    /* of the last request received */
     uint16_t last_transaction;
@@ -298,7 +299,7 @@ static void on_request(struct peer *peer, const uint8_t *request) {
     if (peer->dead_unit == request[6]) {
         return;
     }
-    enum manner manner = NORMAL;
+    enum manner manner = peer->slow ? SLOW : NORMAL;
     if (peer->hostile && dice(world, 2) == 0) {
         manner = (enum manner)dice(world, MANNERS);
     }
@@ -568,6 +569,26 @@ static void a_dead_unit_leaves_the_others_their_cadence(void **state) {
     world_finish(&world);
 }
 
+/* Six requests of a quarter of a second each, every second: one after the other has to stand back,
+ * and it is not always the same. */
+static void too_much_to_do_is_shared_out(void **state) {
+    (void)state;
+    world_init(&world, 1, 7);
+    world.peers[0].slow = true;
+    for (uint32_t j = 0; j < UNITS * MAPS; j++) {
+        world.maps[0][j / MAPS][j % MAPS].period_us = second;
+    }
+    world_start(&world, true);
+    run_seconds(&world, 600);
+    for (uint32_t i = 0; i < UNITS * MAPS; i++) {
+        assert_in_range(world.tallies[i].readings, 599, 601);
+        /* Four requests a second of six: two thirds of the slots. */
+        assert_in_range(world.tallies[i].good, 350, 450);
+        assert_true(world.tallies[i].gap_max_us <= 3 * second);
+    }
+    world_finish(&world);
+}
+
 static void an_unreachable_endpoint_is_told_every_slot(void **state) {
     (void)state;
     for (int black_hole = 0; black_hole < 2; black_hole++) {
@@ -686,6 +707,7 @@ int main(void) {
         cmocka_unit_test(no_value_ever_reaches_the_wrong_point),
         cmocka_unit_test(nor_on_real_sockets),
         cmocka_unit_test(a_dead_unit_leaves_the_others_their_cadence),
+        cmocka_unit_test(too_much_to_do_is_shared_out),
         cmocka_unit_test(an_unreachable_endpoint_is_told_every_slot),
         cmocka_unit_test(slots_that_passed_are_told_and_counted),
         cmocka_unit_test(numbers_go_on_after_a_restart),
