@@ -64,6 +64,15 @@ def inverse(folder, out, failures):
               f"Q within 2: {sum(factor2) / len(factor2):.2f}, "
               f"inside 90 %: {sum(inside) / len(inside):.3f}, median area "
               f"{statistics.median(float(r['area90_m2']) for r in ours):.0f} m2")
+        # The parameters were chosen on these runs: how much of the margin is chance shows in the halves.
+        order = sorted({r["run"] for r in ours}, key=int)
+        halves = []
+        for half in (set(order[0::2]), set(order[1::2])):
+            mine = statistics.median(e for e, r in zip(errors, ours) if r["run"] in half)
+            other = statistics.median(float(b["err_m"]) for (run, cfg), b in baseline.items()
+                                      if cfg == config and b["err_m"] and run in half)
+            halves.append(f"{mine:.2f} m (baseline {other:.2f} m)")
+        print(f"inverse {config}, every second run: {halves[0]}; the others: {halves[1]}")
         if median > limit:
             failures.append(f"{config}: median {median:.1f} m above {limit:.1f} m")
         # Few runs a network: the share is judged with the binomial error of 27 runs.
