@@ -61,6 +61,7 @@ struct hindcast {
     float *member_values; /* [member][lead][thinned pixel] */
     struct score *scores; /* [system][lead] */
     int *starts;          /* [lead]: forecasts that met an observation */
+    size_t alone;         /* starts without a second frame for an ensemble: of no system */
 };
 
 static struct score *score_of(struct hindcast *run, enum system system, int64_t lead) {
@@ -209,6 +210,11 @@ static int run_start(struct hindcast *run, size_t newest, struct err *ret_err) {
     struct frames_pick pick = {0};
     struct motion motion = {0};
     int result = frames_pick(&run->frames, newest, MOTION_FRAMES, &pick, ret_err);
+    if (result == ERR_OK && pick.count < 2 && (run->sprog || run->members > 0)) {
+        run->alone++; /* all systems are scored on the same starts */
+        frames_pick_finish(&pick);
+        return ERR_OK;
+    }
     struct motion_input input = {.nx = run->frames.nx,
                                  .ny = run->frames.ny,
                                  .count = pick.count,
@@ -386,6 +392,18 @@ static int score_sequence(struct hindcast *run, struct err *ret_err) {
     for (size_t i = 0; i < total && result == ERR_OK; i++) {
         result = run_start(run, first + i * every, ret_err);
         tell_progress(i + 1, total);
+    }
+    if (result == ERR_OK && run->alone == total) {
+        return err_set(ret_err, ERR_NOT_FOUND,
+                       "%s: --members and --sprog need two frames with rain rates, close to one "
+                       "another; no start has them",
+                       run->frames.name);
+    }
+    if (result == ERR_OK && run->alone > 0) {
+        fprintf(stderr,
+                "canhbao-model hindcast: warning: %zu of %zu starts left out: they have no second "
+                "frame close by\n",
+                run->alone, total);
     }
     if (result != ERR_OK && ret_err->code == ERR_OK) {
         (void)err_set(ret_err, result, "%s: cannot make a forecast: %s", run->frames.name,

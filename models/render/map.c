@@ -36,6 +36,9 @@ static const uint32_t colours[CLASSES_MAX] = {0xdceefb, 0xb6dcf5, 0x86c3ea, 0x55
                                               0xd9c02f, 0xe8902c, 0xd9502a, 0xa8204d, 0x5c1466};
 static const uint32_t colour_dry = 0xffffff;
 static const uint32_t colour_missing = 0xc9c9c9;
+static const uint32_t line_colour[MAP_LINES_MAX] = {0x202020, 0x1f4fa3};
+static const double line_width_px = 1.8;
+static const double halo_px = 2.4; /* both sides together */
 
 static const struct scale *scale_of(const char *unit) {
     for (size_t i = 0; i < sizeof scales / sizeof *scales; i++) {
@@ -176,11 +179,15 @@ static int draw_lines(cairo_t *cr, const struct map *map, const struct frame *fr
     cairo_rectangle(cr, frame->left, frame->top, frame->side * (double)map->grid->columns,
                     frame->side * (double)map->grid->rows);
     cairo_clip(cr);
-    set_colour(cr, which == 0 ? 0x202020 : 0x1f4fa3);
-    cairo_set_line_width(cr, which == 0 ? 1.4 : 1.0);
-    for (size_t i = 0; i < lines->count; i++) {
-        size_t begin = lines->begin[i];
-        draw_line(cr, map, frame, lines->begin[i + 1] - begin, x + begin, y + begin);
+    cairo_set_line_join(cr, CAIRO_LINE_JOIN_ROUND);
+    /* First in white and wider: a river must be seen on rain of its own colour. */
+    for (int pass = 0; pass < 2; pass++) {
+        set_colour(cr, pass == 0 ? 0xffffff : line_colour[which]);
+        cairo_set_line_width(cr, line_width_px + (pass == 0 ? halo_px : 0.0));
+        for (size_t i = 0; i < lines->count; i++) {
+            size_t begin = lines->begin[i];
+            draw_line(cr, map, frame, lines->begin[i + 1] - begin, x + begin, y + begin);
+        }
     }
     cairo_restore(cr);
     free(x);
@@ -224,8 +231,8 @@ static void draw_legend(cairo_t *cr, const struct map *map, double x) {
     y = draw_box(cr, x, y, colour_dry, text);
     y = draw_box(cr, x, y + 6, colour_missing, "missing") + 20;
     for (size_t i = 0; i < map->line_count; i++, y += 18) {
-        set_colour(cr, i == 0 ? 0x202020 : 0x1f4fa3);
-        cairo_set_line_width(cr, i == 0 ? 1.4 : 1.0);
+        set_colour(cr, line_colour[i]);
+        cairo_set_line_width(cr, line_width_px);
         cairo_move_to(cr, x, y - 4);
         cairo_line_to(cr, x + BOX, y - 4);
         cairo_stroke(cr);

@@ -462,6 +462,24 @@ class Inputs(unittest.TestCase):
             self.assertIn(done.returncode, (1, 3))
             self.assertFalse(os.path.exists(self.path("x.nc")))
 
+    def test_hindcast_of_frames_that_stand_alone(self):
+        """An ensemble needs two frames: starts without are left out by name, and when there are no others it says so."""
+        lonely = Sequence(minutes=[0.0, 60.0, 120.0, 180.0, 240.0])
+        lonely.write(self.path("lonely.nc"))
+        common = ("hindcast", "--in", self.path("lonely.nc"), "--leads", 2, "--step", 300, "--out", self.path("s.csv"))
+        self.assertEqual(run(*common).returncode, 0)
+        os.remove(self.path("s.csv"))
+        for options in (("--members", 3), ("--sprog",)):
+            done = run(*common, *options)
+            self.assertEqual(done.returncode, 3, done.stderr)
+            self.assertIn("need two frames with rain rates", done.stderr)
+            self.assertFalse(os.path.exists(self.path("s.csv")))
+        some = Sequence(minutes=[0.0, 5.0, 60.0, 65.0, 70.0, 140.0, 145.0])
+        some.write(self.path("lonely.nc"))
+        done = run(*common, "--members", 3)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertRegex(done.stderr, "warning: [1-3] of 4 starts left out")
+
     def test_motion_of_earlier_frames(self):
         """Rain that could be followed is gone; a new blob in the newest frame moves as the rain did."""
         def field(x, y, minutes):

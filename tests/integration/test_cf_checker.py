@@ -1,0 +1,54 @@
+"""What the models write, by the CF conventions as the IOOS compliance checker understands them: no error, no warning.
+
+The checker is no package of Debian: `pip install compliance-checker` into a virtual environment, and its folder `bin`
+on the PATH or the program in CANHBAO_CF_CHECKER. Without it this test reports itself as skipped. Its tables come with it:
+nothing is fetched."""
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import unittest
+
+from test_nowcast_inputs import LAMBERT, MERCATOR, MODEL, Sequence, run
+
+CHECKER = os.environ.get("CANHBAO_CF_CHECKER") or shutil.which("compliance-checker")
+
+
+class Conventions(unittest.TestCase):
+    def test_written_files_pass(self):
+        with tempfile.TemporaryDirectory() as folder:
+            def path(name):
+                return os.path.join(folder, name)
+            Sequence(mapping=LAMBERT).write(path("lambert.nc"))
+            Sequence(mapping=MERCATOR).write(path("vn2000.nc"))
+            Sequence(plane=True).write(path("planes.nc"))
+            Sequence().write(path("degrees.nc"))
+            written = []
+            for arguments in (("nowcast", "--in", path("lambert.nc"), "--leads", "3", "--motion-out", path("motion.nc")),
+                              ("nowcast", "--in", path("vn2000.nc"), "--leads", "3"),
+                              ("nowcast", "--in", path("planes.nc"), "--leads", "3"),
+                              ("nowcast", "--in", path("degrees.nc"), "--leads", "3", "--members", "3"),
+                              ("regrid", "--in", path("lambert.nc"), "--like", path("planes.nc"))):
+                written.append(path(f"out{len(written)}.nc"))
+                done = run(*arguments, "--out", written[-1])
+                self.assertEqual(done.returncode, 0, done.stderr)
+            for file in (*written, path("motion.nc")):
+                done = subprocess.run([CHECKER, "-t", "cf:1.8", file], capture_output=True, text=True, timeout=300,
+                                      check=False)
+                self.assertIn("All tests passed!", done.stdout, done.stdout + done.stderr)
+                self.assertEqual(done.returncode, 0)
+            # and the judge does find what is wrong
+            Sequence().write(path("bad.nc"))  # these frames do not name their conventions
+            done = subprocess.run([CHECKER, "-t", "cf:1.8", path("bad.nc")], capture_output=True, text=True, timeout=300,
+                                  check=False)
+            self.assertNotIn("All tests passed!", done.stdout)
+
+
+if __name__ == "__main__":
+    if not os.path.exists(MODEL):
+        sys.exit(f"no {MODEL}: set CANHBAO_BINARY_DIR")
+    if CHECKER is None:
+        print("skipped: no compliance-checker")
+        sys.exit(77)
+    unittest.main()
