@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "daemon/loggers.h"
 #include "drivers/modbus/bus.h"
 
 /* The shortest time between two requests of points on the connection. */
@@ -32,7 +33,7 @@ static void lint_one(const struct site *site, const struct logger *logger,
     const char *id = site->stations[logger->station].id;
     char text[320];
     int64_t period_us = shortest_period_us(endpoint), each_us = read_us(endpoint);
-    if (period_us < each_us) {
+    if (period_us < each_us || period_us < LOGGERS_LOOK_US) {
         (void)snprintf(text, sizeof text,
                        "a read aside may take %.1f s, the shortest period on its connection is "
                        "%.1f s: there is never room for its memory, and its clock and identity "
@@ -47,7 +48,8 @@ static void lint_one(const struct site *site, const struct logger *logger,
     const struct logger_memory *memory = &logger->memory;
     uint32_t requests = logger_memory_requests(memory, site->links[logger->station].registers_max,
                                                memory->capacity - 1);
-    int64_t fit = period_us / each_us;
+    int64_t each_look_us = each_us > LOGGERS_LOOK_US ? each_us : LOGGERS_LOOK_US;
+    int64_t fit = period_us / each_look_us;
     double slots = (double)((requests + fit - 1) / fit);
     (void)snprintf(text, sizeof text,
                    "its whole memory (%.1f d) is %u requests beside those of its points; if each "

@@ -8,7 +8,6 @@
 #include "drivers/modbus/decode.h"
 
 enum {
-    LOOK_US = 200000,   /* wire time between two looks at what is due */
     FAILURES_TOLD = 3,  /* in a row, before it is a condition */
     SILENT_PERIODS = 3, /* of the fastest point: then the device may be another one */
     RECONNECT_PAUSE_US = 60000000,
@@ -50,6 +49,7 @@ struct loggers {
     size_t count;
     struct one **by_station; /* NULL: has no such sections */
     bool paused;
+    size_t first; /* whose turn it is first at the next look */
 };
 
 static int64_t now_us(const struct one *one) {
@@ -363,12 +363,13 @@ static bool may_read_memory(const struct one *one, int64_t now) {
            (!one->config->identity.present || one->facts.identity == LOGGER_RIGHT);
 }
 
-static void ask_next(struct one *one) {
+/* Asks for what is due. True: for a part of the memory, only with `memory`. */
+static bool ask_next(struct one *one, bool memory) {
     const struct logger *config = one->config;
     struct memory_request request;
     int64_t now = now_us(one);
     if (one->purpose != FOR_NOTHING || !one->answers || one->loggers->paused) {
-        return;
+        return false;
     }
     if (config->identity.present && now >= one->identity_due_us) {
         ask(one, FOR_IDENTITY, config->identity.table, config->identity.address,
@@ -376,14 +377,16 @@ static void ask_next(struct one *one) {
     } else if (config->clock.present && now >= one->clock_due_us) {
         ask(one, FOR_CLOCK, config->clock.table, config->clock.address,
             logger_stamp_registers(config->clock.stamp.form));
-    } else if (may_read_memory(one, now)) {
+    } else if (memory && may_read_memory(one, now)) {
         if (!one->facts.filling) {
             begin_fill(one);
         }
         if (one->facts.filling && memory_fill_next(&one->fill, &request)) {
             ask(one, FOR_MEMORY, config->memory.table, request.start, request.count);
+            return true;
         }
     }
+    return false;
 }
 
 static void on_answer(void *ctx, const struct aside_answer *answer) {
@@ -406,18 +409,20 @@ static void on_answer(void *ctx, const struct aside_answer *answer) {
         break;
     }
     keep(one);
-    ask_next(one);
+    (void)ask_next(one, false); /* a memory goes on at the next look */
 }
 
 static void on_look(void *ctx) {
     struct loggers *loggers = ctx;
+    int budget = LOGGERS_READS_MAX;
     for (size_t i = 0; i < loggers->count && !loggers->paused; i++) {
-        struct one *one = &loggers->ones[i];
+        struct one *one = &loggers->ones[(loggers->first + i) % loggers->count];
         watch_identity(one, now_us(one));
         keep(one);
-        ask_next(one);
+        budget -= ask_next(one, budget > 0);
     }
-    loop_timer_start_in(&loggers->timer, LOOK_US);
+    loggers->first = loggers->count > 0 ? (loggers->first + 1) % loggers->count : 0;
+    loop_timer_start_in(&loggers->timer, LOGGERS_LOOK_US);
 }
 
 /* ---- what comes from the points ---- */
@@ -552,7 +557,7 @@ int loggers_create(const struct loggers_options *options, struct loggers **ret_l
         return result;
     }
     find_places(loggers);
-    loop_timer_start_in(&loggers->timer, LOOK_US);
+    loop_timer_start_in(&loggers->timer, LOGGERS_LOOK_US);
     *ret_loggers = loggers;
     return 0;
 }

@@ -15,7 +15,9 @@
  * read out of the memory; stamps that a wrong clock may have given are refused afterwards too.
  *
  * Memory: after a gap in the station's readings, or a restart, the records of the hole become late
- * readings with their own time stamps. Holes and how far they are filled survive a restart.
+ * readings with their own time stamps. Holes and how far they are filled survive a restart. A fleet
+ * that comes back with thousands of holes does not take the loop for itself: at each look every
+ * memory is asked once at the most, and so many of them together.
  *
  * Thread rule: loop thread only. */
 #ifndef CANHBAO_DAEMON_LOGGERS_H
@@ -27,6 +29,8 @@
 #include "daemon/pipeline.h"
 #include "drivers/driver.h"
 #include "drivers/modbus/memory.h"
+
+enum { LOGGERS_LOOK_US = 100000 /* wire time */, LOGGERS_READS_MAX = 8 };
 
 struct loggers;
 

@@ -300,7 +300,7 @@ class WithADevice(Case):
     def test_a_restart_in_the_middle_of_a_fill(self):
         self.device.records = [(int(time.time()) - 100 + n, 1.0, 1) for n in range(60)]  # older ones
         self.device.blocks_max = 5  # of one record each, the first before the hole
-        inside = self.make_hole(7)
+        inside = self.make_hole(5)
         wait_for(lambda: inside[0] in {int(datetime.fromisoformat(row["time"].replace("Z", "+00:00")).timestamp())
                                        for row in self.daemon.ctl("readings", "tram", "stage", "--limit", "500")
                                        if "." not in row["time"]},
