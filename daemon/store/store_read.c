@@ -45,21 +45,36 @@ static int point_query(struct store *store, const char *sql, const char *station
     return code;
 }
 
-static int find_or_make_points(struct store *store, const struct store_point *points, size_t count,
-                               int64_t *handles) {
-    static const char insert[] = "INSERT INTO points(station,point,unit) VALUES(?1,?2,?3)";
+static bool is_done(int code) {
+    return code == SQLITE_DONE || code == SQLITE_ROW;
+}
+
+/* Handles of the points that there are; 0 of the others, which are counted. */
+static int find_points(struct store *store, const struct store_point *points, size_t count,
+                       int64_t *handles, size_t *ret_missing) {
     static const char select[] = "SELECT handle FROM points WHERE station=?1 AND point=?2 AND"
                                  " unit=?3";
-    int code = store_run(store_statement(store, STATEMENT_BEGIN));
-    for (size_t i = 0; i < count && (code == SQLITE_DONE || code == SQLITE_ROW); i++) {
-        const struct store_point *at = &points[i];
-        code = point_query(store, select, at->station, at->point, at->unit, &handles[i]);
-        if (code == SQLITE_DONE) {
-            code = point_query(store, insert, at->station, at->point, at->unit, &handles[i]);
-            handles[i] = sqlite3_last_insert_rowid(store->db);
-        }
+    int code = SQLITE_DONE;
+    *ret_missing = 0;
+    for (size_t i = 0; i < count && is_done(code); i++) {
+        code = point_query(store, select, points[i].station, points[i].point, points[i].unit,
+                           &handles[i]);
+        *ret_missing += code == SQLITE_DONE;
     }
-    if (code == SQLITE_DONE || code == SQLITE_ROW)
+    return code;
+}
+
+/* Makes those without a handle, all or none. */
+static int make_points(struct store *store, const struct store_point *points, size_t count) {
+    static const char insert[] = "INSERT INTO points(station,point,unit) VALUES(?1,?2,?3)"
+                                 " ON CONFLICT DO NOTHING";
+    int64_t none;
+    int code = store_run(store_statement(store, STATEMENT_BEGIN));
+    for (size_t i = 0; i < count && is_done(code); i++) {
+        code =
+            point_query(store, insert, points[i].station, points[i].point, points[i].unit, &none);
+    }
+    if (is_done(code))
         code = store_run(store_statement(store, STATEMENT_COMMIT));
     if (code != SQLITE_DONE)
         store_rollback(store);
@@ -69,18 +84,22 @@ static int find_or_make_points(struct store *store, const struct store_point *po
 int store_point_handles(struct store *store, const struct store_point *points, size_t count,
                         int64_t *ret_handles, struct err *ret_err) {
     int64_t *handles = calloc(count + 1, sizeof *handles);
+    size_t missing = 0;
     if (handles == NULL)
         return err_set(ret_err, ERR_MEMORY, "store: no memory for %zu points", count);
-    int result = 0;
-    int code = find_or_make_points(store, points, count, handles);
-    if (code == SQLITE_FULL && store_free_ballast(store)) {
-        store->status.conditions |= STORE_DISK_FULL;
-        code = find_or_make_points(store, points, count, handles);
+    int code = find_points(store, points, count, handles, &missing);
+    if (is_done(code) && missing > 0) {
+        code = make_points(store, points, count);
+        if (code == SQLITE_FULL && store_free_ballast(store)) {
+            store->status.conditions |= STORE_DISK_FULL;
+            code = make_points(store, points, count);
+        }
+        if (is_done(code))
+            code = find_points(store, points, count, handles, &missing);
     }
-    if (code == SQLITE_DONE)
+    int result = is_done(code) ? 0 : store_error(store, code, "point", ret_err);
+    if (result == 0)
         memcpy(ret_handles, handles, count * sizeof *handles);
-    else
-        result = store_error(store, code, "point", ret_err);
     free(handles);
     return result;
 }
