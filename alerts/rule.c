@@ -342,19 +342,22 @@ enum tristate rule_row_holds(const struct rule *rule, size_t row, bool held,
     return TRI_UNKNOWN;
 }
 
+const char *const indicator_kind_names[INDICATOR_KIND_COUNT + 1] = {
+    [INDICATOR_LATEST] = "latest",
+    [INDICATOR_RISE] = "rise",
+    [INDICATOR_ACCUMULATION] = "accumulation",
+    [INDICATOR_MEAN] = "mean",
+    [INDICATOR_MODEL] = "model",
+    [INDICATOR_SILENCE] = "silence",
+    [INDICATOR_NOWCAST] = "nowcast",
+    [INDICATOR_HIGHEST_HOUR] = "highest_hour",
+    [INDICATOR_HIGHEST_8H] = "highest_8h",
+    [INDICATOR_LOWEST_DAILY_MAX] = "lowest_daily_max",
+    [INDICATOR_HIGHEST_DAILY_MEAN] = "highest_daily_mean",
+};
+
 const char *indicator_kind_name(enum indicator_kind kind) {
-    static const char *const names[INDICATOR_KIND_COUNT] = {"latest",
-                                                            "rise",
-                                                            "accumulation",
-                                                            "mean",
-                                                            "model",
-                                                            "silence",
-                                                            "nowcast",
-                                                            "highest_hour",
-                                                            "highest_8h",
-                                                            "lowest_daily_max",
-                                                            "highest_daily_mean"};
-    return (unsigned)kind < INDICATOR_KIND_COUNT ? names[kind] : "unknown";
+    return (unsigned)kind < INDICATOR_KIND_COUNT ? indicator_kind_names[kind] : "unknown";
 }
 
 const char *scale_level_name_vi(const struct scale *scale, uint32_t level) {

@@ -256,6 +256,8 @@ enum tristate rule_row_holds(const struct rule *rule, size_t row, bool held,
 
 /* Whether an indicator of the kind, which is of a point, can have such a window. */
 bool indicator_window_fits(enum indicator_kind kind, int64_t window_us);
+/* As configured and published, in the order of the enum; ends with NULL. */
+extern const char *const indicator_kind_names[INDICATOR_KIND_COUNT + 1];
 /* "latest", "rise", ... Never NULL. */
 const char *indicator_kind_name(enum indicator_kind kind);
 /* Names of a level, 0 included ("dưới mức cảnh báo"). Never NULL. */

@@ -154,10 +154,11 @@ static json_t *levels_value(const struct rule *rule, uint32_t held,
                                                computed->alarm_levels, computed->indicators);
         bool defined = rule_level_defined(rule, i, computed->alarm_levels);
         json_array_append_new(
-            list, json_pack("{s:i,s:s,s:s,s:s,s:b,s:o}", "level", (int)level->level,
-                            "level_name_vi", scale_level_name_vi(&rule->scale, level->level),
-                            "level_name_en", scale_level_name_en(&rule->scale, level->level),
-                            "condition", words.text, "graded_here", defined, "holds",
+            list, json_pack("{s:s,s:i,s:s,s:s,s:s,s:b,s:o}", "scale", rule->scale.id, "level",
+                            (int)level->level, "level_name_vi",
+                            scale_level_name_vi(&rule->scale, level->level), "level_name_en",
+                            scale_level_name_en(&rule->scale, level->level), "condition",
+                            words.text, "graded_here", defined, "holds",
                             !defined || verdict.value == TRI_UNKNOWN
                                 ? json_null()
                                 : json_boolean(verdict.value == TRI_TRUE)));

@@ -355,10 +355,10 @@ static int add_member(void *ctx, const struct alarm_view *view) {
     const struct scale *scale = &view->rule->scale;
     if (strcmp(alarm->incident, incidents->id) == 0) {
         json_array_append_new(incidents->members,
-                              json_pack("{s:s,s:s,s:s,s:s,s:i,s:s,s:s,s:I}", "rule", view->rule->id,
-                                        "place", view->place.id, "place_name_vi",
-                                        view->place.name_vi, "scale", scale->id, "level",
-                                        alarm->level, "level_name_vi",
+                              json_pack("{s:s,s:s,s:s,s:s,s:s,s:i,s:s,s:s,s:I}", "rule",
+                                        view->rule->id, "place", view->place.id, "place_name_vi",
+                                        view->place.name_vi, "scale", scale->id, "scale_name_vi",
+                                        scale->name_vi, "level", alarm->level, "level_name_vi",
                                         scale_level_name_vi(scale, alarm->level), "annunciation",
                                         annunciation_name(alarm->annunciation), "revision",
                                         (json_int_t)alarm->revision));

@@ -786,22 +786,10 @@ const struct option_group group_places = {.path = "rules/ID.yaml places",
                                           .help = "Where the rule holds; at least one place.",
                                           GROUP(place_rows)};
 
-static const char *const indicator_kinds[] = {"latest",
-                                              "rise",
-                                              "accumulation",
-                                              "mean",
-                                              "model",
-                                              "silence",
-                                              "nowcast",
-                                              "highest_hour",
-                                              "highest_8h",
-                                              "lowest_daily_max",
-                                              "highest_daily_mean",
-                                              NULL};
 #define I(member) MEMBER(struct indicator_spec, member)
 static const struct option indicator_rows[] = {
     SECTION("name", NULL, "How the conditions of this rule call it."),
-    {"kind", OPTION_CHOICE, NULL, .choices = indicator_kinds,
+    {"kind", OPTION_CHOICE, NULL, .choices = indicator_kind_names,
      .help = "latest, rise over the window, accumulation over the window, mean of the window, a "
              "model's output, silence: seconds since the station gave any value, nowcast: the "
              "Nowcast of particulate matter of VN_AQI over 12 h, highest_hour or highest_8h: the "

@@ -147,9 +147,10 @@ static void print_levels(const json_t *report, FILE *out) {
     json_t *level;
     json_array_foreach(json_object_get(report, "levels"), index, level) {
         const json_t *holds = json_object_get(level, "holds");
-        fprintf(out, "condition   level %lld (%s): %s: %s\n",
+        fprintf(out, "condition   level %lld on the scale %s (%s): %s: %s\n",
                 (long long)json_integer_value(json_object_get(level, "level")),
-                text_of(level, "level_name_vi"), text_of(level, "condition"),
+                text_of(level, "scale"), text_of(level, "level_name_vi"),
+                text_of(level, "condition"),
                 !json_is_true(json_object_get(level, "graded_here")) ? "not graded here"
                 : json_is_true(holds)                                ? "holds"
                 : json_is_false(holds)                               ? "does not hold"

@@ -262,9 +262,9 @@ class Console(unittest.TestCase):
                 # Each rung of a ladder counts a revision: afterwards nothing moves by itself.
                 wait_for(lambda: all(browser.row(r).count("đã gọi 2 lần") for r in
                                      ("mực nước", "mưa lớn", "liều cao")), "everybody was called")
-                browser.press("rủi ro từ 2 lên 3", "Nâng lên cấp 3", reason="hồ xả")
+                browser.press("rủi ro từ 2 lên 3", "Nâng lên cấp độ rủi ro 3", reason="hồ xả")
                 wait_for(lambda: proposal()["decision"] and proposal()["decision"]["state"] == "accepted", "accepted")
-                wait_for(lambda: "đã nâng lên cấp 3 · http:an" in browser.row("rủi ro từ 2 lên 3"), "it is shown")
+                wait_for(lambda: "đã nâng lên cấp độ rủi ro 3 · http:an" in browser.row("rủi ro từ 2 lên 3"), "it is shown")
                 browser.press("rủi ro từ 2 lên 3", "Không nâng", reason="nước rút")
                 wait_for(lambda: proposal()["decision"]["state"] == "refused", "refused")
                 browser.press("Trạm st-1\tliều cao", "Nhận định", choose={"verdict": "fault"}, reason="")

@@ -1,5 +1,5 @@
-"""Hazards that no flood gauge tells, from the register to the messages: surge, wind at sea, salinity, river water and the
-zone of Art. 45 that asks for the highest flood on record; that what is provisional says so in explain, in the API
+"""Hazards that no flood gauge tells, from the register to the messages: surge, wind at sea, salinity, river water and
+the zone of Art. 45 that asks for the highest flood on record; that what is provisional says so in explain, in the API
 and in CAP; and that raises for several hazards at once are proposed, over the socket, HTTP and on the operator's
 page, and never applied."""
 import json
