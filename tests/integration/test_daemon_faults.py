@@ -4,6 +4,7 @@ No value is invented: each stored value was served by that station. No level is 
 faulty stations show stays at alarm level II, known worse and worse, and is fresh again afterwards. The good
 stations keep their cadence."""
 import json
+import threading
 import time
 import unittest
 
@@ -53,6 +54,30 @@ def percentile(values, share):
     return values[min(len(values) - 1, int(share * len(values)))]
 
 
+class Sleeper:
+    """How late this machine wakes a program that has nothing else to do than to sleep: what the
+    daemon cannot be asked to beat."""
+
+    STEP_S = 0.02
+
+    def __enter__(self):
+        self.late, self.over = [], threading.Event()
+        self.thread = threading.Thread(target=self.run)
+        self.thread.start()
+        return self
+
+    def run(self):
+        due = time.monotonic()
+        while not self.over.is_set():
+            due = max(due + self.STEP_S, time.monotonic())
+            time.sleep(max(0.0, due - time.monotonic()))  # what is measured
+            self.late.append(time.monotonic() - due)
+
+    def __exit__(self, *_):
+        self.over.set()
+        self.thread.join()
+
+
 class Faults(unittest.TestCase):
     def lateness(self, times):
         """How late each reading is against a grid of PERIOD_S that the earliest of them define."""
@@ -75,7 +100,7 @@ class Faults(unittest.TestCase):
     def test_all_faults(self):
         with Sim(text=scenario()) as sim, \
                 Site(sim.ports, period="1 s", stale_after="4 s", timeout="300 ms") as site, \
-                Daemon(site.folder) as daemon:
+                Sleeper() as sleeper, Daemon(site.folder) as daemon:
             begin = time.time()
             wait_for(lambda: all(a["level"]["value"] == 2 and a["knowledge"]["state"] == "fresh"
                                  for a in daemon.alarms().values()), "all stations are at level II")
@@ -116,11 +141,14 @@ class Faults(unittest.TestCase):
             times = [moment for station, moment, *_ in readings if station == f"good-{i}"]
             self.assertGreater(len(times), 10)
             gaps = [b - a for a, b in zip(times, times[1:])]
-            self.assertLess(max(gaps), 2 * PERIOD_S, "a good station missed a slot")
+            self.assertLess(max(gaps), 2 * PERIOD_S + max(sleeper.late), "a good station missed a slot")
             late += self.lateness(times)
         p99 = percentile(late, 0.99)
-        print(f"{len(readings)} readings; good stations: p99 lateness {1000 * p99:.1f} ms of {1000 * PERIOD_S:.0f} ms")
-        self.assertLess(p99, 0.1 * PERIOD_S)
+        # A poll is woken for by the simulator, the network and the daemon in turn, and a commit is waited for.
+        machine = percentile(sleeper.late, 0.99)
+        print(f"{len(readings)} readings; good stations: p99 lateness {1000 * p99:.1f} ms of {1000 * PERIOD_S:.0f} ms; "
+              f"a sleeper's {1000 * machine:.1f} ms")
+        self.assertLess(p99, 0.1 * PERIOD_S + 5 * machine)
 
 
 if __name__ == "__main__":
