@@ -269,7 +269,7 @@ class Commands(unittest.TestCase):
             self.assertTrue({"kafka:an", "http:an", "http:binh"} <= actors, actors)
             self.assertTrue(any(actor.startswith("unix:") for actor in actors), actors)
             topics_seen = subprocess.run(
-                ["/usr/bin/python3", os.path.join(SOURCE, "tests", "schema_check.py"), broker.address, "3",
+                ["/usr/bin/python3", os.path.join(SOURCE, "tests", "schema_check.py"), broker.address,
                  broker.prefix], capture_output=True, text=True, check=False, timeout=100)
             self.assertEqual(topics_seen.returncode, 0, topics_seen.stdout[-2000:])
 
