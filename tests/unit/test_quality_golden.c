@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "models/quality/quality.h"
+#include "tests/unit/csv_row.h"
 
 enum { LINE_SIZE = 512, COLUMNS = 10, VECTORS_MIN = 20 };
 enum { TEST, CASE, LIMITS, TIME, VALUE, NEIGHBOURS, RISE, OTHER, EXPECTED, EXPECTED_BEFORE };
@@ -126,15 +127,6 @@ static struct quality_limits read_limits(char *words) {
     return limits;
 }
 
-static void split(char *line, char *ret_fields[COLUMNS]) {
-    line[strcspn(line, "\n")] = '\0';
-    for (int i = 0; i < COLUMNS; i++) {
-        ret_fields[i] = strsep(&line, ",");
-        assert_non_null(ret_fields[i]);
-    }
-    assert_null(line);
-}
-
 static struct quality_context read_context(char *fields[COLUMNS]) {
     struct quality_context context;
     char *words = fields[NEIGHBOURS];
@@ -173,7 +165,7 @@ static void test_golden_vectors(void **state) {
     while (fgets(line, sizeof line, file) != NULL) {
         char *fields[COLUMNS], this_case[96];
         struct reading worse = {0};
-        split(line, fields);
+        csv_split(line, fields, COLUMNS);
         row++;
         (void)snprintf(this_case, sizeof this_case, "%.60s %.20s", fields[TEST], fields[CASE]);
         if (strcmp(this_case, open_case) != 0) {

@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "tests/unit/csv_row.h"
 #include "tests/unit/engine_fixture.h"
 
 enum { STAGE, BUCKET, BUCKET_B, BUCKET_C, POINTS };
@@ -121,15 +122,6 @@ static void read_at(int64_t minute, uint32_t point, const char *text) {
     assert_int_equal(engine_step(engine, &input, &sink), 0);
 }
 
-static void split(char *line, char *ret_fields[COLUMNS]) {
-    line[strcspn(line, "\n")] = '\0';
-    for (int i = 0; i < COLUMNS; i++) {
-        ret_fields[i] = strsep(&line, ",");
-        assert_non_null(ret_fields[i]);
-    }
-    assert_null(line);
-}
-
 static void run(bool restarts) {
     static const char *const cases[] = {"neighbour", "cross_variable"};
     FILE *file = fopen(file_name, "r");
@@ -139,7 +131,7 @@ static void run(bool restarts) {
     assert_non_null(fgets(line, sizeof line, file)); /* the header */
     while (fgets(line, sizeof line, file) != NULL) {
         char *fields[COLUMNS];
-        split(line, fields);
+        csv_split(line, fields, COLUMNS);
         int which = strcmp(fields[CASE], cases[0]) == 0 ? 0 : 1;
         int64_t minute = strtol(fields[MINUTE], NULL, 10);
         assert_string_equal(fields[CASE], cases[which]);
