@@ -116,6 +116,7 @@ static bool run_zones(struct release_live *live, const char *levels_path) {
     struct zones_options options = zones_options_default;
     struct zones_levels levels = {0};
     struct err why = {0};
+    options.members = 0; /* no probabilities are told */
     int rc = zones_levels_read(levels_path, &live->release,
                                zones_exposure_s(&live->release, &options), &levels, &why);
     rc = rc != 0 ? rc

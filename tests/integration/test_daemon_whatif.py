@@ -19,6 +19,7 @@ products:
     leads: [0 s]
     period: 1 h
     stale_after: 24 h
+    deadline: 100 s
     triggers: {request: true}
     series: {points: [alpha/stage], window: 1 h}
     arguments:
@@ -58,7 +59,7 @@ class WhatIf(unittest.TestCase):
         def there():
             status, output = self.fetch("/api/v1/products/what-if/output.json")
             return output if status == 200 and output["whatif"]["request"]["id"] == identity else None
-        return wait_for(there, "the question is answered")
+        return wait_for(there, "the question is answered", 110)
 
     def check_answers(self):
         asked = self.daemon.ctl("what-if", "store", "Cl2", "200", "--wind", "270/3")

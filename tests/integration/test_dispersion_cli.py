@@ -25,7 +25,7 @@ class Dispersion(unittest.TestCase):
         return path
 
     def run_model(self, *arguments):
-        return subprocess.run([MODEL, *arguments], capture_output=True, text=True, timeout=60, check=False)
+        return subprocess.run([MODEL, *arguments], capture_output=True, text=True, timeout=240, check=False)
 
     def plume(self, release, weather, receptors):
         out = os.path.join(self.folder.name, "out.csv")

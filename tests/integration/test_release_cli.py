@@ -59,7 +59,7 @@ class ReleaseByHand(unittest.TestCase):
              "--series", self.write("series.csv", "\n".join(rows) + "\n"),
              "--alarms", self.write("alarms.json", json.dumps(alarms)), "--levels", self.write("aegl.csv", AEGL),
              "--reference", stamp(0), "--trace", self.path("trace.json"), "--out", self.path("out.json")],
-            capture_output=True, text=True, timeout=120, check=False)
+            capture_output=True, text=True, timeout=240, check=False)
 
     def told(self, gas):
         done = self.run_release(gas)

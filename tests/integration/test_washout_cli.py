@@ -36,7 +36,7 @@ class Washout(unittest.TestCase):
         if os.path.exists(out):
             os.remove(out)
         done = subprocess.run([MODEL, "washout", "--series", path, "--out", out, *options], capture_output=True,
-                              text=True, timeout=60, check=False)
+                              text=True, timeout=240, check=False)
         if done.returncode != 0:
             self.assertFalse(os.path.exists(out))
             return done
@@ -110,7 +110,7 @@ class Washout(unittest.TestCase):
         with open(near, "w", encoding="utf-8") as file:
             json.dump(neighbours, file)
         done = subprocess.run([MODEL, "washout", "--product", "washout", "--reference", stamp(1599), "--series", path, "--out", out]
-                              + (["--neighbours", near] if neighbours else []), capture_output=True, text=True, timeout=60, check=False)
+                              + (["--neighbours", near] if neighbours else []), capture_output=True, text=True, timeout=240, check=False)
         if done.returncode != 0:
             return done.returncode, done.stderr
         with open(out, encoding="utf-8") as file:

@@ -65,7 +65,7 @@ def judge(dose, rain):
         with open(path, "w", encoding="utf-8") as file:
             file.write("time,dose_rate_nSv_h,rain_mm_h\n")
             file.writelines(f"{stamp(i)},{d:.3f},{'' if r is None else f'{r:.3f}'}\n" for i, (d, r) in enumerate(zip(dose, rain)))
-        subprocess.run([MODEL, "washout", "--series", path, "--out", out], check=True, timeout=250)
+        subprocess.run([MODEL, "washout", "--series", path, "--out", out], check=True, timeout=600)
         with open(out, encoding="utf-8") as file:
             return [(row["alarm"] == "1", row["state"]) for row in csv.DictReader(file)]
 
