@@ -6,6 +6,7 @@
 
 #include "daemon/base/ids.h"
 #include "daemon/base/text.h"
+#include "models/hydrology/cell_inputs.h"
 #include "models/hydrology/crest_state.h"
 #include "models/hydrology/flashflood_out.h"
 #include "models/hydrology/hydrology.h"
@@ -43,20 +44,19 @@ static const char about[] =
 
 struct run {
     struct crest_domain_options options;
-    const char *nowcast, *nwp, *rain_name, *nwp_name, *evaporation, *state_in, *state_out;
+    const char *evaporation, *state_in, *state_out;
     const char *reference, *product, *out, *nc;
-    struct args_list rain, area_files;
-    double step_min, hold_min, stale_min, min_coverage, share_ratio;
+    struct args_list area_files;
+    struct cell_inputs inputs;
+    double step_min, stale_min, min_coverage, share_ratio;
     int64_t threads;
 
     struct grid_env *env;
     struct area_list areas;
-    struct flashflood_area *cells; /* [areas.count] */
-    struct cell_rain *observed, *nowcast_rain, *nwp_rain;
+    struct cell_area *cells; /* [areas.count] */
     struct crest_live live;
     char identity[HASH_TEXT_SIZE];
     bool state_used;
-    json_t *left_out; /* texts */
 };
 
 /* ---- reading ---- */
@@ -64,31 +64,6 @@ struct run {
 static int map_rain(void *context, const struct grid *rain, size_t *ret_index,
                     struct err *ret_err) {
     return crest_domain_map(context, rain, ret_index, ret_err);
-}
-
-static int read_rain(struct run *run, const char *const *paths, size_t count, const char *name,
-                     int64_t hold_us, int64_t after_us, struct cell_rain **ret_rain,
-                     struct err *ret_err) {
-    const struct cell_rain_source source = {.paths = paths,
-                                            .path_count = count,
-                                            .variable = name,
-                                            .hold_us = hold_us,
-                                            .after_us = after_us,
-                                            .place_count = run->live.domain->network->count,
-                                            .map = map_rain,
-                                            .context = run->live.domain};
-    return cell_rain_read(run->env, &source, run->left_out, ret_rain, ret_err);
-}
-
-/* A forecast without a frame that can be used is none. */
-static int read_forecast(struct run *run, const char *path, const char *name,
-                         struct cell_rain **ret_rain, struct err *ret_err) {
-    int rc =
-        path == NULL ? 0 : read_rain(run, &path, 1, name, INT64_MAX, INT64_MIN, ret_rain, ret_err);
-    if (rc == 0 && *ret_rain != NULL && (*ret_rain)->frame_count == 0) {
-        *ret_rain = cell_rain_destroy(*ret_rain);
-    }
-    return rc;
 }
 
 static int parse_evaporation(struct run *run, struct err *ret_err) {
@@ -139,7 +114,7 @@ static int read_state(struct run *run, struct err *ret_err) {
     }
     run->state_used = rc == 0;
     if (rc != 0) {
-        (void)json_array_append_new(run->left_out, json_string(inner.text));
+        (void)json_array_append_new(run->inputs.left_out, json_string(inner.text));
     }
     return 0;
 }
@@ -154,21 +129,18 @@ static int read_all(struct run *run, struct err *ret_err) {
     for (size_t i = 0; rc == 0 && i < run->area_files.count; i++) {
         rc = area_list_load(run->area_files.words[i], &run->areas, ret_err);
     }
-    if (rc == 0) {
-        run->cells = calloc(run->areas.count + 1, sizeof *run->cells);
-        rc = run->cells == NULL
-                 ? err_set(ret_err, ERR_MEMORY, "no memory for areas")
-                 : flashflood_areas(run->env, live->domain, &run->areas, run->cells, ret_err);
+    rc = rc != 0 ? rc : flashflood_areas(run->env, live->domain, &run->areas, &run->cells, ret_err);
+    if (rc != 0) {
+        return rc;
     }
-    int64_t after_us = live->state.end_us == 0 ? INT64_MIN : live->state.end_us;
-    rc = rc != 0 ? rc
-                 : read_rain(run, run->rain.words, run->rain.count, run->rain_name,
-                             (int64_t)(run->hold_min * 6e7), after_us, &run->observed, ret_err);
-    rc = rc != 0 ? rc : read_forecast(run, run->nowcast, NULL, &run->nowcast_rain, ret_err);
-    rc = rc != 0 ? rc : read_forecast(run, run->nwp, run->nwp_name, &run->nwp_rain, ret_err);
-    live->observed = run->observed;
-    live->nowcast = run->nowcast_rain;
-    live->nwp = run->nwp_rain;
+    const struct cell_rain_source places = {
+        .place_count = live->domain->network->count, .map = map_rain, .context = live->domain};
+    rc = cell_inputs_read(run->env, &places,
+                          live->state.end_us == 0 ? INT64_MIN : live->state.end_us, &run->inputs,
+                          ret_err);
+    live->observed = run->inputs.observed;
+    live->nowcast = run->inputs.nowcast_rain;
+    live->nwp = run->inputs.nwp_rain;
     return rc;
 }
 
@@ -176,33 +148,20 @@ static int read_all(struct run *run, struct err *ret_err) {
 
 static json_t *make_manifest(const struct run *run, struct err *ret_err) {
     const struct crest_domain_options *o = &run->options;
-    const char *files[ARGS_LIST_MAX + 4];
-    size_t count = 0;
+    const char *const files[] = {o->path, run->state_used ? run->state_in : NULL};
     char reference[32];
     text_format_time(run->live.reference_us, reference, sizeof reference);
-    files[count++] = o->path;
-    files[count++] = run->nowcast_rain != NULL ? run->nowcast : NULL;
-    files[count++] = run->nwp_rain != NULL ? run->nwp : NULL;
-    files[count++] = run->state_used ? run->state_in : NULL;
-    for (size_t i = 0; i < run->rain.count; i++) {
-        files[count++] = run->rain.words[i];
-    }
     json_t *parameters = json_pack(
         "{s:s, s:s, s:s, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:f}",
         "reference_time", reference, "now", run->reference, "evaporation_mm_day", run->evaporation,
         "wm_mm", o->parameters.wm_mm, "b", o->parameters.b, "im", o->parameters.im, "ke",
         o->parameters.ke, "fc_mm_h", o->parameters.fc_mm_h, "interflow_h", o->interflow_h,
         "start_share", o->start_share, "manning", o->manning, "width_1km2_m", o->width_1km2_m,
-        "step_min", run->step_min, "hold_min", run->hold_min, "threshold_unit_m3_s_km2",
+        "step_min", run->step_min, "hold_min", run->inputs.hold_min, "threshold_unit_m3_s_km2",
         run->live.threshold_unit_m3_s_km2, "rain_log_sigma", run->live.rain_log_sigma,
         "share_ratio", run->share_ratio);
-    json_t *manifest = manifest_of_files("flashflood", parameters, files, count, ret_err);
-    if (manifest != NULL && json_object_set(manifest, "left_out", run->left_out) != 0) {
-        (void)err_set(ret_err, ERR_MEMORY, "no memory for the manifest");
-        json_decref(manifest);
-        return NULL;
-    }
-    return manifest;
+    return cell_inputs_manifest(&run->inputs, "flashflood", parameters, files,
+                                sizeof files / sizeof *files, ret_err);
 }
 
 static int write_all(const struct run *run, struct err *ret_err) {
@@ -220,7 +179,7 @@ static int write_all(const struct run *run, struct err *ret_err) {
     json_t *details = flashflood_details(&output);
     size_t i;
     json_t *text;
-    json_array_foreach(run->left_out, i, text) {
+    json_array_foreach(run->inputs.left_out, i, text) {
         (void)json_array_append(json_object_get(details, "warnings"), text);
     }
     int rc = root == NULL || json_object_set_new(root, "details", details) != 0
@@ -239,36 +198,21 @@ static int write_all(const struct run *run, struct err *ret_err) {
 }
 
 static void finish(struct run *run) {
-    for (size_t a = 0; run->cells != NULL && a < run->areas.count; a++) {
-        free(run->cells[a].places);
-    }
-    free(run->cells);
+    cell_areas_finish(run->cells, run->areas.count);
     crest_live_finish(&run->live);
     crest_domain_destroy(run->live.domain);
-    cell_rain_destroy(run->observed);
-    cell_rain_destroy(run->nowcast_rain);
-    cell_rain_destroy(run->nwp_rain);
+    cell_inputs_finish(&run->inputs);
     area_list_finish(&run->areas);
     grid_env_destroy(run->env);
-    json_decref(run->left_out);
     free(run);
 }
 
 static int check_usage(struct run *run) {
-    if (text_parse_time(run->reference, &run->live.now_us) != 0) {
-        fprintf(stderr, "canhbao-model flashflood: --reference: expected a time such as "
-                        "2025-11-18T06:00:00Z\n");
-        return MODEL_USAGE;
-    }
-    if (run->product[0] != '\0' && !text_is_id(run->product)) {
-        fprintf(stderr, "canhbao-model flashflood: --product: expected an id\n");
-        return MODEL_USAGE;
-    }
     run->live.step_us = (int64_t)llround(run->step_min * 6e7);
     run->live.stale_us = (int64_t)(run->stale_min * 6e7);
     run->live.threads = (int)run->threads;
     run->live.forecast = true;
-    return MODEL_DONE;
+    return run_labels_check("flashflood", run->reference, run->product, &run->live.now_us);
 }
 
 static void set_defaults(struct run *run) {
@@ -280,7 +224,7 @@ static void set_defaults(struct run *run) {
     run->product = "";
     run->evaporation = "";
     run->step_min = 30;
-    run->hold_min = 30;
+    run->inputs.hold_min = 30;
     run->stale_min = 60;
     run->min_coverage = 0.8;
     run->share_ratio = 1;
@@ -294,12 +238,12 @@ static int parse(struct run *run, int argc, char **argv) {
         {"static", ARGS_TEXT, &o->path, true, 0, 0, "FILE.nc", "drainage grid"},
         {"d8", ARGS_TEXT, &o->d8, false, 0, 0, "NAME", "flow_direction unless told"},
         {"elevation", ARGS_TEXT, &o->elevation, false, 0, 0, "NAME", "filled unless told"},
-        {"rain", ARGS_LIST, &run->rain, true, 0, 0, "FILE.nc", "frames, at most 256 files"},
-        {"rain-variable", ARGS_TEXT, &run->rain_name, false, 0, 0, "NAME",
+        {"rain", ARGS_LIST, &run->inputs.rain, true, 0, 0, "FILE.nc", "frames, at most 256 files"},
+        {"rain-variable", ARGS_TEXT, &run->inputs.rain_name, false, 0, 0, "NAME",
          "of --rain; the one with standard_name rainfall_rate unless told"},
-        {"nowcast", ARGS_TEXT, &run->nowcast, false, 0, 0, "FILE.nc", "rain to 2 h"},
-        {"nwp", ARGS_TEXT, &run->nwp, false, 0, 0, "FILE.nc", "rain beyond"},
-        {"variable", ARGS_TEXT, &run->nwp_name, false, 0, 0, "NAME",
+        {"nowcast", ARGS_TEXT, &run->inputs.nowcast, false, 0, 0, "FILE.nc", "rain to 2 h"},
+        {"nwp", ARGS_TEXT, &run->inputs.nwp, false, 0, 0, "FILE.nc", "rain beyond"},
+        {"variable", ARGS_TEXT, &run->inputs.nwp_name, false, 0, 0, "NAME",
          "of --nwp; the one with standard_name rainfall_rate unless told"},
         {"areas", ARGS_LIST, &run->area_files, true, 0, 0, "FILE.geojson", "see above"},
         {"wm", ARGS_NUMBER, &p->wm_mm, true, 1, 5000, "MM", "soil capacity"},
@@ -324,7 +268,7 @@ static int parse(struct run *run, int argc, char **argv) {
          "from which cells count in ffg_share, 1 unless told"},
         {"step-min", ARGS_NUMBER, &run->step_min, false, 1, 60, "MIN",
          "step of the model, divides an hour; 30 unless told"},
-        {"hold-min", ARGS_NUMBER, &run->hold_min, false, 1, 120, "MIN",
+        {"hold-min", ARGS_NUMBER, &run->inputs.hold_min, false, 1, 120, "MIN",
          "longest time a frame stands for, 30 unless told"},
         {"stale-min", ARGS_NUMBER, &run->stale_min, false, 1, 1440, "MIN", "60 unless told"},
         {"min-coverage", ARGS_NUMBER, &run->min_coverage, false, 0, 1, "SHARE",
@@ -351,7 +295,7 @@ static int run_flashflood(int argc, char **argv) {
         json_decref(left_out);
         return MODEL_FAILED;
     }
-    run->left_out = left_out;
+    run->inputs.left_out = left_out;
     set_defaults(run);
     int code = parse(run, argc, argv);
     code = code == MODEL_DONE ? check_usage(run) : code;

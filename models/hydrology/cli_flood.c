@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "daemon/base/text.h"
+#include "models/hydrology/cell_inputs.h"
 #include "models/hydrology/flood_nc.h"
 #include "models/hydrology/flood_out.h"
 #include "models/hydrology/flood_state.h"
@@ -221,20 +222,11 @@ static void finish(struct run *run) {
 }
 
 static int check_usage(struct run *run) {
-    if (text_parse_time(run->reference, &run->flood.now_us) != 0) {
-        fprintf(stderr, "canhbao-model flood: --reference: expected a time such as "
-                        "2025-11-18T06:00:00Z\n");
-        return MODEL_USAGE;
-    }
-    if (run->product[0] != '\0' && !text_is_id(run->product)) {
-        fprintf(stderr, "canhbao-model flood: --product: expected an id\n");
-        return MODEL_USAGE;
-    }
     if ((run->nowcast != NULL || run->nwp != NULL) && run->outlines.count == 0) {
         fprintf(stderr, "canhbao-model flood: --nowcast and --nwp need --outlines\n");
         return MODEL_USAGE;
     }
-    return MODEL_DONE;
+    return run_labels_check("flood", run->reference, run->product, &run->flood.now_us);
 }
 
 static int run_flood(int argc, char **argv) {

@@ -99,27 +99,6 @@ static int put(struct job *job, size_t variable, size_t lead, const float *by_pl
     return ncwriter_put(job->writer, variable, 0, lead, job->field, ret_err);
 }
 
-static int rising(const void *a, const void *b) {
-    float x = *(const float *)a, y = *(const float *)b;
-    return (x > y) - (x < y);
-}
-
-/* Median of values `stride` apart; NaN when one is. */
-static float median_of(const float *values, size_t count, size_t stride) {
-    float sorted[CELL_RAIN_MEMBERS_MAX];
-    for (size_t m = 0; m < count; m++) {
-        sorted[m] = values[m * stride];
-        if (isnan(sorted[m])) {
-            return NAN;
-        }
-    }
-    if (count == 0) {
-        return NAN;
-    }
-    qsort(sorted, count, sizeof *sorted, rising);
-    return 0.5F * (sorted[(count - 1) / 2] + sorted[count / 2]);
-}
-
 static int put_lead(struct job *job, size_t lead, struct err *ret_err) {
     const struct crest_live *live = job->live;
     const struct crest_domain *domain = live->domain;
@@ -129,7 +108,7 @@ static int put_lead(struct job *job, size_t lead, struct err *ret_err) {
     for (size_t p = 0; p < places; p++) {
         double threshold = live->threshold_unit_m3_s_km2 * domain->drained_km2[p];
         size_t count = 0;
-        job->by_place[p] = median_of(peak + p, live->member_count, stride);
+        job->by_place[p] = cell_median(peak + p, live->member_count, stride);
         for (size_t m = 0; m < live->member_count; m++) {
             count += (double)peak[m * stride + p] >= threshold;
         }
@@ -157,7 +136,7 @@ static int put_static(struct job *job, struct err *ret_err) {
         }
         rc = put(job, FFG + d, 0, job->by_place, ret_err);
         for (size_t p = 0; p < places; p++) {
-            job->by_place[p] = median_of(ratio + p, live->member_count, stride);
+            job->by_place[p] = cell_median(ratio + p, live->member_count, stride);
         }
         rc = rc != 0 ? rc : put(job, RATIO + d, 0, job->by_place, ret_err);
     }

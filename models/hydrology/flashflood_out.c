@@ -5,11 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "models/grid/mask.h"
-
-enum { PEAK_LEADS = 5, PROBABILITIES = 3 };
+enum { PEAK_LEADS = 5 };
 static const int peak_leads_h[PEAK_LEADS] = {1, 3, 6, 12, 24};
-static const double probabilities[PROBABILITIES] = {0.2, 0.5, 0.8};
 
 /* ---- areas ---- */
 
@@ -23,49 +20,28 @@ static int32_t place_of(const struct crest_domain *domain, size_t index) {
     return cell < 0 ? -1 : domain->network->place_of[cell];
 }
 
-static int read_area(struct grid_env *env, const struct crest_domain *domain, const double *cell_m2,
-                     const struct area *area, struct flashflood_area *ret_area,
-                     struct err *ret_err) {
-    struct mask *mask = NULL;
-    int rc = mask_create(env, domain->grid, cell_m2, area, &mask, ret_err);
-    if (rc != 0) {
-        return rc;
-    }
-    *ret_area = (struct flashflood_area){area->id, 0, calloc(mask->count + 1, sizeof(size_t))};
-    for (size_t i = 0; ret_area->places != NULL && i < mask->count; i++) {
-        int32_t place = place_of(domain, mask->index[i]);
-        if (place >= 0 && mask->fraction[i] >= 0.5) {
-            ret_area->places[ret_area->count++] = (size_t)place;
-        }
-    }
-    mask_destroy(mask);
-    return ret_area->places != NULL ? 0 : err_set(ret_err, ERR_MEMORY, "no memory for areas");
-}
-
 int flashflood_areas(struct grid_env *env, const struct crest_domain *domain,
-                     const struct area_list *areas, struct flashflood_area *ret_areas,
+                     const struct area_list *areas, struct cell_area **ret_areas,
                      struct err *ret_err) {
-    const struct grid *grid = domain->grid;
-    double *cell_m2 = calloc(grid->rows * grid->columns, sizeof *cell_m2);
-    int rc = cell_m2 == NULL ? err_set(ret_err, ERR_MEMORY, "no memory for areas")
-                             : grid_cell_areas_m2(env, grid, cell_m2, ret_err);
-    for (size_t a = 0; rc == 0 && a < areas->count; a++) {
-        rc = read_area(env, domain, cell_m2, &areas->areas[a], &ret_areas[a], ret_err);
+    size_t cells = domain->grid->rows * domain->grid->columns;
+    int64_t *places = calloc(cells, sizeof *places);
+    if (places == NULL) {
+        return err_set(ret_err, ERR_MEMORY, "no memory for areas");
     }
-    free(cell_m2);
+    for (size_t i = 0; i < cells; i++) {
+        places[i] = place_of(domain, i);
+    }
+    int rc = cell_areas_create(env, domain->grid, places, areas, ret_areas, ret_err);
+    free(places);
     return rc;
 }
 
 /* ---- one number of an area and a member ---- */
 
-struct found {
-    double value, coverage;
-};
-
 /* Highest of the known cells; coverage: share that is known. */
-static struct found highest(const struct flashflood_area *area, const float *by_place,
-                            const double *divisor) {
-    struct found found = {NAN, 0};
+static struct cell_found highest(const struct cell_area *area, const float *by_place,
+                                 const double *divisor) {
+    struct cell_found found = {NAN, 0};
     size_t known = 0;
     for (size_t i = 0; i < area->count; i++) {
         double value = (double)by_place[area->places[i]];
@@ -78,26 +54,26 @@ static struct found highest(const struct flashflood_area *area, const float *by_
 }
 
 /* Share of the known cells at or above a bound. */
-static struct found share(const struct flashflood_area *area, const float *by_place, double bound) {
+static struct cell_found share(const struct cell_area *area, const float *by_place, double bound) {
     size_t known = 0, above = 0;
     for (size_t i = 0; i < area->count; i++) {
         double value = (double)by_place[area->places[i]];
         known += (size_t)!isnan(value);
         above += value >= bound;
     }
-    return (struct found){known == 0 ? (double)NAN : (double)above / (double)known,
-                          area->count == 0 ? 0 : (double)known / (double)area->count};
+    return (struct cell_found){known == 0 ? (double)NAN : (double)above / (double)known,
+                               area->count == 0 ? 0 : (double)known / (double)area->count};
 }
 
 /* Highest until a lead. A cell that is unknown in an hour is so until then. */
-static struct found highest_until(const struct flashflood_output *out,
-                                  const struct flashflood_area *area, size_t m, int lead_h) {
+static struct cell_found highest_until(const struct flashflood_output *out,
+                                       const struct cell_area *area, size_t m, int lead_h) {
     const struct crest_live *live = out->live;
     size_t places = live->domain->network->count;
-    struct found found = {NAN, 1};
+    struct cell_found found = {NAN, 1};
     for (int k = 0; k < lead_h; k++) {
         const float *peak = live->peak_m3_s + (m * CREST_LIVE_LEADS_H + (size_t)k) * places;
-        struct found hour = highest(area, peak, live->domain->drained_km2);
+        struct cell_found hour = highest(area, peak, live->domain->drained_km2);
         found.value = isnan(found.value) || hour.value > found.value ? hour.value : found.value;
         found.coverage = fmin(found.coverage, hour.coverage);
     }
@@ -106,62 +82,26 @@ static struct found highest_until(const struct flashflood_output *out,
 
 /* ---- results ---- */
 
-struct row {
-    const char *area, *variable, *unit;
-    int window_h, lead_h;
-};
+static const char not_known[] = "rain or state of too many cells is not known";
 
-static void add(json_t *list, const struct flashflood_output *out, const struct row *row,
-                struct found found, double probability, const char *cause) {
-    json_t *json = json_pack("{s:s, s:s, s:s, s:i, s:i, s:f}", "area", row->area, "variable",
-                             row->variable, "unit", row->unit, "window_s", row->window_h * 3600,
-                             "lead_s", row->lead_h * 3600, "coverage", found.coverage);
-    if (!isnan(probability)) {
-        (void)json_object_set_new(json, "probability", json_real(probability));
-    }
-    bool known = cause == NULL && !isnan(found.value) && found.coverage >= out->min_coverage;
-    (void)json_object_set_new(json, "value", known ? json_real(found.value) : json_null());
-    if (!known) {
-        (void)json_object_set_new(
-            json, "cause",
-            json_string(cause != NULL ? cause : "rain or state of too many cells is not known"));
-    }
-    (void)json_array_append_new(list, json);
+static void add(json_t *list, const struct flashflood_output *out, const struct cell_row *row,
+                struct cell_found found) {
+    found.value = found.coverage >= out->min_coverage ? found.value : (double)NAN;
+    cell_row_add(list, row, found, NAN, not_known);
 }
 
-static int falling(const void *a, const void *b) {
-    double x = *(const double *)a, y = *(const double *)b;
-    return (x < y) - (x > y);
-}
-
-/* What the members say, as the values that are reached with the probabilities. */
-static void add_members(json_t *list, const struct flashflood_output *out, const struct row *row,
-                        struct found *members) {
-    double values[CELL_RAIN_MEMBERS_MAX];
-    size_t count = out->live->member_count;
-    double coverage = count > 0 ? 1 : 0;
-    bool known = count > 0;
-    for (size_t m = 0; m < count; m++) {
-        values[m] = members[m].value;
-        known = known && !isnan(members[m].value);
-        coverage = fmin(coverage, members[m].coverage);
-    }
-    qsort(values, known ? count : 0, sizeof *values, falling);
-    for (int i = 0; i < PROBABILITIES; i++) {
-        /* A probability that is no whole number of members asks for the next one. */
-        size_t at = (size_t)fmax(0, ceil(probabilities[i] * (double)count - 1e-9) - 1);
-        add(list, out, row, (struct found){known ? values[at] : (double)NAN, coverage},
-            probabilities[i], count == 0 ? "no rain forecast" : NULL);
-    }
+static void add_members(json_t *list, const struct flashflood_output *out,
+                        const struct cell_row *row, const struct cell_found *members) {
+    cell_row_add_members(list, row, members, out->live->member_count, out->min_coverage, not_known);
 }
 
 static void add_guidance(json_t *list, const struct flashflood_output *out,
-                         const struct flashflood_area *area) {
+                         const struct cell_area *area) {
     const struct crest_live *live = out->live;
     size_t places = live->domain->network->count;
     for (size_t d = 0; d < FFG_GRID_DURATIONS; d++) {
         const float *guidance = live->state.guidance_mm + d * places; /* the newest slot */
-        struct found found = {NAN, 0};
+        struct cell_found found = {NAN, 0};
         size_t known = 0;
         for (size_t i = 0; live->state.guidance_us[0] != 0 && i < area->count; i++) {
             double mm = (double)guidance[area->places[i]];
@@ -169,21 +109,21 @@ static void add_guidance(json_t *list, const struct flashflood_output *out,
             found.value = isnan(found.value) || mm < found.value ? mm : found.value;
         }
         found.coverage = area->count == 0 ? 0 : (double)known / (double)area->count;
-        const struct row row = {area->id, "ffg_min", "mm", ffg_grid_hours[d], 0};
-        add(list, out, &row, found, NAN, NULL);
+        const struct cell_row row = {area->id, "ffg_min", "mm", ffg_grid_hours[d], 0};
+        add(list, out, &row, found);
     }
 }
 
 static void add_ratios(json_t *list, const struct flashflood_output *out,
-                       const struct flashflood_area *area) {
+                       const struct cell_area *area) {
     const struct crest_live *live = out->live;
     size_t places = live->domain->network->count;
     for (size_t d = 0; d < FFG_GRID_DURATIONS; d++) {
         for (size_t l = 0; l < CREST_LIVE_RATIO_LEADS; l++) {
             int lead_h = crest_live_ratio_leads_h[l];
-            struct row ratio = {area->id, "ffg_ratio", "1", ffg_grid_hours[d], lead_h};
-            struct row part = {area->id, "ffg_share", "1", ffg_grid_hours[d], lead_h};
-            struct found ratios[CELL_RAIN_MEMBERS_MAX], shares[CELL_RAIN_MEMBERS_MAX];
+            struct cell_row ratio = {area->id, "ffg_ratio", "1", ffg_grid_hours[d], lead_h};
+            struct cell_row part = {area->id, "ffg_share", "1", ffg_grid_hours[d], lead_h};
+            struct cell_found ratios[CELL_RAIN_MEMBERS_MAX], shares[CELL_RAIN_MEMBERS_MAX];
             if (lead_h > ffg_grid_hours[d]) {
                 continue;
             }
@@ -198,8 +138,8 @@ static void add_ratios(json_t *list, const struct flashflood_output *out,
                 shares[m - first] = share(area, field, out->share_ratio);
             }
             if (lead_h == 0) {
-                add(list, out, &ratio, ratios[0], NAN, NULL);
-                add(list, out, &part, shares[0], NAN, NULL);
+                add(list, out, &ratio, ratios[0]);
+                add(list, out, &part, shares[0]);
             } else {
                 add_members(list, out, &ratio, ratios);
                 add_members(list, out, &part, shares);
@@ -209,23 +149,23 @@ static void add_ratios(json_t *list, const struct flashflood_output *out,
 }
 
 static void add_flows(json_t *list, const struct flashflood_output *out,
-                      const struct flashflood_area *area, const float *now) {
+                      const struct cell_area *area, const float *now) {
     static const char unit[] = "m3 s-1 km-2";
     const struct crest_live *live = out->live;
-    const struct row instant = {area->id, "unit_streamflow", unit, 0, 0};
-    add(list, out, &instant, highest(area, now, live->domain->drained_km2), NAN, NULL);
+    const struct cell_row instant = {area->id, "unit_streamflow", unit, 0, 0};
+    add(list, out, &instant, highest(area, now, live->domain->drained_km2));
     for (int i = 0; i < PEAK_LEADS; i++) {
         int lead_h = peak_leads_h[i];
-        struct found members[CELL_RAIN_MEMBERS_MAX];
-        struct row row = {area->id, "peak_unit_streamflow", unit, lead_h, lead_h};
+        struct cell_found members[CELL_RAIN_MEMBERS_MAX];
+        struct cell_row row = {area->id, "peak_unit_streamflow", unit, lead_h, lead_h};
         for (size_t m = 0; m < live->member_count; m++) {
             members[m] = highest_until(out, area, m, lead_h);
         }
         add_members(list, out, &row, members);
         row.variable = "peak_unit_streamflow_zero_rain";
-        add(list, out, &row, highest_until(out, area, live->member_count, lead_h), NAN, NULL);
+        add(list, out, &row, highest_until(out, area, live->member_count, lead_h));
         row.variable = "peak_unit_streamflow_persistence";
-        add(list, out, &row, highest_until(out, area, live->member_count + 1, lead_h), NAN, NULL);
+        add(list, out, &row, highest_until(out, area, live->member_count + 1, lead_h));
     }
 }
 
@@ -245,7 +185,7 @@ json_t *flashflood_results(const struct flashflood_output *output) {
     json_t *list = json_array();
     float *now = flow_now(output->live);
     for (size_t a = 0; list != NULL && now != NULL && a < output->area_count; a++) {
-        const struct flashflood_area *area = &output->areas[a];
+        const struct cell_area *area = &output->areas[a];
         add_guidance(list, output, area);
         add_ratios(list, output, area);
         add_flows(list, output, area, now);
@@ -285,7 +225,7 @@ static double mean_ratio(const struct crest_live *live, size_t d, size_t place) 
 }
 
 /* Where the ratio of any duration is highest. */
-static json_t *worst_of(const struct flashflood_output *out, const struct flashflood_area *area) {
+static json_t *worst_of(const struct flashflood_output *out, const struct cell_area *area) {
     const struct crest_live *live = out->live;
     double most = 0, x = 0, y = 0;
     size_t at = 0;
@@ -324,7 +264,7 @@ json_t *flashflood_details(const struct flashflood_output *output) {
         (void)json_array_append_new(warnings, json_string("no rain forecast: floors only"));
     }
     for (size_t a = 0; a < output->area_count; a++) {
-        const struct flashflood_area *area = &output->areas[a];
+        const struct cell_area *area = &output->areas[a];
         (void)json_array_append_new(areas, json_pack("{s:s, s:I, s:o}", "area", area->id, "cells",
                                                      (json_int_t)area->count, "worst",
                                                      worst_of(output, area)));

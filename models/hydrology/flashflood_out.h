@@ -5,25 +5,17 @@
 
 #include <jansson.h>
 
-#include "models/grid/area.h"
+#include "models/hydrology/cell_areas.h"
 #include "models/hydrology/crest_live.h"
 
-/* The cells of an area that drain, by place. */
-struct flashflood_area {
-    const char *id;
-    size_t count;
-    size_t *places;
-};
-
-/* Cells of which at least half lies in the area. An area without one has count 0. ERR_MEMORY and
- * those of grid/mask.h. The caller frees `places` of each. */
+/* The cells of areas that drain. As cell_areas_create(). */
 int flashflood_areas(struct grid_env *env, const struct crest_domain *domain,
-                     const struct area_list *areas, struct flashflood_area *ret_areas,
+                     const struct area_list *areas, struct cell_area **ret_areas,
                      struct err *ret_err);
 
 struct flashflood_output {
     const struct crest_live *live;
-    const struct flashflood_area *areas;
+    const struct cell_area *areas;
     size_t area_count;
     double min_coverage; /* fewer known cells of an area: unknown */
     double share_ratio;  /* cells at or above it count in ffg_share */

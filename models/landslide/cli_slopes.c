@@ -8,6 +8,7 @@
 #include "daemon/base/text.h"
 #include "models/grid/area.h"
 #include "models/grid/ncfile.h"
+#include "models/hydrology/cell_inputs.h"
 #include "models/landslide/model_landslide.h"
 #include "models/landslide/slopes_out.h"
 #include "models/output/output.h"
@@ -41,21 +42,20 @@ static const char about[] =
     "           threshold_ratio (median of the members); article_46_level and api_mm of lead 0\n";
 
 struct run {
-    const char *susceptibility, *variable, *thresholds, *risk, *zone, *nowcast, *nwp;
-    const char *rain_name, *nwp_name, *state_in, *state_out, *reference, *product, *out, *nc;
-    struct args_list rain, history, area_files, curve_ids;
-    double hold_min, stale_min, min_coverage;
+    const char *susceptibility, *variable, *thresholds, *risk, *zone;
+    const char *state_in, *state_out, *reference, *product, *out, *nc;
+    struct args_list area_files, curve_ids;
+    struct cell_inputs inputs;
+    double stale_min, min_coverage;
 
     struct grid_env *env;
     struct grid *grid;
     struct area_list areas;
     struct slopes_output output; /* its cells and areas are owned here */
     uint8_t *classes;            /* [place] */
-    struct cell_rain *observed, *before, *nowcast_rain, *nwp_rain;
     struct slopes slopes;
     char identity[HASH_TEXT_SIZE];
     bool state_used;
-    json_t *left_out; /* texts */
 };
 
 /* ---- reading ---- */
@@ -166,31 +166,6 @@ static int map_rain(void *context, const struct grid *rain, size_t *ret_index,
     return 0;
 }
 
-static int read_rain(struct run *run, const char *const *paths, size_t count, const char *name,
-                     int64_t hold_us, int64_t after_us, struct cell_rain **ret_rain,
-                     struct err *ret_err) {
-    const struct cell_rain_source source = {.paths = paths,
-                                            .path_count = count,
-                                            .variable = name,
-                                            .hold_us = hold_us,
-                                            .after_us = after_us,
-                                            .place_count = run->slopes.place_count,
-                                            .map = map_rain,
-                                            .context = run};
-    return cell_rain_read(run->env, &source, run->left_out, ret_rain, ret_err);
-}
-
-/* A forecast without a frame that can be used is none. */
-static int read_forecast(struct run *run, const char *path, const char *name,
-                         struct cell_rain **ret_rain, struct err *ret_err) {
-    int rc =
-        path == NULL ? 0 : read_rain(run, &path, 1, name, INT64_MAX, INT64_MIN, ret_rain, ret_err);
-    if (rc == 0 && *ret_rain != NULL && (*ret_rain)->frame_count == 0) {
-        *ret_rain = cell_rain_destroy(*ret_rain);
-    }
-    return rc;
-}
-
 /* A state that does not fit is left out: the model starts anew and says so. */
 static int read_state(struct run *run, struct err *ret_err) {
     struct err inner = {0};
@@ -207,7 +182,7 @@ static int read_state(struct run *run, struct err *ret_err) {
     }
     run->state_used = rc == 0;
     if (rc != 0) {
-        (void)json_array_append_new(run->left_out, json_string(inner.text));
+        (void)json_array_append_new(run->inputs.left_out, json_string(inner.text));
     }
     return 0;
 }
@@ -226,45 +201,26 @@ static int read_all(struct run *run, struct err *ret_err) {
     run->output.grid = run->grid;
     run->output.min_coverage = run->min_coverage;
     rc = rc != 0 ? rc : slopes_areas(run->env, &run->areas, &run->output, ret_err);
-    int64_t after_us = slopes->end_us == 0 ? INT64_MIN : slopes->end_us;
-    rc = rc != 0 ? rc
-                 : read_rain(run, run->rain.words, run->rain.count, run->rain_name,
-                             (int64_t)(run->hold_min * 6e7), after_us, &run->observed, ret_err);
-    if (rc == 0 && slopes->end_us == 0 && run->history.count > 0) {
-        rc = read_rain(run, run->history.words, run->history.count, NULL, INT64_C(3600000000),
-                       INT64_MIN, &run->before, ret_err);
-        slopes->before = run->before;
-    }
-    rc = rc != 0 ? rc : read_forecast(run, run->nowcast, NULL, &run->nowcast_rain, ret_err);
-    rc = rc != 0 ? rc : read_forecast(run, run->nwp, run->nwp_name, &run->nwp_rain, ret_err);
-    slopes->observed = run->observed;
-    slopes->nowcast = run->nowcast_rain;
-    slopes->nwp = run->nwp_rain;
+    const struct cell_rain_source places = {
+        .place_count = slopes->place_count, .map = map_rain, .context = run};
+    rc = rc != 0
+             ? rc
+             : cell_inputs_read(run->env, &places, slopes->end_us == 0 ? INT64_MIN : slopes->end_us,
+                                &run->inputs, ret_err);
+    slopes->observed = run->inputs.observed;
+    slopes->before = run->inputs.before;
+    slopes->nowcast = run->inputs.nowcast_rain;
+    slopes->nwp = run->inputs.nwp_rain;
     return rc;
 }
 
 /* ---- writing ---- */
 
 static json_t *make_manifest(const struct run *run, struct err *ret_err) {
-    const char *files[2 * ARGS_LIST_MAX + 6];
-    size_t count = 0;
+    const char *const files[] = {run->susceptibility, run->thresholds, run->risk,
+                                 run->state_used ? run->state_in : NULL};
     char reference[32];
     text_format_time(run->slopes.reference_us, reference, sizeof reference);
-    const char *const others[] = {run->susceptibility,
-                                  run->thresholds,
-                                  run->risk,
-                                  run->nowcast_rain != NULL ? run->nowcast : NULL,
-                                  run->nwp_rain != NULL ? run->nwp : NULL,
-                                  run->state_used ? run->state_in : NULL};
-    for (size_t i = 0; i < sizeof others / sizeof *others; i++) {
-        files[count++] = others[i];
-    }
-    for (size_t i = 0; i < run->rain.count; i++) {
-        files[count++] = run->rain.words[i];
-    }
-    for (size_t i = 0; run->before != NULL && i < run->history.count; i++) {
-        files[count++] = run->history.words[i];
-    }
     json_t *curves = json_array();
     for (size_t i = 0; i < run->curve_ids.count; i++) {
         (void)json_array_append_new(curves, json_string(run->curve_ids.words[i]));
@@ -273,14 +229,9 @@ static json_t *make_manifest(const struct run *run, struct err *ret_err) {
         json_pack("{s:s, s:s, s:s, s:o, s:f, s:f, s:f, s:f}", "reference_time", reference, "now",
                   run->reference, "zone", run->zone, "curves", curves, "api_factor",
                   run->slopes.api_factor, "rain_day_mm", run->slopes.rain_day_mm, "hold_min",
-                  run->hold_min, "rain_log_sigma", run->slopes.rain_log_sigma);
-    json_t *manifest = manifest_of_files("slopes", parameters, files, count, ret_err);
-    if (manifest != NULL && json_object_set(manifest, "left_out", run->left_out) != 0) {
-        (void)err_set(ret_err, ERR_MEMORY, "no memory for the manifest");
-        json_decref(manifest);
-        return NULL;
-    }
-    return manifest;
+                  run->inputs.hold_min, "rain_log_sigma", run->slopes.rain_log_sigma);
+    return cell_inputs_manifest(&run->inputs, "slopes", parameters, files,
+                                sizeof files / sizeof *files, ret_err);
 }
 
 static int write_all(const struct run *run, struct err *ret_err) {
@@ -308,27 +259,24 @@ static void finish(struct run *run) {
     slopes_finish(&run->slopes);
     free(run->output.cell_of);
     free(run->classes);
-    cell_rain_destroy(run->observed);
-    cell_rain_destroy(run->before);
-    cell_rain_destroy(run->nowcast_rain);
-    cell_rain_destroy(run->nwp_rain);
+    cell_inputs_finish(&run->inputs);
     area_list_finish(&run->areas);
     grid_destroy(run->grid);
     grid_env_destroy(run->env);
-    json_decref(run->left_out);
     free(run);
 }
 
 static int parse(struct run *run, int argc, char **argv) {
     struct slopes *slopes = &run->slopes;
     const struct args_option options[] = {
-        {"rain", ARGS_LIST, &run->rain, true, 0, 0, "FILE.nc", "frames, at most 256 files"},
-        {"rain-variable", ARGS_TEXT, &run->rain_name, false, 0, 0, "NAME",
+        {"rain", ARGS_LIST, &run->inputs.rain, true, 0, 0, "FILE.nc", "frames, at most 256 files"},
+        {"rain-variable", ARGS_TEXT, &run->inputs.rain_name, false, 0, 0, "NAME",
          "of --rain; the one with standard_name rainfall_rate unless told"},
-        {"history", ARGS_LIST, &run->history, false, 0, 0, "FILE.nc", "rain before, see above"},
-        {"nowcast", ARGS_TEXT, &run->nowcast, false, 0, 0, "FILE.nc", "rain to 2 h"},
-        {"nwp", ARGS_TEXT, &run->nwp, false, 0, 0, "FILE.nc", "rain beyond"},
-        {"nwp-variable", ARGS_TEXT, &run->nwp_name, false, 0, 0, "NAME",
+        {"history", ARGS_LIST, &run->inputs.history, false, 0, 0, "FILE.nc",
+         "rain before, see above"},
+        {"nowcast", ARGS_TEXT, &run->inputs.nowcast, false, 0, 0, "FILE.nc", "rain to 2 h"},
+        {"nwp", ARGS_TEXT, &run->inputs.nwp, false, 0, 0, "FILE.nc", "rain beyond"},
+        {"nwp-variable", ARGS_TEXT, &run->inputs.nwp_name, false, 0, 0, "NAME",
          "of --nwp; the one with standard_name rainfall_rate unless told"},
         {"susceptibility", ARGS_TEXT, &run->susceptibility, true, 0, 0, "FILE.nc", "classes"},
         {"variable", ARGS_TEXT, &run->variable, false, 0, 0, "NAME", "susceptibility unless told"},
@@ -343,7 +291,7 @@ static int parse(struct run *run, int argc, char **argv) {
          "rain of a rain day, 0.1 unless told (the Decision does not say)"},
         {"rain-log-sigma", ARGS_NUMBER, &slopes->rain_log_sigma, false, 0, 3, "S",
          "of ln(fallen / foreseen) of --nwp with one member, 0 unless told: 20 members"},
-        {"hold-min", ARGS_NUMBER, &run->hold_min, false, 1, 120, "MIN",
+        {"hold-min", ARGS_NUMBER, &run->inputs.hold_min, false, 1, 120, "MIN",
          "longest time a frame stands for, 30 unless told"},
         {"stale-min", ARGS_NUMBER, &run->stale_min, false, 1, 1440, "MIN", "90 unless told"},
         {"min-coverage", ARGS_NUMBER, &run->min_coverage, false, 0, 1, "SHARE",
@@ -361,16 +309,7 @@ static int parse(struct run *run, int argc, char **argv) {
 
 static int check_usage(struct run *run) {
     run->slopes.stale_us = (int64_t)(run->stale_min * 6e7);
-    if (text_parse_time(run->reference, &run->slopes.now_us) != 0) {
-        fprintf(stderr, "canhbao-model slopes: --reference: expected a time such as "
-                        "2025-11-18T06:00:00Z\n");
-        return MODEL_USAGE;
-    }
-    if (run->product[0] != '\0' && !text_is_id(run->product)) {
-        fprintf(stderr, "canhbao-model slopes: --product: expected an id\n");
-        return MODEL_USAGE;
-    }
-    return MODEL_DONE;
+    return run_labels_check("slopes", run->reference, run->product, &run->slopes.now_us);
 }
 
 static int run_slopes(int argc, char **argv) {
@@ -382,10 +321,10 @@ static int run_slopes(int argc, char **argv) {
         json_decref(left_out);
         return MODEL_FAILED;
     }
-    run->left_out = left_out;
+    run->inputs.left_out = left_out;
     run->variable = "susceptibility";
     run->product = "";
-    run->hold_min = 30;
+    run->inputs.hold_min = 30;
     run->stale_min = 90;
     run->min_coverage = 0.8;
     run->slopes.api_factor = 0.85;

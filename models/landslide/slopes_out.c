@@ -6,11 +6,7 @@
 #include <string.h>
 
 #include "daemon/base/ids.h"
-#include "models/grid/mask.h"
 #include "models/grid/ncwrite.h"
-
-enum { PROBABILITIES = 3 };
-static const double probabilities[PROBABILITIES] = {0.2, 0.5, 0.8};
 
 static size_t members_of(const struct slopes *slopes, size_t lead) {
     return lead == 0 ? 1 : slopes->member_count;
@@ -18,81 +14,47 @@ static size_t members_of(const struct slopes *slopes, size_t lead) {
 
 /* ---- areas ---- */
 
-static int read_area(struct grid_env *env, const struct slopes_output *output,
-                     const double *cell_m2, const int64_t *place_of, const struct area *area,
-                     struct slopes_area *ret_area, struct err *ret_err) {
-    struct mask *mask = NULL;
-    int rc = mask_create(env, output->grid, cell_m2, area, &mask, ret_err);
-    if (rc != 0) {
-        return rc;
-    }
-    *ret_area = (struct slopes_area){area->id, 0, calloc(mask->count + 1, sizeof(size_t))};
-    for (size_t i = 0; ret_area->places != NULL && i < mask->count; i++) {
-        int64_t place = place_of[mask->index[i]];
-        if (place >= 0 && mask->fraction[i] >= 0.5) {
-            ret_area->places[ret_area->count++] = (size_t)place;
-        }
-    }
-    mask_destroy(mask);
-    return ret_area->places != NULL ? 0 : err_set(ret_err, ERR_MEMORY, "no memory for areas");
-}
-
 int slopes_areas(struct grid_env *env, const struct area_list *areas, struct slopes_output *output,
                  struct err *ret_err) {
     size_t cells = output->grid->rows * output->grid->columns;
-    double *cell_m2 = calloc(cells, sizeof *cell_m2);
     int64_t *place_of = calloc(cells, sizeof *place_of);
-    output->areas = calloc(areas->count + 1, sizeof *output->areas);
-    int rc = cell_m2 == NULL || place_of == NULL || output->areas == NULL
-                 ? err_set(ret_err, ERR_MEMORY, "no memory for areas")
-                 : grid_cell_areas_m2(env, output->grid, cell_m2, ret_err);
-    if (rc == 0) {
-        for (size_t i = 0; i < cells; i++) {
-            place_of[i] = -1;
-        }
-        for (size_t p = 0; p < output->slopes->place_count; p++) {
-            place_of[output->cell_of[p]] = (int64_t)p;
-        }
+    if (place_of == NULL) {
+        return err_set(ret_err, ERR_MEMORY, "no memory for areas");
     }
-    for (size_t a = 0; rc == 0 && a < areas->count; a++) {
-        rc =
-            read_area(env, output, cell_m2, place_of, &areas->areas[a], &output->areas[a], ret_err);
-        output->area_count = a + 1;
+    for (size_t i = 0; i < cells; i++) {
+        place_of[i] = -1;
     }
-    free(cell_m2);
+    for (size_t p = 0; p < output->slopes->place_count; p++) {
+        place_of[output->cell_of[p]] = (int64_t)p;
+    }
+    int rc = cell_areas_create(env, output->grid, place_of, areas, &output->areas, ret_err);
+    output->area_count = rc == 0 ? areas->count : 0;
     free(place_of);
     return rc;
 }
 
 void slopes_areas_finish(struct slopes_output *output) {
-    for (size_t a = 0; a < output->area_count; a++) {
-        free(output->areas[a].places);
-    }
-    free(output->areas);
+    cell_areas_finish(output->areas, output->area_count);
 }
 
 /* ---- one number of an area and a member ---- */
 
-struct found {
-    double value, coverage;
-};
-
 /* Share of the cells of a class or above; of the known ones: those that are, and those that cannot
  * be. */
-static struct found share_of(const struct slopes_area *area, const struct slopes_cell *cells,
-                             int level) {
+static struct cell_found share_of(const struct cell_area *area, const struct slopes_cell *cells,
+                                  int level) {
     size_t known = 0, above = 0;
     for (size_t i = 0; i < area->count; i++) {
         const struct slopes_cell *cell = &cells[area->places[i]];
         above += cell->level >= level;
         known += cell->level >= level || cell->may_reach < level;
     }
-    return (struct found){known == 0 ? (double)NAN : (double)above / (double)known,
-                          area->count == 0 ? 0 : (double)known / (double)area->count};
+    return (struct cell_found){known == 0 ? (double)NAN : (double)above / (double)known,
+                               area->count == 0 ? 0 : (double)known / (double)area->count};
 }
 
-static struct found ratio_of(const struct slopes_area *area, const struct slopes_cell *cells) {
-    struct found found = {NAN, 0};
+static struct cell_found ratio_of(const struct cell_area *area, const struct slopes_cell *cells) {
+    struct cell_found found = {NAN, 0};
     size_t known = 0;
     for (size_t i = 0; i < area->count; i++) {
         const struct slopes_cell *cell = &cells[area->places[i]];
@@ -106,62 +68,26 @@ static struct found ratio_of(const struct slopes_area *area, const struct slopes
 
 /* ---- results ---- */
 
-struct row {
-    const char *area, *variable, *unit;
-    int lead_h;
-};
+static const char not_known[] = "rain of too many cells is not known";
 
-static void add(json_t *list, const struct row *row, double value, double coverage,
-                double probability, const char *cause) {
-    json_t *json = json_pack("{s:s, s:s, s:s, s:i, s:i, s:f}", "area", row->area, "variable",
-                             row->variable, "unit", row->unit, "window_s", 0, "lead_s",
-                             row->lead_h * 3600, "coverage", coverage);
-    if (!isnan(probability)) {
-        (void)json_object_set_new(json, "probability", json_real(probability));
-    }
-    (void)json_object_set_new(json, "value", isnan(value) ? json_null() : json_real(value));
-    if (isnan(value)) {
-        (void)json_object_set_new(json, "cause", json_string(cause));
-    }
-    (void)json_array_append_new(list, json);
-}
-
-static int falling(const void *a, const void *b) {
-    double x = *(const double *)a, y = *(const double *)b;
-    return (x < y) - (x > y);
-}
-
-static const char *cause_of(size_t members) {
-    return members == 0 ? "no rain forecast" : "rain of too many cells is not known";
-}
-
-/* The values that are reached with the probabilities; of what has been, the one there is. */
-static void add_values(json_t *list, const struct slopes_output *output, const struct row *row,
-                       const struct found *members, size_t count) {
-    double values[CELL_RAIN_MEMBERS_MAX], coverage = count > 0 ? 1 : 0;
-    bool known = count > 0;
-    for (size_t m = 0; m < count; m++) {
-        values[m] = members[m].value;
-        coverage = fmin(coverage, members[m].coverage);
-        known = known && !isnan(values[m]);
-    }
-    known = known && coverage >= output->min_coverage;
-    qsort(values, known ? count : 0, sizeof *values, falling);
-    if (row->lead_h == 0) {
-        add(list, row, known ? values[0] : (double)NAN, coverage, NAN, cause_of(count));
+/* Of what has been the one value, ahead those of the members. */
+static void add_values(json_t *list, const struct slopes_output *output, const struct cell_row *row,
+                       const struct cell_found *members, size_t count) {
+    if (row->lead_h > 0) {
+        cell_row_add_members(list, row, members, count, output->min_coverage, not_known);
         return;
     }
-    for (int i = 0; i < PROBABILITIES; i++) {
-        size_t at = (size_t)fmax(0, ceil(probabilities[i] * (double)count - 1e-9) - 1);
-        add(list, row, known ? values[at] : (double)NAN, coverage, probabilities[i],
-            cause_of(count));
-    }
+    bool known = members[0].coverage >= output->min_coverage;
+    cell_row_add(list, row,
+                 (struct cell_found){known ? members[0].value : (double)NAN, members[0].coverage},
+                 NAN, not_known);
 }
 
 /* Share of the members in which a cell of the area is of the class or above. A member says no only
  * when enough of its cells are known. */
-static void add_probability(json_t *list, const struct slopes_output *output, const struct row *row,
-                            const struct found *members, size_t count) {
+static void add_probability(json_t *list, const struct slopes_output *output,
+                            const struct cell_row *row, const struct cell_found *members,
+                            size_t count) {
     double coverage = count > 0 ? 1 : 0;
     size_t yes = 0, open = 0;
     for (size_t m = 0; m < count; m++) {
@@ -171,21 +97,22 @@ static void add_probability(json_t *list, const struct slopes_output *output, co
         coverage = fmin(coverage, is ? 1 : members[m].coverage);
     }
     bool known = count > 0 && open == 0;
-    add(list, row, known ? (double)yes / (double)count : (double)NAN, coverage, NAN,
-        cause_of(count));
+    cell_row_add(list, row,
+                 (struct cell_found){known ? (double)yes / (double)count : (double)NAN, coverage},
+                 NAN, count == 0 ? "no rain forecast" : not_known);
 }
 
 static void add_area(json_t *list, const struct slopes_output *output,
-                     const struct slopes_area *area) {
+                     const struct cell_area *area) {
     static const char *const probability_names[SLOPES_LEVELS] = {
         "probability_level_1", "probability_level_2", "probability_level_3"};
     static const char *const share_names[SLOPES_LEVELS] = {"share_level_1", "share_level_2",
                                                            "share_level_3"};
     const struct slopes *slopes = output->slopes;
-    struct found found[CELL_RAIN_MEMBERS_MAX];
+    struct cell_found found[CELL_RAIN_MEMBERS_MAX];
     for (size_t l = 0; l < SLOPES_LEADS; l++) {
         size_t count = members_of(slopes, l);
-        struct row row = {area->id, "threshold_ratio", "1", slopes_leads_h[l]};
+        struct cell_row row = {area->id, "threshold_ratio", "1", 0, slopes_leads_h[l]};
         for (size_t m = 0; m < count; m++) {
             found[m] = ratio_of(area, slopes_at(slopes, l, m));
         }
@@ -200,7 +127,7 @@ static void add_area(json_t *list, const struct slopes_output *output,
             add_values(list, output, &row, found, count);
         }
     }
-    struct found api = {NAN, 0};
+    struct cell_found api = {NAN, 0};
     size_t known = 0;
     for (size_t i = 0; i < area->count; i++) {
         double mm = (double)slopes->api_mm[area->places[i]];
@@ -208,9 +135,9 @@ static void add_area(json_t *list, const struct slopes_output *output,
         api.value = isnan(api.value) || mm > api.value ? mm : api.value;
     }
     api.coverage = area->count == 0 ? 0 : (double)known / (double)area->count;
-    const struct row row = {area->id, "api_max", "mm", 0};
-    add(list, &row, api.coverage >= output->min_coverage ? api.value : (double)NAN, api.coverage,
-        NAN, "rain of the last month is not known");
+    const struct cell_row row = {area->id, "api_max", "mm", 0, 0};
+    api.value = api.coverage >= output->min_coverage ? api.value : (double)NAN;
+    cell_row_add(list, &row, api, NAN, "rain of the last month is not known");
 }
 
 json_t *slopes_results(const struct slopes_output *output) {
@@ -257,11 +184,6 @@ static const struct ncwrite_variable variables[VARIABLES] = {
      .type = NCWRITE_FLOAT},
 };
 
-static int rising(const void *a, const void *b) {
-    float x = *(const float *)a, y = *(const float *)b;
-    return (x > y) - (x < y);
-}
-
 /* One number of a place, variable and lead; NaN where a member leaves it open. */
 static float field_of(const struct slopes *slopes, size_t variable, size_t lead, size_t p) {
     size_t count = members_of(slopes, lead), above = 0;
@@ -289,8 +211,7 @@ static float field_of(const struct slopes *slopes, size_t variable, size_t lead,
     if (variable != RATIO) {
         return (float)above / (float)count;
     }
-    qsort(ratios, count, sizeof *ratios, rising);
-    return 0.5F * (ratios[(count - 1) / 2] + ratios[count / 2]);
+    return cell_median(ratios, count, 1);
 }
 
 int slopes_write_nc(const char *path, const struct slopes_output *output,

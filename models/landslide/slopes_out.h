@@ -5,14 +5,8 @@
 
 #include <jansson.h>
 
-#include "models/grid/area.h"
+#include "models/hydrology/cell_areas.h"
 #include "models/landslide/slopes.h"
-
-struct slopes_area {
-    const char *id;
-    size_t count;
-    size_t *places; /* of which at least half lies in the area */
-};
 
 struct slopes_output {
     const struct slopes *slopes;
@@ -20,7 +14,7 @@ struct slopes_output {
     size_t *cell_of; /* [place] in the grid */
     double min_coverage;
     size_t area_count;
-    struct slopes_area *areas;
+    struct cell_area *areas;
 };
 
 /* Fills area_count and areas. `areas` must outlive the output. ERR_MEMORY, those of grid/mask.h. */
