@@ -21,7 +21,7 @@ extern const float amounts_threshold_mm[AMOUNTS_THRESHOLDS]; /* 10, 20, 50 */
 
 struct amounts;
 
-/* `together` is the number of members that come lead by lead side by side (ensemble_run: threads).
+/* `together` is the number of members that come lead by lead side by side (ensemble_group).
  * A window that is no multiple of the step is left out. ERR_MEMORY. */
 int amounts_create(size_t pixels, int64_t step_s, size_t leads, size_t together,
                    struct amounts **ret_amounts);

@@ -10,6 +10,7 @@
 #include "models/nowcast/parallel.h"
 
 enum { RANK_BINS = 65536, RIM_PX = 10, FRAMES_USED = 3 };
+enum { GROUP_MEMBERS = 4, GROUP_PIXELS_MAX = 1200000 };
 
 static const float rain_min_mm_h = 0.1F;
 static const double two_pi = 6.28318530717958647692;
@@ -303,31 +304,36 @@ static void rows_of_members(void *context, int part, int begin, int end) {
     }
 }
 
+int ensemble_group(int members, int threads, size_t pixels) {
+    int group = threads < GROUP_MEMBERS && pixels <= GROUP_PIXELS_MAX ? GROUP_MEMBERS : threads;
+    return group > members ? members : group;
+}
+
 int ensemble_run(const struct ensemble *ensemble, const struct ensemble_run *run) {
     int total = run->members > 0 ? run->members : 1;
     int threads = run->threads < 1 ? 1 : run->threads;
     threads = threads > PARALLEL_THREADS_MAX ? PARALLEL_THREADS_MAX : threads;
-    threads = threads > total ? total : threads;
     if (run->members < 0 || run->members > ENSEMBLE_MEMBERS_MAX || run->leads < 1 ||
         !(run->age_steps >= 0.0)) {
         return ERR_INVALID;
     }
-    struct worker *workers = calloc((size_t)threads, sizeof *workers);
+    int group = ensemble_group(total, threads, ensemble->pixels);
+    struct worker *workers = calloc((size_t)group, sizeof *workers);
     int result = workers == NULL ? ERR_MEMORY : ERR_OK;
-    for (int i = 0; i < threads && result == ERR_OK; i++) {
+    for (int i = 0; i < group && result == ERR_OK; i++) {
         result = worker_init(ensemble, &workers[i]);
     }
-    for (int first = 0; first < total && result == ERR_OK; first += threads) {
-        int some = total - first < threads ? total - first : threads;
+    for (int first = 0; first < total && result == ERR_OK; first += group) {
+        int some = total - first < group ? total - first : group;
         for (int lead = 0; lead < run->leads && result == ERR_OK; lead++) {
             struct round round = {ensemble, run, workers, first, lead};
-            parallel_rows(some, some, rows_of_members, &round);
+            parallel_rows(threads, some, rows_of_members, &round);
             for (int i = 0; i < some && result == ERR_OK; i++) {
                 result = run->take(run->context, first + i, lead, workers[i].forecast);
             }
         }
     }
-    for (int i = 0; workers != NULL && i < threads; i++) {
+    for (int i = 0; workers != NULL && i < group; i++) {
         worker_finish(&workers[i]);
     }
     free(workers);

@@ -15,6 +15,7 @@
 #ifndef CANHBAO_NOWCAST_ENSEMBLE_H
 #define CANHBAO_NOWCAST_ENSEMBLE_H
 
+#include <stddef.h>
 #include <stdint.h>
 
 #include "models/nowcast/motion.h"
@@ -38,14 +39,19 @@ void ensemble_destroy(struct ensemble *ensemble);
 struct ensemble_run {
     int members; /* 0: S-PROG, one field without noise and with the motion as it is */
     int leads;
-    int threads; /* also the number of members held in memory at a time */
+    int threads;
     uint64_t seed;
     double age_steps; /* of the newest frame at lead 0 */
     /* Takes each field (mm/h, [ny * nx]); returns 0 or an error that ends the run. Called from the
-     * thread of ensemble_run: for each group of `threads` members lead by lead. */
+     * thread of ensemble_run: for each ensemble_group of members lead by lead. */
     int (*take)(void *context, int member, int lead, const float *rate);
     void *context;
 };
+
+/* Members that are made side by side, and are in memory together: 4, so that fields come (and stand
+ * in a file) in the same order with 1, 2 and 4 threads; as many as there are threads when these are
+ * more, or when the grid has more than 1.2 million pixels; never more than there are members. */
+int ensemble_group(int members, int threads, size_t pixels);
 
 /* ERR_INVALID, ERR_MEMORY, or what `take` returned. */
 int ensemble_run(const struct ensemble *ensemble, const struct ensemble_run *run);

@@ -262,8 +262,8 @@ static size_t frame_of_slot(const struct nowcast *run, size_t slot) {
 static int observe_amounts(struct nowcast *run, struct err *ret_err) {
     struct frames *frames = &run->frames;
     size_t pixels = (size_t)frames->nx * (size_t)frames->ny;
-    size_t together = (size_t)(run->request.threads < run->request.members ? run->request.threads
-                                                                           : run->request.members);
+    size_t together =
+        (size_t)ensemble_group((int)run->request.members, (int)run->request.threads, pixels);
     float *rate = malloc(pixels * sizeof *rate);
     int result = rate == NULL ? ERR_MEMORY
                               : amounts_create(pixels, frames->step_us / US_PER_S,

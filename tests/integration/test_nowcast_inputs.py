@@ -339,6 +339,17 @@ class Inputs(unittest.TestCase):
         self.assertTrue((probability.filled(-1.0)[seen] >= least - 0.006).all())
         data.close()
 
+    def test_same_bytes_with_threads(self):
+        sequence = Sequence(rows=70, columns=64)
+        frames = sequence.write(self.path("in.nc"))
+        for options in ((), ("--members", "6", "--seed", "3")):
+            files = []
+            for threads in ("1", "2", "4"):
+                self.nowcast([frames], 3, "--threads", threads, *options).close()
+                with open(self.path("out.nc"), "rb") as file:
+                    files.append(file.read())
+            self.assertTrue(files[0] == files[1] == files[2], options)
+
     def test_probabilities_of_amounts(self):
         """Recomputed from the members and the frames; one frame of the observed part is not there."""
         minutes = [m for m in range(0, 185, 10) if m != 110]

@@ -19,6 +19,7 @@ enum { NX = 130, NY = 110, PIXELS = NX * NY, LEADS = 3, MEMBERS = 5 };
 struct sink {
     float *field; /* [MEMBERS][LEADS][PIXELS] */
     int taken;
+    unsigned order; /* hash of the members and leads as they came */
     int refuse_after;
 };
 
@@ -28,6 +29,7 @@ static int take(void *context, int member, int lead, const float *rate) {
         return ERR_IO;
     }
     sink->taken++;
+    sink->order = 31U * sink->order + (unsigned)(member * LEADS + lead);
     memcpy(sink->field + (size_t)(member * LEADS + lead) * PIXELS, rate, PIXELS * sizeof *rate);
     return ERR_OK;
 }
@@ -129,10 +131,13 @@ static void does_the_seed_decide_alone(void **state) {
     assert_int_equal(ensemble_run(f->ensemble, &run), ERR_OK);
     assert_int_equal(f->sink.taken, MEMBERS * LEADS);
     memcpy(first, f->sink.field, all * sizeof *first);
+    unsigned order = f->sink.order;
     for (int threads = 2; threads <= 4; threads += 2) {
         memset(f->sink.field, 0xFF, all * sizeof *first);
+        f->sink.order = 0;
         run = run_of(f, MEMBERS, threads, 42);
         assert_int_equal(ensemble_run(f->ensemble, &run), ERR_OK);
+        assert_int_equal(f->sink.order, order); /* so a file has the same bytes */
         assert_memory_equal(first, f->sink.field, all * sizeof *first);
     }
     /* Fewer members are the first of the same. */
