@@ -320,7 +320,7 @@ static void folded_grids_end(void **state) {
     (void)state;
     double lon[CELLS], lat[CELLS];
     uint32_t bits = 1;
-    for (int k = 0; k < 20; k++) {
+    for (int k = 0; k < 3; k++) {
         struct grid *folded = NULL;
         struct regrid *regrid = NULL;
         float from[CELLS], to[CELLS];
