@@ -151,7 +151,11 @@ void flood_skill_observe(struct flood_skill *skill, int64_t utc_us, double obser
 
 void flood_skill_issue(struct flood_skill *skill, const struct flood_issue *issue,
                        const double *probability, const struct flood_scores *to) {
-    *issue_at(skill, issue->issue_us) = *issue;
+    struct flood_issue *slot = issue_at(skill, issue->issue_us);
+    if (slot->issue_us == issue->issue_us && !isnan(slot->median_m3_s[0])) {
+        return; /* a later one of the same hour has seen some of what it tells */
+    }
+    *slot = *issue;
     for (size_t l = 0; l < to->level_count; l++) {
         struct flood_skill_level *level = &skill->level[l];
         bool warns = probability[l] >= FLOOD_WARNING && !(level->known && level->above);

@@ -73,8 +73,9 @@ void flood_skill_start(struct flood_skill *ret_skill);
 void flood_skill_observe(struct flood_skill *skill, int64_t utc_us, double observed_m3_s,
                          double stage_m, const struct flood_scores *to);
 
-/* The forecast made at that time, after its hour was observed; a second one replaces the first.
- * probability: of reaching each level within the horizon, NaN unknown (then no warning stands). */
+/* The forecast made at that time, after its hour was observed. Of several of one hour the first
+ * that knows anything counts: the later ones have seen some of what they tell. probability: of
+ * reaching each level within the horizon, NaN unknown (then no warning stands). */
 void flood_skill_issue(struct flood_skill *skill, const struct flood_issue *issue,
                        const double *probability, const struct flood_scores *to);
 

@@ -175,6 +175,27 @@ static void test_rows_add_up(void **state) {
     json_decref(rows);
 }
 
+/* Runs within the hour know more than the one at its beginning: they are not what is judged. */
+static void test_the_first_of_an_hour_counts(void **state) {
+    (void)state;
+    struct flood_skill skill, only;
+    flood_skill_start(&skill);
+    flood_skill_start(&only);
+    for (int h = 0; h < 12; h++) {
+        double flow = 100 + 10 * h;
+        observe(&skill, h, flow, 5);
+        observe(&only, h, flow, 5);
+        issue(&only, h, flow, flow + 4, 0.1, 5, 0);
+        issue(&skill, h, flow, (double)NAN, (double)NAN, 5, 0); /* knew nothing: replaced */
+        issue(&skill, h, flow, flow + 4, 0.1, 5, 0);
+        issue(&skill, h, flow, flow + 10, 0.9, 5, 0); /* exact, and a warning */
+        issue(&skill, h, flow, flow + 10, 0.1, 5, 0); /* which is no false alarm either */
+    }
+    double nse = score(&skill, "discharge", "nse", 3600);
+    assert_true(nse < 1 && nse == score(&only, "discharge", "nse", 3600));
+    assert_true(isnan(score(&skill, "level_1", "false_alarms", 0)));
+}
+
 static void test_saved_and_read_back(void **state) {
     (void)state;
     struct flood_skill skill, back;
@@ -205,6 +226,7 @@ int main(void) {
         cmocka_unit_test(test_unknown_forecast_takes_a_warning_back),
         cmocka_unit_test(test_crest),
         cmocka_unit_test(test_rows_add_up),
+        cmocka_unit_test(test_the_first_of_an_hour_counts),
         cmocka_unit_test(test_saved_and_read_back),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
