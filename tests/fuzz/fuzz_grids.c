@@ -126,7 +126,7 @@ static bool is_ours(const char *report) {
         char text[512];
         size_t length = strcspn(line, "\n");
         (void)snprintf(text, sizeof text, "%.*s", (int)length, line);
-        bool interceptor = strstr(text, "__asan") != NULL || strstr(text, "interceptor") != NULL;
+        bool interceptor = strstr(text, "__asan") != NULL || strstr(text, "libasan") != NULL;
         if (!interceptor) {
             return strstr(text, "/fuzz_grids") != NULL;
         }
