@@ -4,9 +4,11 @@ probabilities, and what is missing, stale or broken."""
 import glob
 import os
 import shutil
+import subprocess
 import tempfile
 import unittest
 
+import netCDF4
 import numpy
 
 import cells
@@ -56,7 +58,8 @@ class FlashFlood(Cells):
         ahead = ["--nowcast", "now.nc", "--nwp", "nwp.nc", "--rain-log-sigma", "0.5"]
         whole, _ = self.good(flashflood(self.folder, end, frames, *ahead, "--out", "out.json", "--nc", "whole.nc"))
         for threads in ("2", "4"):
-            again, _ = self.good(flashflood(self.folder, end, frames, *ahead, "--out", "out.json", "--threads", threads))
+            again, _ = self.good(flashflood(self.folder, end, frames, *ahead, "--out", "out.json", "--threads",
+                                            threads))
             self.assertEqual(again, whole)
         state = []
         for upto in (40, 41, 66, len(frames) - 3, len(frames)):  # also within a step and within an hour
@@ -82,14 +85,12 @@ class FlashFlood(Cells):
         half = [T0 + 1800 * (k + 1) for k in range(24)]
         rain = numpy.stack([self.pattern * (5.0 if t <= T0 + 11 * 3600 else 30.0) for t in half])
         field(self.path("forcing.nc"), "rain", rain, half)
-        import netCDF4
         with netCDF4.Dataset(self.path("forcing.nc"), "a") as file:
             variable = file.createVariable("pet", "f8", ("time", "lat", "lon"))
             variable.units = "mm h-1"
             variable[:] = 3.0 / 24
         with open(self.path("outlets.csv"), "w", encoding="utf-8") as file:
             file.write(f"id,x,y\nmouth,{LON[4]},{LAT[-1]}\n")
-        import subprocess
         subprocess.run([cells.MODEL, "crest-grid", "--static", "terrain.nc", "--forcing", "forcing.nc", "--outlets",
                         "outlets.csv", "--wm", "120", "--b", "0.3", "--im", "0.1", "--ke", "1", "--fc", "4", "--step-h",
                         "0.5", "--nc", "hand.nc", "--threshold-unit", "3", "--guidance-at", cells.rfc(T0 + 11 * 3600),
@@ -113,8 +114,8 @@ class FlashFlood(Cells):
         frames = self.frames(12, lambda t: 2.0)
         end = T0 + 12 * 3600
         self.ensemble("now.nc", end, [0.0, 0.0, 0.0, 0.0, 120.0], hours=24)
-        rows, output = self.good(flashflood(self.folder, end, frames, "--nowcast", "now.nc", "--out", "out.json", "--nc",
-                                            "g.nc"))
+        rows, output = self.good(flashflood(self.folder, end, frames, "--nowcast", "now.nc", "--out", "out.json",
+                                            "--nc", "g.nc"))
         peak = {p: rows["east", "peak_unit_streamflow", 6, 6, p]["value"] for p in (0.2, 0.5, 0.8)}
         self.assertGreater(peak[0.2], 20)  # 120 mm/h are 33 m3/s/km2: one of five members
         self.assertLess(peak[0.5], 2)

@@ -1,5 +1,5 @@
-"""Flash-flood guidance and landslide classes run by the daemon: a rain frame comes, both models run from the frames that
-are there and from their own states, their results reach rules with age and coverage, and the outputs are those of the
+"""Flash-flood guidance and landslide classes run by the daemon: a rain frame comes, both models run from the frames
+that are there and from their own states, their results reach rules with age and coverage, and the outputs are those of the
 programs by hand. Rain that is too old is refused, told as a condition, and clears no alarm."""
 import glob
 import json
@@ -67,7 +67,8 @@ source: made up
 scale: cell_scale
 places: {{areas: [west, east]}}
 indicators:
-  - {{name: now, kind: model, product: {product}, variable: {variable}, unit: "1", {window}max_age: 3 h, min_coverage: 0.8}}
+  - {{name: now, kind: model, product: {product}, variable: {variable}, unit: "1", {window}max_age: 3 h,
+     min_coverage: 0.8}}
 levels:
   - {{level: 1, when: {{indicator: now, at_least: 0.5 1, hysteresis: 0.1 1}}, off_delay: 0 s}}
 """

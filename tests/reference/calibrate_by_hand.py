@@ -1,7 +1,7 @@
 """The commands as a user gives them, on the development basins: `calibrate` without any choice but step, columns,
 warm-up and split, `gr` with what it found, `update` fitted on the years before and judged after, with the rain as
-foreseen and without any. Bars: NSE of years that were not fitted not more than 0.01 under the references where the record
-allows it (0.747 daily, 0.872 hourly; the fast headwater has one year, so there the fit, 0.937); updating at least the
+foreseen and without any. Bars: NSE of years that were not fitted not more than 0.01 under the references where the
+record allows it (0.747 daily, 0.872 hourly; the fast headwater has one year, so there the fit, 0.937); updating at least the
 figures of a plain AR(2) (reference table, observed rain) to 6 h, and within 0.005 of the open loop from 12 h on."""
 import csv
 import json
@@ -33,8 +33,8 @@ def run(*words):
 
 def calibrate(folder, step, file, q, *more):
     out = os.path.join(folder, "parameters.json")
-    run("calibrate", "--step", step, "--forcing", os.path.join(BASINS, file), "--q-column", q, "--threads", "2", "--out",
-        out, *more)
+    run("calibrate", "--step", step, "--forcing", os.path.join(BASINS, file), "--q-column", q, "--threads", "2",
+        "--out", out, *more)
     with open(out, encoding="utf-8") as text:
         return json.load(text)
 
