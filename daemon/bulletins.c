@@ -113,8 +113,9 @@ static int read_outlines(struct bulletins *bulletins, struct err *err) {
         if (root == NULL) {
             return err_set(err, ERR_SYNTAX, "%s: %s", area->file, fault.text);
         }
-        result = read_outline(json_object_get(area_file_feature(root, area->id), "geometry"),
-                              &bulletins->outlines[i]);
+        result =
+            read_outline(json_object_get(area_file_feature(root, area_file_id(area)), "geometry"),
+                         &bulletins->outlines[i]);
         json_decref(root);
     }
     return result == 0 ? 0 : err_set(err, result, "no memory for the outlines of the areas");

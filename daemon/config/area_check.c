@@ -78,6 +78,10 @@ static bool is_feature(const json_t *feature, const char *id) {
              has_text(json_object_get(feature, "properties"), "id", id)));
 }
 
+const char *area_file_id(const struct area *area) {
+    return area->feature[0] != '\0' ? area->feature : area->id;
+}
+
 const json_t *area_file_feature(const json_t *root, const char *id) {
     if (is_feature(root, id)) {
         return root;
@@ -95,6 +99,7 @@ const json_t *area_file_feature(const json_t *root, const char *id) {
 void loader_check_area(struct loader *loader, const struct yaml_node *node,
                        const struct area *area) {
     struct config_errors *errors = loader->reader.errors;
+    const char *id = area_file_id(area);
     struct stat status;
     json_error_t fault;
     if (stat(area->file, &status) != 0 || !S_ISREG(status.st_mode)) {
@@ -113,13 +118,13 @@ void loader_check_area(struct loader *loader, const struct yaml_node *node,
                           fault.text);
         return;
     }
-    const json_t *feature = area_file_feature(root, area->id);
+    const json_t *feature = area_file_feature(root, id);
     if (feature == NULL) {
-        yaml_error(errors, node, "'%s' has no Feature of the id '%s'", area->file, area->id);
+        yaml_error(errors, node, "'%s' has no Feature of the id '%s'", area->file, id);
     } else {
         const char *text = check_geometry(feature);
         if (text != NULL) {
-            yaml_error(errors, node, "the Feature '%s' of '%s' has %s", area->id, area->file, text);
+            yaml_error(errors, node, "the Feature '%s' of '%s' has %s", id, area->file, text);
         }
     }
     json_decref(root);

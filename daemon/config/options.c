@@ -199,11 +199,17 @@ const struct option_group group_level_name = {.path = "canhbao.yaml scales[].lev
                                               GROUP(level_name_rows)};
 
 static const struct option area_rows[] = {
-    {"id", OPTION_ID, NULL, .help = "The id of the polygon in its file; the Kafka key.",
+    {"id", OPTION_ID, NULL,
+     .help = "The id of the polygon in its file (but see feature); the Kafka key.",
      MEMBER(struct area, id)},
     SECTION("name", NULL, "The name for people, keys vi and en."),
     {"file", OPTION_PATH, NULL, .help = "GeoJSON (RFC 7946), below the site's folder or absolute.",
      MEMBER(struct area, file)},
+    {"feature", OPTION_ID, "",
+     .help =
+         "Id of the outline in the file when it is another: a class of cells (areal --classes), "
+         "hill.steep, has that of its polygon, hill.",
+     MEMBER(struct area, feature)},
     {"group", OPTION_ID, "",
      .help = "Of incidents, as that of stations; without it the area stands alone.",
      MEMBER(struct area, group)},

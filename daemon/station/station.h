@@ -157,8 +157,9 @@ struct area {
     char id[STATION_ID_SIZE];
     char name_vi[STATION_NAME_SIZE];
     char name_en[STATION_NAME_SIZE];
-    char file[256];              /* GeoJSON, path as it can be opened */
-    char group[STATION_ID_SIZE]; /* of incidents, see struct station; empty: the area alone */
+    char file[256];                /* GeoJSON, path as it can be opened */
+    char feature[STATION_ID_SIZE]; /* of the outline in the file; empty: the id */
+    char group[STATION_ID_SIZE];   /* of incidents, see struct station; empty: the area alone */
     bool provisional;
     char communes[STATION_COMMUNES_SIZE], commune_codes[STATION_COMMUNES_SIZE]; /* as a station's */
 };

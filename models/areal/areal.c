@@ -166,9 +166,9 @@ static int allocate_ahead(const struct areal *areal, struct sums *sums) {
                : 0;
 }
 
-static int make_sums(struct grid_env *env, const struct grid *grid, const double *cell_area_m2,
-                     const struct area *area, const struct areal *areal, struct sums *sums,
-                     struct err *ret_err) {
+/* The cells of a polygon; without any, why. */
+static int place_polygon(struct grid_env *env, const struct grid *grid, const double *cell_area_m2,
+                         const struct area *area, struct sums *sums, struct err *ret_err) {
     struct err inner = {.code = 0};
     int result = mask_create(env, grid, cell_area_m2, area, &sums->mask, &inner);
     if (result == ERR_MEMORY || result == ERR_LIMIT) {
@@ -176,6 +176,32 @@ static int make_sums(struct grid_env *env, const struct grid *grid, const double
     }
     if (result != 0) {
         (void)snprintf(sums->cause, sizeof sums->cause, "%.95s", inner.text);
+    }
+    return 0;
+}
+
+/* The cells of a class, in its polygon when it has one, which was placed before. */
+static int place_class(const struct areal *areal, const struct classes *classes, size_t index,
+                       const double *cell_area_m2, struct sums *sums, struct err *ret_err) {
+    size_t parent = classes_parent(classes, index);
+    const struct sums *of = parent != SIZE_MAX ? &areal->sums[parent] : NULL;
+    if (of != NULL && of->mask == NULL) {
+        memcpy(sums->cause, of->cause, sizeof sums->cause);
+        return 0;
+    }
+    int result = classes_mask(classes, index, of != NULL ? of->mask : NULL, cell_area_m2,
+                              &sums->mask, ret_err);
+    if (result == 0 && sums->mask->count == 0 && (of == NULL || of->mask->count > 0)) {
+        mask_destroy(sums->mask);
+        sums->mask = NULL;
+        (void)snprintf(sums->cause, sizeof sums->cause, "no cell of that class");
+    }
+    return result;
+}
+
+static int make_sums(const struct area *area, const struct areal *areal, struct sums *sums,
+                     struct err *ret_err) {
+    if (sums->mask == NULL) {
         return 0;
     }
     size_t count = sums->mask->count;
@@ -193,8 +219,8 @@ static int make_sums(struct grid_env *env, const struct grid *grid, const double
 }
 
 int areal_create(struct grid_env *env, const struct grid *grid, const struct area_list *areas,
-                 const struct areal_options *options, struct areal **ret_areal,
-                 struct err *ret_err) {
+                 const struct classes *classes, const struct areal_options *options,
+                 struct areal **ret_areal, struct err *ret_err) {
     int result = check_options(options, ret_err);
     if (result != 0) {
         return result;
@@ -215,8 +241,11 @@ int areal_create(struct grid_env *env, const struct grid *grid, const struct are
         result = grid_cell_areas_m2(env, grid, cell_area_m2, ret_err);
     }
     for (size_t i = 0; result == 0 && i < areas->count; i++) {
-        result =
-            make_sums(env, grid, cell_area_m2, &areas->areas[i], areal, &areal->sums[i], ret_err);
+        struct sums *sums = &areal->sums[i];
+        result = classes != NULL && i >= classes_polygons(classes)
+                     ? place_class(areal, classes, i, cell_area_m2, sums, ret_err)
+                     : place_polygon(env, grid, cell_area_m2, &areas->areas[i], sums, ret_err);
+        result = result == 0 ? make_sums(&areas->areas[i], areal, sums, ret_err) : result;
     }
     free(cell_area_m2);
     if (result != 0) {

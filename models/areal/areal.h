@@ -24,6 +24,7 @@
 #include <stdint.h>
 
 #include "daemon/base/err.h"
+#include "models/areal/classes.h"
 #include "models/grid/area.h"
 #include "models/grid/env.h"
 #include "models/grid/grid.h"
@@ -65,10 +66,11 @@ struct areal_result {
 struct areal;
 
 /* Masks of all areas on the grid and room for the sums. An area that the projection cannot place
- * stays, with that as its cause. The areas must outlive it. ERR_INVALID: windows or step. */
+ * stays, with that as its cause. `classes` are those that were appended to the areas; NULL: all are
+ * polygons. The areas must outlive it. ERR_INVALID: windows or step. */
 int areal_create(struct grid_env *env, const struct grid *grid, const struct area_list *areas,
-                 const struct areal_options *options, struct areal **ret_areal,
-                 struct err *ret_err);
+                 const struct classes *classes, const struct areal_options *options,
+                 struct areal **ret_areal, struct err *ret_err);
 void areal_destroy(struct areal *areal);
 
 /* Adds the frame of a slot (0: the newest), [rows * columns] in mm h-1, NaN missing. Each slot

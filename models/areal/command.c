@@ -28,6 +28,7 @@ enum { MOTION_IN, WIND, GUIDANCE };
 
 static const char help[] =
     "usage: canhbao-model areal --in FILE [--in FILE...] --areas FILE.geojson [OPTION...]\n"
+    "       canhbao-model areal --in FILE [--in FILE...] --classes FILE.nc[:VARIABLE] [OPTION...]\n"
     "\n"
     "Mean, maximum and covered share of rain over areas, now, over windows, and as persistence.\n"
     "Reads rain-rate grids, CF NetCDF or GRIB2; writes one JSON object.\n"
@@ -36,6 +37,10 @@ static const char help[] =
     "  --history FILE        more frames for the windows; one that cannot be used is left out and\n"
     "                        named in the manifest\n"
     "  --areas FILE          GeoJSON polygons with ids (may be repeated)\n"
+    "  --classes FILE[:VAR]  NetCDF on the grid of the rain, integers with flag_values and\n"
+    "                        flag_meanings (at most 64; VAR: default the only one): also over the\n"
+    "                        cells of each class, in each polygon (id AREA.CLASS) or without\n"
+    "                        --areas in the grid (id CLASS); missing belongs to no class\n"
     "  --variable NAME       default: standard_name rainfall_rate, lwe_precipitation_rate,\n"
     "                        rainfall_flux or precipitation_flux\n"
     "  --step DURATION       interval between frames (default 5min)\n"
@@ -89,9 +94,12 @@ struct command {
     struct input *inputs; /* [INPUTS_MAX] */
     size_t areas_count;
     const char *areas_paths[16];
+    const char *classes_text; /* FILE[:VARIABLE]; NULL: none */
+    struct classes_file classes_file;
 
     struct grid_env *env;
     struct area_list areas;
+    struct classes *classes;
     struct grid *grid;
     struct areal *areal;
     bool nowcast; /* else persistence */
@@ -246,6 +254,9 @@ static int take_option(int option, struct command *command, char *value) {
         }
         command->areas_paths[command->areas_count++] = value;
         return 0;
+    case 'k':
+        command->classes_text = value;
+        return 0;
     case 'v':
         command->variable = value;
         return 0;
@@ -276,6 +287,7 @@ static int parse(struct command *command, int argc, char **argv) {
     static const struct option options[] = {{"in", required_argument, NULL, 'i'},
                                             {"history", required_argument, NULL, 'H'},
                                             {"areas", required_argument, NULL, 'a'},
+                                            {"classes", required_argument, NULL, 'k'},
                                             {"variable", required_argument, NULL, 'v'},
                                             {"step", required_argument, NULL, 's'},
                                             {"windows", required_argument, NULL, 'w'},
@@ -315,9 +327,10 @@ static int parse(struct command *command, int argc, char **argv) {
             return ERR_INVALID;
         }
     }
-    if (optind < argc || command->input_count == 0 || command->areas_count == 0) {
-        fprintf(stderr,
-                "areal: --in and --areas are needed, nothing else without --; see --help\n");
+    if (optind < argc || command->input_count == 0 ||
+        (command->areas_count == 0 && command->classes_text == NULL)) {
+        fprintf(stderr, "areal: --in and --areas (or --classes) are needed, nothing else without "
+                        "--; see --help\n");
         return ERR_INVALID;
     }
     if (command->worker && command->out != NULL) {
@@ -656,8 +669,14 @@ static int look_ahead(struct command *command, struct err *ret_err) {
 
 static int add_all(struct command *command, struct err *ret_err) {
     command->options.member_count = command->nowcast ? (size_t)command->members : 0;
-    int result = areal_create(command->env, command->grid, &command->areas, &command->options,
-                              &command->areal, ret_err);
+    int result = command->classes_text == NULL
+                     ? 0
+                     : classes_load(command->env, &command->classes_file, command->grid,
+                                    &command->areas, &command->classes, ret_err);
+    if (result == 0) {
+        result = areal_create(command->env, command->grid, &command->areas, command->classes,
+                              &command->options, &command->areal, ret_err);
+    }
     if (result != 0) {
         return result;
     }
@@ -728,6 +747,13 @@ static json_t *manifest_of(const struct command *command) {
         json_pack("{s:o, s:{s:I, s:I, s:s}, s:O}", "inputs", inputs, "grid", "rows",
                   (json_int_t)command->grid->rows, "columns", (json_int_t)command->grid->columns,
                   "crs", command->grid->crs, "left_out", command->left_out);
+    if (more != NULL && command->classes != NULL) {
+        json_object_set_new(more, "classes",
+                            json_pack("{s:s, s:s, s:s}", "name",
+                                      output_base_name(command->classes_file.path), "sha256",
+                                      classes_hash(command->classes), "variable",
+                                      classes_variable(command->classes)));
+    }
     if (manifest == NULL || more == NULL || json_object_update(manifest, more) != 0) {
         json_decref(manifest);
         manifest = NULL;
@@ -796,6 +822,9 @@ static int open_descriptors(struct command *command, struct err *ret_err) {
         struct input *input = &command->guidance[i];
         result = input->path != NULL ? open_descriptor(input, ret_err) : 0;
     }
+    if (result == 0 && command->classes_text != NULL) {
+        result = classes_file_open(command->classes_text, &command->classes_file, ret_err);
+    }
     return result;
 }
 
@@ -841,10 +870,14 @@ static void finish(struct command *command) {
             (void)close(command->guidance[i].fd);
         }
     }
+    if (command->classes_file.fd >= 0) {
+        (void)close(command->classes_file.fd);
+    }
     free(command->inputs);
     free(command->slot_used);
     json_decref(command->left_out);
     areal_destroy(command->areal);
+    classes_destroy(command->classes);
     grid_destroy(command->grid);
     area_list_finish(&command->areas);
     grid_env_destroy(command->env);
@@ -878,6 +911,7 @@ static int run(int argc, char **argv) {
         .members = 20,
         .seed = 1,
         .newest_utc_us = ((int64_t)time(NULL) + 300) * 1000000,
+        .classes_file = {.fd = -1},
         .guidance = {{.fd = -1, .history = true}, {.fd = -1, .history = true}},
         .limits = {.memory_bytes = (size_t)2048 << 20, .cpu_s = 300, .file_bytes = 64 << 20},
         .grid_limits = grid_limits_default,

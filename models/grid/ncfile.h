@@ -48,7 +48,7 @@ const char *ncfile_name(const struct ncfile *file);
 int ncfile_reference_us(struct ncfile *file, int64_t *ret_utc_us);
 
 /* A variable by name or, when `name` is NULL, the only variable with the given CF standard_name.
- * ERR_NOT_FOUND lists what the file has. */
+ * Units NULL: as stored, for classes, which have none. ERR_NOT_FOUND lists what the file has. */
 struct ncvar;
 int ncvar_open(struct ncfile *file, const char *name, const char *standard_name, const char *units,
                struct ncvar **ret_var, struct err *ret_err);

@@ -125,6 +125,10 @@ int ncpriv_load_packing(struct ncvar *var, const char *units, struct err *ret_er
     if (result != 0) {
         return result;
     }
+    if (units == NULL) { /* classes have none */
+        var->unit_scale = 1.0;
+        return 0;
+    }
     if (ncpriv_text(var->file, var->id, "units", text, sizeof text) != 0) {
         return ncpriv_refuse(var, ret_err, ERR_INVALID, "no units; '%s' expected", units);
     }

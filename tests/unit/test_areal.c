@@ -90,7 +90,7 @@ static void means_are_weighted_by_ground_area(void **state) {
     (void)state;
     struct areal *areal = NULL;
     double cells[CELLS], frame[CELLS] = {0.0};
-    assert_int_equal(areal_create(env, grid, &areas, &options, &areal, NULL), 0);
+    assert_int_equal(areal_create(env, grid, &areas, NULL, &options, &areal, NULL), 0);
     assert_int_equal(grid_cell_areas_m2(env, grid, cells, NULL), 0);
     for (size_t j = 0; j < COLUMNS; j++) {
         frame[j] = 8.0;
@@ -114,7 +114,7 @@ static void means_are_weighted_by_ground_area(void **state) {
 static void windows_leave_gaps_out_and_tell_the_coverage(void **state) {
     (void)state;
     struct areal *areal = NULL;
-    assert_int_equal(areal_create(env, grid, &areas, &options, &areal, NULL), 0);
+    assert_int_equal(areal_create(env, grid, &areas, NULL, &options, &areal, NULL), 0);
     assert_int_equal(areal_slots(areal), 6);
     add_constant(areal, 0, 6.0);
     add_constant(areal, 2, 12.0); /* slot 1 is missing */
@@ -133,7 +133,7 @@ static void windows_leave_gaps_out_and_tell_the_coverage(void **state) {
 static void places_without_data_are_unknown_with_a_cause(void **state) {
     (void)state;
     struct areal *areal = NULL;
-    assert_int_equal(areal_create(env, grid, &areas, &options, &areal, NULL), 0);
+    assert_int_equal(areal_create(env, grid, &areas, NULL, &options, &areal, NULL), 0);
     /* no frame at all: nothing is zero */
     struct areal_result none = find(areal, "low", "rain_mean", 0, 0);
     assert_true(isnan(none.value) && none.coverage == 0.0 && none.cause[0] != '\0');
@@ -151,7 +151,7 @@ static void negative_rates_and_bad_options_are_refused(void **state) {
     struct areal *areal = NULL;
     struct err err = {.code = 0};
     double frame[CELLS] = {0.0};
-    assert_int_equal(areal_create(env, grid, &areas, &options, &areal, NULL), 0);
+    assert_int_equal(areal_create(env, grid, &areas, NULL, &options, &areal, NULL), 0);
     frame[6] = -0.5;
     assert_int_equal(areal_add(areal, 0, frame, &err), ERR_RANGE);
     assert_non_null(strstr(err.text, "-0.5 mm h-1 at row 1, column 2"));
@@ -167,7 +167,7 @@ static void negative_rates_and_bad_options_are_refused(void **state) {
     bad[4].min_coverage = NAN;
     for (size_t i = 0; i < 5; i++) {
         areal = NULL;
-        assert_int_equal(areal_create(env, grid, &areas, &bad[i], &areal, &err), ERR_INVALID);
+        assert_int_equal(areal_create(env, grid, &areas, NULL, &bad[i], &areal, &err), ERR_INVALID);
         assert_null(areal);
     }
 }
@@ -180,7 +180,7 @@ static void forecasts_go_on_where_the_frames_end(void **state) {
     float field[CELLS];
     two.lead_count = 2;
     two.lead_s[1] = 2400;
-    assert_int_equal(areal_create(env, grid, &areas, &two, &areal, NULL), 0);
+    assert_int_equal(areal_create(env, grid, &areas, NULL, &two, &areal, NULL), 0);
     assert_int_equal(areal_steps_ahead(areal), 4);
     for (size_t slot = 0; slot < 6; slot++) {
         add_constant(areal, slot, 6.0);
@@ -229,7 +229,7 @@ static void values_reached_with_a_probability_are_those_of_the_members(void **st
     ten.probability[1] = 0.3;
     ten.probability[2] = 1.0;
     for (int round = 0; round < 2; round++) {
-        assert_int_equal(areal_create(env, grid, &areas, &ten, &areal, NULL), 0);
+        assert_int_equal(areal_create(env, grid, &areas, NULL, &ten, &areal, NULL), 0);
         for (size_t slot = 0; slot < 6; slot++) {
             add_constant(areal, slot, 6.0);
         }
@@ -256,7 +256,7 @@ static void values_reached_with_a_probability_are_those_of_the_members(void **st
         areal_destroy(areal);
         areal = NULL;
     }
-    assert_int_equal(areal_create(env, grid, &areas, &ten, &areal, NULL), 0);
+    assert_int_equal(areal_create(env, grid, &areas, NULL, &ten, &areal, NULL), 0);
     add_constant(areal, 0, 6.0);
     areal_no_forecast(areal, true, "one frame");
     struct areal_result none = find_reached(areal, 0, 0.3);
