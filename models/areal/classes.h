@@ -31,7 +31,7 @@ int classes_file_open(const char *text, struct classes_file *ret_file, struct er
 /* Reads the classes and appends their areas (without rings) to the list, which is all polygons so
  * far. Refused by name: another grid than `grid`, more than one frame, what ncflags.h refuses, a
  * value that is not in flag_values, an id that would not be one (text_is_id()) or is there already;
- * the list is untouched then. */
+ * the list holds what it held then. */
 int classes_load(struct grid_env *env, const struct classes_file *file, const struct grid *grid,
                  struct area_list *areas, struct classes **ret_classes, struct err *ret_err);
 void classes_destroy(struct classes *classes);

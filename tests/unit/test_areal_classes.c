@@ -242,6 +242,7 @@ static void check_refused(const struct spoiled *how, const char *variable, int c
     }
     assert_null(classes);
     assert_int_equal(areas.count, 0);
+    area_list_finish(&areas);
 }
 
 static void bad_classes_are_refused(void **state) {
