@@ -12,6 +12,7 @@
 #include "models/grid/ncfile.h"
 #include "models/grid/ncwrite.h"
 #include "models/merge/kriging.h"
+#include "models/merge/live.h"
 #include "models/merge/merge.h"
 #include "models/nowcast/parallel.h"
 #include "models/table/args.h"
@@ -34,7 +35,18 @@ static const char about[] =
     "Methods: idw, kriging (default without radar), bias (mean-field), conditional (default with\n"
     "radar; Sinclair & Pegram 2005). Where radar is missing, conditional uses the gauges alone, "
     "as\n"
-    "far as --reach. The leave-one-out error of the gauges is told on stderr and in OUT.nc.\n";
+    "far as --reach. The leave-one-out error of the gauges is told on stderr and in OUT.nc.\n"
+    "\n"
+    "With --product, for the daemon: --series its export (time, station, point, value, unit, "
+    "flag),\n"
+    "--site JSON {kind rain-gauges, version 1, area, point, gauges [{id, latitude_deg,\n"
+    "longitude_deg}]}, --reference, --frames radar frames if there are any; --nc the field, --out\n"
+    "the results as JSON. All is the mean rate of the last --window-min: of a gauge from its "
+    "counter\n"
+    "(mm) at both ends, of the radar from the frames between, of which 0.8 of the time must be\n"
+    "there. What is not used is told in left_out; without usable frames the gauges stand alone:\n"
+    "radar_used 0. Results of the area: gauges_used, radar_used, left_out_count, left_out_bias,\n"
+    "left_out_mae, left_out_rmse (mm h-1), radar_factor, radar_mae.\n";
 
 static const char *const method_names[] = {"idw", "kriging", "bias", "conditional", NULL};
 
@@ -55,6 +67,8 @@ struct run {
     struct place *places;
     float *radar; /* NULL: none, or all missing */
     struct merge_result result;
+    struct merge_live live; /* with --product only */
+    const char *nc;         /* the field of such a run */
 };
 
 /* ---- radar ---- */
@@ -306,9 +320,10 @@ static void locate_gauges(struct run *run, const double *lon, const double *lat)
     }
 }
 
-static int read_inputs(struct run *run, struct err *ret_err) {
-    int rc = grid_env_create(NULL, &run->env, ret_err);
-    if (rc == 0 && run->at != NULL) {
+/* The radar, and the table of the gauges. */
+static int read_files(struct run *run, struct err *ret_err) {
+    int rc = 0;
+    if (run->at != NULL) {
         run->has_reference = true;
         if (table_time(run->at, &run->reference_us) != 0) {
             rc = err_set(ret_err, ERR_SYNTAX, "--at: expected a UTC time, got '%s'", run->at);
@@ -319,7 +334,23 @@ static int read_inputs(struct run *run, struct err *ret_err) {
         rc =
             err_set(ret_err, ERR_INVALID, "without --radar, --at must tell the time of the gauges");
     }
-    rc = rc != 0 ? rc : table_read(run->gauges_path, &run->table, ret_err);
+    return rc != 0 ? rc : table_read(run->gauges_path, &run->table, ret_err);
+}
+
+static int read_live(struct run *run, struct err *ret_err) {
+    run->gauges_path = run->live.site;
+    int rc = merge_live_radar(&run->live, &run->radar, ret_err);
+    rc = rc != 0 ? rc : merge_live_gauges(&run->live, &run->table, ret_err);
+    run->grid = run->live.frames.grid; /* NULL without radar */
+    run->reference_us = run->live.reference_us;
+    return rc;
+}
+
+static int read_inputs(struct run *run, struct err *ret_err) {
+    int rc = grid_env_create(NULL, &run->env, ret_err);
+    rc = rc != 0                     ? rc
+         : run->live.product != NULL ? read_live(run, ret_err)
+                                     : read_files(run, ret_err);
     if (rc != 0) {
         return rc;
     }
@@ -362,7 +393,8 @@ static void describe(const struct run *run, enum merge_method method, char *ret_
         result->radar_alone.mae);
 }
 
-static int write_out(const struct run *run, enum merge_method method, struct err *ret_err) {
+static int write_out(const struct run *run, const char *path, enum merge_method method,
+                     struct err *ret_err) {
     const int64_t lead_s[] = {0};
     const char *units = run->amount ? "mm" : "mm h-1";
     char source[1024];
@@ -393,7 +425,7 @@ static int write_out(const struct run *run, enum merge_method method, struct err
          .type = NCWRITE_FLAG_BYTE}};
     const float *const fields[] = {run->result.value, run->result.error, run->result.quality};
     struct ncwriter *writer = NULL;
-    int rc = ncwriter_create(run->out, &header, variables, 3, &writer, ret_err);
+    int rc = ncwriter_create(path, &header, variables, 3, &writer, ret_err);
     for (size_t k = 0; rc == 0 && k < 3; k++) {
         rc = ncwriter_put(writer, k, 0, 0, fields[k], ret_err);
     }
@@ -454,7 +486,11 @@ static int merge(struct run *run, struct err *ret_err) {
         return err_set(ret_err, rc, "%.200s: %.200s", run->gauges_path, inner.text);
     }
     rc = run->left_out_path != NULL ? write_left_out(run, ret_err) : 0;
-    return rc != 0 ? rc : write_out(run, method, ret_err);
+    rc = rc != 0 || run->nc == NULL ? rc : write_out(run, run->nc, method, ret_err);
+    return rc != 0 || run->live.product == NULL
+               ? rc
+               : merge_live_write(&run->live, &run->result, run->rows, method_names[method],
+                                  run->radar != NULL, run->out, ret_err);
 }
 
 static void release(struct run *run) {
@@ -465,16 +501,47 @@ static void release(struct run *run) {
     free(run->rows);
     (void)table_destroy(run->table);
     geo_destroy(run->geo);
-    grid_destroy(run->grid);
+    if (run->grid != run->live.frames.grid) {
+        grid_destroy(run->grid);
+    }
+    merge_live_finish(&run->live);
     grid_env_destroy(run->env);
 }
 
+/* A run by hand has gauges, one of the daemon has a series; no option of the one serves the other.
+ */
+static int check_usage(struct run *run) {
+    const struct merge_live *live = &run->live;
+    bool by_hand =
+        run->gauges_path != NULL || run->radar_path != NULL || run->at != NULL || run->amount;
+    bool complete = live->series != NULL && live->site != NULL && live->reference != NULL;
+    bool any = live->series != NULL || live->site != NULL || live->reference != NULL ||
+               live->frame_files.count > 0 || run->nc != NULL;
+    if (live->product != NULL && (by_hand || !complete || !text_is_id(live->product))) {
+        fprintf(stderr, "canhbao-model merge: --product ID needs --series, --site and --reference, "
+                        "and takes no --gauges, --radar, --at and --amount\n");
+        return MODEL_USAGE;
+    }
+    if (live->product == NULL && (any || run->gauges_path == NULL)) {
+        fprintf(stderr, "canhbao-model merge: --gauges, please; or --product with --series\n");
+        return MODEL_USAGE;
+    }
+    run->nc = live->product == NULL ? run->out : run->nc;
+    run->live.variable = run->variable;
+    return MODEL_DONE;
+}
+
 static int run_merge(int argc, char **argv) {
-    struct run run = {.reach_km = 50.0, .cell_deg = 0.01, .threads = 1};
+    struct run run = {.reach_km = 50.0,
+                      .cell_deg = 0.01,
+                      .threads = 1,
+                      .live = {.window_min = 60, .slack_min = 15, .hold_min = 30, .stale_min = 30}};
+    struct merge_live *live = &run.live;
     const struct args_option options[] = {
-        {"gauges", ARGS_TEXT, &run.gauges_path, true, 0, 0, "GAUGES.csv", "gauges"},
+        {"gauges", ARGS_TEXT, &run.gauges_path, false, 0, 0, "GAUGES.csv", "gauges"},
         {"radar", ARGS_TEXT, &run.radar_path, false, 0, 0, "RADAR.nc", "radar frames"},
-        {"out", ARGS_TEXT, &run.out, true, 0, 0, "OUT.nc", "the merged field"},
+        {"out", ARGS_TEXT, &run.out, true, 0, 0, "FILE",
+         "the merged field (NetCDF); with --product results (JSON), - for stdout"},
         {"at", ARGS_TEXT, &run.at, false, 0, 0, "TIME", "reference time, UTC"},
         {"method", ARGS_TEXT, &run.method, false, 0, 0, "NAME",
          "idw, kriging, bias or conditional"},
@@ -490,9 +557,23 @@ static int run_merge(int argc, char **argv) {
          "leave-one-out estimate of every gauge; - for stdout"},
         {"threads", ARGS_INT, &run.threads, false, 1, PARALLEL_THREADS_MAX, "N",
          "default 1; the result has the same bits with any number"},
+        {"product", ARGS_TEXT, &live->product, false, 0, 0, "ID", "a run for the daemon"},
+        {"series", ARGS_TEXT, &live->series, false, 0, 0, "FILE.csv", "readings of the gauges"},
+        {"site", ARGS_TEXT, &live->site, false, 0, 0, "FILE.json", "where the gauges are"},
+        {"reference", ARGS_TEXT, &live->reference, false, 0, 0, "TIME", "of such a run, RFC 3339"},
+        {"frames", ARGS_LIST, &live->frame_files, false, 0, 0, "FILE.nc", "radar, any order"},
+        {"nc", ARGS_TEXT, &run.nc, false, 0, 0, "OUT.nc", "the merged field of such a run"},
+        {"window-min", ARGS_NUMBER, &live->window_min, false, 5, 1440, "MIN", "60 unless told"},
+        {"slack-min", ARGS_NUMBER, &live->slack_min, false, 0, 60, "MIN",
+         "how far a reading may be from an end of the window; 15 unless told"},
+        {"hold-min", ARGS_NUMBER, &live->hold_min, false, 1, 120, "MIN",
+         "longest time a frame stands for; 30 unless told"},
+        {"stale-min", ARGS_NUMBER, &live->stale_min, false, 1, 1440, "MIN",
+         "an older newest frame is not used; 30 unless told"},
         {.name = NULL},
     };
     int parsed = args_parse(argc, argv, options, about);
+    parsed = parsed == MODEL_DONE ? check_usage(&run) : parsed;
     if (parsed != MODEL_DONE) {
         return parsed == ARGS_HELPED ? MODEL_DONE : parsed;
     }
