@@ -18,6 +18,7 @@
 #define SIGMA_SHARE   0.005
 #define STAYS_AFTER_S 1800.0
 #define ENDED_S       600.0
+#define SURE_SDS      2.0 /* rain brings at least its mean less so many scatters */
 
 enum { WINDOWS = 4, HISTORY_MAX = 512, BASELINE_MIN = 24, BASELINE_MAX = 2880, RENEWED = 16 };
 static const size_t window_rows[WINDOWS] = {1, 3, 6, 15};
@@ -42,6 +43,10 @@ struct washout {
     double rain_held;
     bool alarmed, by_step;
     double step_level; /* the residual at which an alarm by a step is over */
+    int64_t alarm_us;
+    double stood;   /* residual when it began, or later when rain was last too long ago to be it */
+    double highest; /* mean excess of the alarm */
+    bool unrained;  /* `stood` is of a time without rain */
     enum washout_why alarm_why;
 };
 
@@ -255,27 +260,63 @@ static enum washout_why why_of(const struct washout *w, const struct past *now, 
                                       : WASHOUT_WHY_BEYOND_RAIN;
 }
 
-/* Whether a standing alarm is over: its mean residual of the last minutes is small again. */
-static bool over(const struct washout *w, const struct past *now, double sigma) {
-    double sum = 0, mean = 0, sd = 0;
-    size_t count = 0;
+/* The last minutes of a standing alarm; readings before it are not of it. */
+struct standing {
+    size_t count;
+    double excess, residual; /* means, nSv/h */
+    double unsure;           /* mean excess less what the rain is sure to have brought, nSv/h */
+    double sd;               /* of the washout now */
+};
+
+/* False: a reading of these minutes is not known. */
+static bool look_back(const struct washout *w, const struct past *now, struct standing *ret) {
+    struct standing s = {0};
     for (size_t back = 0; back < w->count; back++) {
         const struct past *p = past_at(w, back);
-        if (seconds(p->utc_us, now->utc_us) > fmax(ENDED_S, 2.5 * w->options.step_s)) {
+        double mean = 0, sd = 0;
+        if (p->utc_us < w->alarm_us ||
+            seconds(p->utc_us, now->utc_us) > fmax(ENDED_S, 2.5 * w->options.step_s)) {
             break;
         }
         if (isnan(p->excess)) {
             return false;
         }
-        progeny_predict(&w->progeny, &p->progeny, 0, &mean, &sd);
-        sum += p->excess - (now->rain_known ? mean : 0);
-        count++;
+        if (now->rain_known) {
+            progeny_predict(&w->progeny, &p->progeny, 0, &mean, &sd);
+        }
+        s.sd = back == 0 ? sd : s.sd;
+        s.excess += p->excess;
+        s.residual += p->excess - mean;
+        s.unsure += p->excess - fmax(mean - SURE_SDS * sd, 0);
+        s.count++;
     }
-    double residual = sum / (double)count;
-    double limit = w->by_step ? w->step_level : 0;
-    return count > 1 &&
-           residual < fmax(limit, ENDS_BELOW * w->options.significance *
-                                      (now->rain_known && !w->by_step ? hypot(sigma, sd) : sigma));
+    s.excess /= (double)s.count;
+    s.residual /= (double)s.count;
+    s.unsure /= (double)s.count;
+    *ret = s;
+    return s.count > 1;
+}
+
+/* Whether a standing alarm is over: its residual is small again, and what stood is gone, also when
+ * no more is taken off than the rain is sure to have brought; or more than half of it fell as
+ * progeny do. What stood without rain does not become rain by a later one. */
+static bool over(struct washout *w, const struct past *now, double sigma, double wet_s,
+                 bool falling) {
+    struct standing s = {0};
+    if (!look_back(w, now, &s)) {
+        return false;
+    }
+    double noise = ENDS_BELOW * w->options.significance * sigma;
+    double limit = w->by_step ? fmax(w->step_level, noise)
+                              : ENDS_BELOW * w->options.significance * hypot(sigma, s.sd);
+    if (wet_s > WASHOUT_RECENT_S) {
+        w->stood = s.residual;
+        w->unrained = true;
+    }
+    w->highest = fmax(w->highest, s.excess);
+    bool gone = s.unsure < fmax(ENDS_BELOW * w->stood, noise);
+    bool fell = falling && s.excess < ENDS_BELOW * w->highest;
+    return (gone && (s.residual < limit || fell)) || (fell && !w->unrained);
 }
 
 static void judge(struct washout *w, const struct washout_input *in, struct past *now,
@@ -293,11 +334,15 @@ static void judge(struct washout *w, const struct washout_input *in, struct past
     bool recent = now->rain_known && wet_s <= WASHOUT_RECENT_S;
     bool falling = recent && !found.step && !neighbours && decays(w, now);
     if (w->alarmed) {
-        w->alarmed = !(over(w, now, sigma) || (falling && !w->by_step));
+        w->alarmed = !over(w, now, sigma, wet_s, falling);
     } else if (raised && !falling) {
         w->alarmed = true;
         w->by_step = found.step;
         w->step_level = found.step_level;
+        w->alarm_us = now->utc_us;
+        w->stood = out->residual_nsv_h;
+        w->highest = now->excess;
+        w->unrained = wet_s > WASHOUT_RECENT_S;
         w->alarm_why = why_of(w, now, found.step, neighbours);
     }
     double plain = now->excess / sigma;

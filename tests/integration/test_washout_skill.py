@@ -140,11 +140,38 @@ class Skill(unittest.TestCase):
         for i in range(wet, wet + 600):
             stays[i] += 60
         alarms = [a for a, _ in judge(stays, s.rain)]
-        dry = next(i for i in range(wet, wet + 600) if not any(s.rain[i - 90:i + 1]))
-        print(f"60 nSv/h that stay, begun in rain: alarm for {sum(alarms[wet:wet + 600]) / 6:.0f} % of 10 h, "
-              f"all of the time from 90 min after the rain on", flush=True)
         self.assertTrue(any(alarms[wet:wet + 5]))
-        self.assertTrue(dry < wet + 400 and all(alarms[dry:wet + 600]))
+        begin = alarms.index(True, wet)
+        gaps = sum(not a for a in alarms[begin:wet + 600])
+        print(f"60 nSv/h that stay, begun in rain: alarm after {begin - wet} min, then {gaps} min of 10 h without", flush=True)
+        self.assertEqual(gaps, 0)
+        self.assertFalse(all(alarms[wet + 600:wet + 720]))  # and ends with the rise
+
+    def test_later_rain_is_no_end(self):
+        """Begun dry, then rained on: no rain and no fall of what that rain brought ends an alarm while the rise stays."""
+        rises = missing = over = 0
+        for seed in (13, 14):
+            s, at = Series(seed), 3 * 1440
+            dose, spans = list(s.dose), []
+            while at < DAYS * 1440 - 2000:
+                onset = next((i for i in range(at, DAYS * 1440 - 1000) if s.natural[i] > 10 and not any(s.rain[i - 400:i - 180])), None)
+                if onset is None:
+                    break
+                begin = next(i for i in range(onset, 0, -1) if not any(s.rain[i - 60:i + 1]))
+                spans.append((begin, begin + 600))
+                for i in range(begin, begin + 600):
+                    dose[i] += 60
+                at = begin + 2400
+            alarms = [a for a, _ in judge(dose, s.rain)]
+            for begin, end in spans:
+                told = alarms.index(True, begin)
+                self.assertLessEqual(told - begin, 2)
+                rises, missing = rises + 1, missing + sum(not a for a in alarms[told:end])
+                over += not all(alarms[end:end + 360])
+        print(f"{rises} rises of 60 nSv/h for 10 h with rain: {missing} min without alarm, {over} over within 6 h of their end", flush=True)
+        self.assertGreater(rises, 4)
+        self.assertEqual(missing, 0)
+        self.assertEqual(over, rises)
 
 
 if __name__ == "__main__":
