@@ -21,17 +21,16 @@ static const char about[] =
     "               gap in the forcing was very wet, equal to ffg_mm when nothing is missing; "
     "state:\n"
     "               ok or recovering; peak_m3_s and peak_h: flow and hours ahead of the peak with\n"
-    "               that rain; unit_m3_s_km2: the threshold as unit streamflow\n"
+    "               that rain; unit_m3_s_km2: the threshold as unit streamflow;\n"
     "               rain_mm: rain of the last duration_h hours; ffg_then_mm: the guidance that "
     "stood\n"
     "               before it; ratio: rain over that guidance (the usual alarm at 1 is far from "
     "the\n"
-    "               best one, which was 2 to 2.5 in the US record of 2018/19)\n"
-    "               ratio_ahead: the largest ratio of observed plus forecast rain over the\n"
-    "               guidance at its start, of the windows that begin 0 to duration_h - 1 hours "
-    "ago\n"
-    "               and end within --forecast; rain_ahead_mm: the rain of that window\n"
-    "--forecast, CSV: time, P: the hours after the forcing\n";
+    "               best one, which was 2 to 2.5 in the US record of 2018/19);\n"
+    "               rain_ahead_mm and ratio_ahead: of the windows that begin 0 to duration_h - 1\n"
+    "               hours ago and end within --forecast, the one with the largest ratio of\n"
+    "               observed plus forecast rain over the guidance at its start\n"
+    "--forecast, CSV: time, P rain, mm per hour: the hours after the forcing\n";
 
 static const int durations_h[] = {1, 3, 6};
 enum { DURATIONS = 3, BACK_MAX = 6 };

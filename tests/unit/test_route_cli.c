@@ -122,6 +122,16 @@ static void test_reservoir_schedule(void **state) {
     assert_int_equal(column("out.csv", "c", q), 48);
     assert_true(fabs(q[39] - 500.1) < 0.01);
     assert_true(isnan(q[40]) && !isnan(q[41])); /* the release was not known */
+    file = fopen("rel.csv", "w");
+    assert_non_null(file);
+    fputs("time,b,bb\n", file); /* a reservoir that is none is not left out in silence */
+    for (int h = 0; h < 48; h++) {
+        fprintf(file, "2025-11-%02dT%02d:00Z,500,3\n", 18 + h / 24, h % 24);
+    }
+    assert_int_equal(fclose(file), 0);
+    assert_int_equal(route("--method kinematic --network net.csv --lateral all.csv --release "
+                           "rel.csv --out out.csv"),
+                     3);
     put("rel.csv", "time,b\n2025-11-18T00:00Z,1\n2025-11-18T01:00Z,1\n");
     assert_int_equal(route("--method kinematic --network net.csv --lateral all.csv --release "
                            "rel.csv --out out.csv"),
