@@ -203,15 +203,6 @@ static int run_steps(const struct run *run, struct flood *flood, struct err *ret
     return table_out_close(&out, true, ret_err);
 }
 
-static bool is_reach(const struct reaches *reaches, const char *id) {
-    for (size_t i = 0; i < reaches->count; i++) {
-        if (strcmp(reaches->ids[i], id) == 0) {
-            return true;
-        }
-    }
-    return false;
-}
-
 static int check_release(const struct run *run, struct flood *flood, struct err *ret_err) {
     if (flood->release == NULL) {
         return 0;
@@ -225,7 +216,7 @@ static int check_release(const struct run *run, struct flood *flood, struct err 
     /* A reservoir under a mistyped name would count as a reach that nobody regulates. */
     for (size_t i = 0; i < table_columns(flood->release->table); i++) {
         const char *name = table_name(flood->release->table, i);
-        if (strcmp(name, "time") != 0 && !is_reach(flood->reaches, name)) {
+        if (strcmp(name, "time") != 0 && reaches_find(flood->reaches, name) < 0) {
             return err_set(ret_err, ERR_INVALID, "%s: column '%.60s': no reach has that id",
                            run->release, name);
         }

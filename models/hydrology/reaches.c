@@ -14,7 +14,7 @@ void reaches_finish(struct reaches *reaches) {
     *reaches = (struct reaches){0};
 }
 
-static int32_t find_id(const struct reaches *reaches, const char *id) {
+int32_t reaches_find(const struct reaches *reaches, const char *id) {
     for (size_t i = 0; i < reaches->count; i++) {
         if (strcmp(reaches->ids[i], id) == 0) {
             return (int32_t)i;
@@ -47,7 +47,7 @@ static int read_links(struct reaches *reaches, int32_t *downstream, int64_t *key
                                     "'%s' is there twice", reaches->ids[i]);
             }
         }
-        downstream[i] = next[0] == '\0' ? NETWORK_OUTLET : find_id(reaches, next);
+        downstream[i] = next[0] == '\0' ? NETWORK_OUTLET : reaches_find(reaches, next);
         if (next[0] != '\0' && (downstream[i] < 0 || downstream[i] == (int32_t)i)) {
             return table_refuse(reaches->table, i, downstream_column, ERR_NOT_FOUND, ret_err,
                                 "'%s' is not the id of another reach", next);
@@ -134,7 +134,7 @@ int reaches_select(const struct reaches *reaches, const char *points, bool *ret_
         if (length < sizeof id) {
             memcpy(id, points, length);
         }
-        int32_t at = find_id(reaches, id);
+        int32_t at = reaches_find(reaches, id);
         if (at < 0) {
             return err_set(ret_err, ERR_NOT_FOUND, "--points: '%.*s' is not the id of a reach",
                            (int)length, points);
@@ -194,7 +194,7 @@ static int load_rows(const struct table *table, struct reaches *reaches, double 
                                      c == 4 ? KINEMATIC_RECOVERING : 1e15, values[c], ret_err);
     }
     for (size_t i = 0; rc == 0 && i < reaches->count; i++) {
-        int32_t at = find_id(reaches, table_text(table, i, id_column));
+        int32_t at = reaches_find(reaches, table_text(table, i, id_column));
         if (at < 0) {
             return table_refuse(table, i, id_column, ERR_NOT_FOUND, ret_err,
                                 "the network has no such reach");

@@ -4,6 +4,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "models/hydrology/kinematic.h"
 #include "models/table/table.h"
@@ -21,6 +22,9 @@ struct reaches {
  * unknown or doubled ids, circles, missing numbers, and more reaches than SERIES_COLUMNS_MAX. */
 int reaches_read(const char *path, struct reaches *ret_reaches, struct err *ret_err);
 void reaches_finish(struct reaches *reaches);
+
+/* The index of the reach of that id; negative: there is none. */
+int32_t reaches_find(const struct reaches *reaches, const char *id);
 
 /* True for outlets and the ids in `points` ("a,b", may be NULL). ERR_NOT_FOUND for an unknown id.
  */
