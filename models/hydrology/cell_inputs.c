@@ -57,6 +57,18 @@ void cell_inputs_finish(struct cell_inputs *inputs) {
     json_decref(inputs->left_out);
 }
 
+int cell_inputs_state(struct cell_inputs *inputs, int rc, const struct err *read_err,
+                      bool *ret_used, struct err *ret_err) {
+    if (rc == ERR_MEMORY || rc == ERR_IO) {
+        return err_set(ret_err, rc, "%s", read_err->text);
+    }
+    *ret_used = rc == 0;
+    if (rc != 0) {
+        (void)json_array_append_new(inputs->left_out, json_string(read_err->text));
+    }
+    return 0;
+}
+
 json_t *cell_inputs_manifest(const struct cell_inputs *inputs, const char *model,
                              json_t *parameters, const char *const *files, size_t file_count,
                              struct err *ret_err) {

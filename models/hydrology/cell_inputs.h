@@ -24,6 +24,11 @@ int cell_inputs_read(struct grid_env *env, const struct cell_rain_source *places
                      struct cell_inputs *inputs, struct err *ret_err);
 void cell_inputs_finish(struct cell_inputs *inputs);
 
+/* What becomes of a state that was read with `rc` and `read_err`: used (0), an error (ERR_MEMORY,
+ * ERR_IO), or left out because it does not fit: the model starts anew and says so. */
+int cell_inputs_state(struct cell_inputs *inputs, int rc, const struct err *read_err,
+                      bool *ret_used, struct err *ret_err);
+
 /* The manifest of a run: `files` (NULL entries are none) and the rain files that were used. Takes
  * `parameters` over. NULL, with a sentence: a file that cannot be read, or no memory. */
 json_t *cell_inputs_manifest(const struct cell_inputs *inputs, const char *model,

@@ -101,7 +101,6 @@ static int identify(struct run *run, struct err *ret_err) {
     return 0;
 }
 
-/* A state that does not fit is left out: the model starts anew and says so. */
 static int read_state(struct run *run, struct err *ret_err) {
     struct err inner = {0};
     int rc = crest_live_create(&run->live, ret_err);
@@ -109,14 +108,7 @@ static int read_state(struct run *run, struct err *ret_err) {
         return rc;
     }
     rc = crest_state_load(run->state_in, &run->live, run->identity, &inner);
-    if (rc == ERR_MEMORY || rc == ERR_IO) {
-        return err_set(ret_err, rc, "%s", inner.text);
-    }
-    run->state_used = rc == 0;
-    if (rc != 0) {
-        (void)json_array_append_new(run->inputs.left_out, json_string(inner.text));
-    }
-    return 0;
+    return cell_inputs_state(&run->inputs, rc, &inner, &run->state_used, ret_err);
 }
 
 static int read_all(struct run *run, struct err *ret_err) {

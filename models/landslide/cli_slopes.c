@@ -166,7 +166,6 @@ static int map_rain(void *context, const struct grid *rain, size_t *ret_index,
     return 0;
 }
 
-/* A state that does not fit is left out: the model starts anew and says so. */
 static int read_state(struct run *run, struct err *ret_err) {
     struct err inner = {0};
     int rc = slopes_create(&run->slopes, ret_err);
@@ -177,14 +176,7 @@ static int read_state(struct run *run, struct err *ret_err) {
         return rc;
     }
     rc = slopes_load(run->state_in, &run->slopes, run->identity, &inner);
-    if (rc == ERR_MEMORY || rc == ERR_IO) {
-        return err_set(ret_err, rc, "%s", inner.text);
-    }
-    run->state_used = rc == 0;
-    if (rc != 0) {
-        (void)json_array_append_new(run->inputs.left_out, json_string(inner.text));
-    }
-    return 0;
+    return cell_inputs_state(&run->inputs, rc, &inner, &run->state_used, ret_err);
 }
 
 static int read_all(struct run *run, struct err *ret_err) {
