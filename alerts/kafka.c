@@ -145,6 +145,9 @@ static int configure(const struct kafka *kafka, rd_kafka_conf_t *conf, struct er
         {"reconnect.backoff.max.ms", "2000"},
         {"queue.buffering.max.messages", "4096"},
         {"queue.buffering.max.kbytes", "65536"},
+        /* A message that is ahead of the answer to request_topics() must not make its topic with
+         * the broker's defaults: the state topic would not be compacted. */
+        {"allow.auto.create.topics", kafka->create_topics ? "false" : "true"},
         {"log.queue", "true"}, /* never to stderr */
         {"log_level", "3"},
     };
