@@ -2,6 +2,7 @@
 
 #include <jansson.h>
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -33,6 +34,29 @@ static bool take_polygon(const json_t *list, struct release_area *area) {
            last->longitude_deg == area->positions[0].longitude_deg;
 }
 
+/* Adds "name" to "a;b". */
+static void join(char *list, size_t size, const char *name) {
+    size_t length = strlen(list), more = strlen(name);
+    if (more > 0 && length + more + 1 < size) {
+        (void)snprintf(list + length, size - length, "%s%s", length > 0 ? ";" : "", name);
+    }
+}
+
+static bool take_communes(const json_t *list, struct release_area *area) {
+    for (size_t i = 0; i < json_array_size(list); i++) {
+        const json_t *commune = json_array_get(list, i);
+        char name[STATION_NAME_SIZE], code[STATION_NAME_SIZE];
+        if (!take_text(commune, "name", name, sizeof name) ||
+            !take_text(commune, "code", code, sizeof code) || strchr(name, ';') != NULL ||
+            strchr(code, ';') != NULL) {
+            return false;
+        }
+        join(area->communes, sizeof area->communes, name);
+        join(area->commune_codes, sizeof area->commune_codes, code);
+    }
+    return json_is_array(list);
+}
+
 static bool take_area(const json_t *object, struct utc_us reference_time,
                       struct release_area *area) {
     const json_t *instruction = json_object_get(object, "instruction");
@@ -41,6 +65,7 @@ static bool take_area(const json_t *object, struct utc_us reference_time,
            take_text(object, "place", area->place, sizeof area->place) &&
            take_text(instruction, "vi", area->instruction[0], RELEASE_TEXT_SIZE) &&
            take_text(instruction, "en", area->instruction[1], RELEASE_TEXT_SIZE) &&
+           take_communes(json_object_get(object, "communes"), area) &&
            take_polygon(json_object_get(object, "polygon"), area);
 }
 
@@ -64,7 +89,10 @@ int release_areas_take(struct release_areas *areas, const char *output, size_t l
         for (size_t i = 0; i < count; i++) {
             struct release_area *area = &areas->list[i];
             area->polygon.positions = area->positions;
-            area->outline = (struct cap_outline){.polygons = &area->polygon, .count = 1};
+            area->outline = (struct cap_outline){.polygons = &area->polygon,
+                                                 .count = 1,
+                                                 .communes = area->communes,
+                                                 .commune_codes = area->commune_codes};
         }
     }
     free(taken);

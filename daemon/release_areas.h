@@ -13,7 +13,13 @@
 #include "daemon/base/err.h"
 #include "daemon/station/station.h"
 
-enum { RELEASE_AREAS_MAX = 64, RELEASE_POSITIONS_MAX = 200, RELEASE_TEXT_SIZE = 640 };
+enum {
+    RELEASE_AREAS_MAX = 64,
+    RELEASE_POSITIONS_MAX = 200,
+    RELEASE_TEXT_SIZE = 1536,
+    RELEASE_COMMUNES_SIZE = 4096,
+    RELEASE_CODES_SIZE = 1024
+};
 /* A plume older than that is none: the wind has changed. */
 #define RELEASE_AREA_AGE_US INT64_C(3600000000)
 
@@ -24,6 +30,9 @@ struct release_area {
     struct cap_polygon polygon;
     struct cap_position positions[RELEASE_POSITIONS_MAX];
     char instruction[2][RELEASE_TEXT_SIZE]; /* vi, en */
+    /* Communes under the plume, "a;b;c", codes where known; "": the site tells no outlines. What
+     * does not fit is left out from the end, where the lowest levels are. */
+    char communes[RELEASE_COMMUNES_SIZE], commune_codes[RELEASE_CODES_SIZE];
 };
 
 struct release_areas {

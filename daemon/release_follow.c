@@ -24,13 +24,19 @@ static void attach(struct pipeline *pipeline, const struct release_area *area, c
     (void)pipeline_command(pipeline, &command, &reply); /* refused: there is nothing to attach to */
 }
 
-/* "Cl2, traced, 212 g/s, AEGL-1 to 3.2 km". */
+/* "Cl2, traced, 212 g/s, AEGL-1 to 3.2 km; 1200 people". */
 static void describe(const json_t *release, char *ret_text, size_t size) {
+    const json_t *people = json_object_get(json_object_get(release, "communes"), "people");
+    char inside[40] = "";
+    if (json_is_number(people)) {
+        (void)snprintf(inside, sizeof inside, "; %.0f people", json_number_value(people));
+    }
     const json_t *zone = json_array_get(json_object_get(release, "zones"), 0);
-    (void)snprintf(ret_text, size, "%.16s, %.20s, %.3g g/s, %.24s to %.1f km",
+    (void)snprintf(ret_text, size, "%.16s, %.20s, %.3g g/s, %.24s to %.1f km%s",
                    text_of(release, "substance"), text_of(release, "status"),
                    json_number_value(json_object_get(json_object_get(release, "source"), "Q_g_s")),
-                   text_of(zone, "name"), json_number_value(json_object_get(zone, "reach_km")));
+                   text_of(zone, "name"), json_number_value(json_object_get(zone, "reach_km")),
+                   inside);
 }
 
 static void tell_incident(struct release_follow *follow, const struct jobs_run *run,

@@ -383,8 +383,10 @@ static void put_area(struct xml *xml, const struct cap *cap, bool vietnamese) {
         break;
     }
     put_named(xml, "geocode", "canhbao:place", place->id);
-    put_communes(xml, "canhbao:commune", place->communes);
-    put_communes(xml, "VN:commune-code", place->commune_codes);
+    const struct cap_outline *outline = cap->outline;
+    bool own = outline != NULL && outline->communes != NULL && outline->communes[0] != '\0';
+    put_communes(xml, "canhbao:commune", own ? outline->communes : place->communes);
+    put_communes(xml, "VN:commune-code", own ? outline->commune_codes : place->commune_codes);
     put(xml, "</area>\n");
 }
 

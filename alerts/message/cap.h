@@ -49,6 +49,7 @@ struct cap_polygon {
 struct cap_outline {
     const struct cap_polygon *polygons;
     size_t count;
+    const char *communes, *commune_codes; /* in it, "a;b;c"; NULL or "": those of the place */
 };
 
 struct cap_context {

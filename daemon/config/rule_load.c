@@ -25,6 +25,8 @@ static const struct {
     {"washout", "dose_neighbours", "1", NULL},
     {"release", "plume_level", "1", NULL},
     {"release", "plume_conc", "mg m-3", NULL},
+    {"release", "plume_share", "1", NULL},
+    {"release", "plume_people", "1", NULL},
     {"flood", "discharge", "m3 s-1", NULL},
     {"flood", "discharge_q05", "m3 s-1", NULL},
     {"flood", "discharge_q25", "m3 s-1", NULL},

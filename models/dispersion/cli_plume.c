@@ -80,7 +80,8 @@ static const char about[] =
 struct options {
     const char *release, *receptors, *out;
     struct weather_choice weather;
-    const char *grid, *zones, *levels, *places, *communes;
+    const char *grid, *zones, *levels, *places;
+    struct args_list communes;
     struct zones_options zone;
     struct results_options results;
     int64_t members, seed, threads, particle_count;
@@ -189,7 +190,7 @@ static int tell_zones(const struct options *o, const struct release *release,
                                ret_err);
     rc = rc != 0 ? rc : zones_run(release, weather, &o->zone, &levels, &zones, ret_err);
     if (rc == 0 && o->zones != NULL) {
-        rc = zones_report(&zones, release, o->places, o->communes, &report, ret_err);
+        rc = zones_report(&zones, release, o->places, &o->communes, &report, ret_err);
         rc = rc != 0 ? rc : output_write_json(o->zones, report, ret_err);
         json_decref(report);
     }
@@ -238,7 +239,8 @@ static int run_plume(int argc, char **argv) {
         {"levels", ARGS_TEXT, &o.levels, false, 0, 0, "FILE.csv",
          "level,name,conc_mg_m3|dose_Sv; or AEGL"},
         {"places", ARGS_TEXT, &o.places, false, 0, 0, "FILE.csv", "arrival times: id,name,places"},
-        {"communes", ARGS_TEXT, &o.communes, false, 0, 0, "FILE.geojson", "communes, with people"},
+        {"communes", ARGS_LIST, &o.communes, false, 0, 0, "FILE.geojson",
+         "polygons with name, people, code"},
         {"reach-m", ARGS_NUMBER, &o.zone.reach_m, false, 100, 50000, "M",
          "half width of zones and grid (5000)"},
         {"exposure-s", ARGS_NUMBER, &o.zone.exposure_s, false, 1, 86400, "S",

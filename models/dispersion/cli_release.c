@@ -29,19 +29,23 @@ static const char about[] =
     "--series  CSV: time, station, point, value, unit (ppm, m/s, degree, degC, hPa), flag\n"
     "--alarms  JSON: [{rule, place, level, since}]\n"
     "--levels  the AEGL table (substance, aegl_level, t10min_mg_m3 ...)\n"
-    "--out     JSON: results plume_level and plume_conc of each place, gas_suspect and gas_doubt "
-    "of\n"
-    "          each sensor (0 no gas, 1 release, 2 saturated, 3 calibration gas, 4 "
+    "--communes  GeoJSON polygons with id, name, people (who live there) and code where known\n"
+    "--out     JSON: results plume_level and plume_conc of each place, of each commune also\n"
+    "          plume_share (of its area) and plume_people, gas_suspect and gas_doubt of each "
+    "sensor\n"
+    "           (0 no gas, 1 release, 2 saturated, 3 calibration gas, 4 "
     "cross-sensitivity,\n"
     "          5 drift; a label, it takes nothing from an alarm); release (status, source,\n"
-    "          zones, places with arrival, text {vi, en}, sensors with evidence, trace with "
+    "          zones, places with arrival, communes with people, text {vi, en}, sensors with "
+    "evidence, trace with "
     "regions, candidates and\n"
-    "          measure_next); cap (polygon and instruction of each alarm)\n"
+    "          measure_next); cap (polygon, instruction and communes of each alarm)\n"
     "--trace   JSON: status, why; source, regions and all else that canhbao-model trace tells\n"
     "--map     GeoJSON: zones, source, regions of the source, sensors\n";
 
 struct options {
     const char *product, *site, *series, *alarms, *levels, *reference, *map, *trace, *out;
+    struct args_list communes;
 };
 
 static int copy_places(const struct release_list *from, const char *substance,
@@ -121,7 +125,7 @@ static int run(const struct options *o, struct err *ret_err) {
     rc = rc != 0 ? rc : release_live_alarm(&live, alarms, ret_err);
     rc = rc != 0 ? rc : longform_read(o->series, &series, ret_err);
     rc = rc != 0 ? rc : copy_places(&site.points, NULL, &points, ret_err);
-    rc = rc != 0 ? rc : release_live_run(&live, &series, o->levels, &points, ret_err);
+    rc = rc != 0 ? rc : release_live_run(&live, &series, o->levels, &o->communes, &points, ret_err);
     rc = rc != 0 ? rc : tell(o, &live, alarms, &points, ret_err);
     release_live_finish(&live);
     trace_places_finish(&points);
@@ -139,6 +143,7 @@ static int run_release(int argc, char **argv) {
         {"series", ARGS_TEXT, &o.series, true, 0, 0, "FILE.csv", "readings in long form"},
         {"alarms", ARGS_TEXT, &o.alarms, true, 0, 0, "FILE.json", "standing alarms"},
         {"levels", ARGS_TEXT, &o.levels, true, 0, 0, "FILE.csv", "AEGL table"},
+        {"communes", ARGS_LIST, &o.communes, false, 0, 0, "FILE.geojson", "who is under the plume"},
         {"reference", ARGS_TEXT, &o.reference, true, 0, 0, "TIME", "of the run, RFC 3339"},
         {"trace", ARGS_TEXT, &o.trace, false, 0, 0, "FILE.json", "as canhbao-model trace tells it"},
         {"map", ARGS_TEXT, &o.map, false, 0, 0, "FILE.geojson", "for maps"},

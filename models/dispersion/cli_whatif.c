@@ -28,11 +28,12 @@ static const char about[] =
     "           without: by the hour); id, asked_by, asked_at are handed through\n"
     "--out      JSON: hypothetical true, results [], whatif (status done or refused, why, "
     "request,\n"
-    "           wind, zones, places with arrival)\n"
+    "           wind, zones, places with arrival, communes with people)\n"
     "--map      GeoJSON: zones and source, each with hypothetical true\n";
 
 struct options {
     const char *product, *site, *series, *levels, *request, *reference, *map, *out;
+    struct args_list communes;
 };
 
 /* What cannot be answered is an answer too: `live->why`. */
@@ -112,16 +113,9 @@ static bool take_wind(struct release_live *live, const json_t *request,
     return rc == 0;
 }
 
-static bool run_zones(struct release_live *live, const char *levels_path) {
-    struct zones_options options = zones_options_default;
-    struct zones_levels levels = {0};
+static bool run_zones(struct release_live *live, const struct options *o) {
     struct err why = {0};
-    options.members = 0; /* no probabilities are told */
-    int rc = zones_levels_read(levels_path, &live->release,
-                               zones_exposure_s(&live->release, &options), &levels, &why);
-    rc = rc != 0 ? rc
-                 : zones_run(&live->release, &live->weather, &options, &levels, &live->zones, &why);
-    live->has_zones = rc == 0;
+    int rc = release_live_zones(live, o->levels, &o->communes, &why);
     live->basis = RELEASE_ASSUMED;
     if (rc != 0) {
         refuse(live, why.text);
@@ -163,10 +157,10 @@ static int tell(const struct options *o, const struct release_live *live, const 
     if (manifest == NULL) {
         return ERR_IO;
     }
-    json_t *whatif =
-        json_pack("{s:s,s:s,s:O,s:o,s:o,s:o}", "status", live->has_zones ? "done" : "refused",
-                  "why", live->why, "request", request, "wind", wind_json(live, request), "zones",
-                  release_zones(live), "places", release_places(live));
+    json_t *whatif = json_pack(
+        "{s:s,s:s,s:O,s:o,s:o,s:o,s:o}", "status", live->has_zones ? "done" : "refused", "why",
+        live->why, "request", request, "wind", wind_json(live, request), "zones",
+        release_zones(live), "places", release_places(live), "communes", release_communes(live));
     json_t *object = output_object("whatif", o->product, live->now_us, manifest, json_array());
     int rc = object == NULL || json_object_set_new(object, "hypothetical", json_true()) != 0 ||
                      json_object_set_new(object, "whatif", whatif) != 0
@@ -187,9 +181,10 @@ static int run(const struct options *o, struct err *ret_err) {
                  ? err_set(ret_err, ERR_SYNTAX, "--reference '%s' is no time", o->reference)
                  : release_site_read(o->site, &site, ret_err);
     rc = rc != 0 ? rc : longform_read(o->series, &series, ret_err);
+    live.has_outlines = o->communes.count > 0;
     if (rc == 0) {
         (void)(take_source(&live, request) && take_wind(&live, request, &series) &&
-               run_zones(&live, o->levels)); /* what failed stands in live.why */
+               run_zones(&live, o)); /* what failed stands in live.why */
         rc = tell(o, &live, request, ret_err);
     }
     release_live_finish(&live);
@@ -207,6 +202,7 @@ static int run_whatif(int argc, char **argv) {
         {"series", ARGS_TEXT, &o.series, true, 0, 0, "FILE.csv", "readings in long form"},
         {"levels", ARGS_TEXT, &o.levels, true, 0, 0, "FILE.csv", "AEGL table"},
         {"request", ARGS_TEXT, &o.request, true, 0, 0, "FILE.json", "what is asked"},
+        {"communes", ARGS_LIST, &o.communes, false, 0, 0, "FILE.geojson", "as of release"},
         {"reference", ARGS_TEXT, &o.reference, true, 0, 0, "TIME", "of the run, RFC 3339"},
         {"map", ARGS_TEXT, &o.map, false, 0, 0, "FILE.geojson", "for maps"},
         {"out", ARGS_TEXT, &o.out, false, 0, 0, "FILE.json", "(standard output)"},

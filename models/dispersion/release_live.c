@@ -19,6 +19,10 @@
 #define POINT_Z_M    1.5
 #define SETTLED      1.05
 #define UNDECIDED    1000.0 /* factor between the bounds of a rate */
+#define REACH_MIN_M  1250.0
+#define REACH_MAX_M  40000.0
+/* Class F, the slowest to come down: sz is the height over root 2 within 700 m. */
+#define NEAR_GROUND_M 10.0
 
 int release_live_alarm(struct release_live *live, const json_t *alarms, struct err *ret_err) {
     json_int_t highest = 0;
@@ -345,10 +349,61 @@ static int trace_source(struct release_live *live, struct trace_places *points,
     return 0;
 }
 
-int release_live_run(struct release_live *live, const struct longform *series,
-                     const char *levels_path, struct trace_places *points, struct err *ret_err) {
+int release_live_zones(struct release_live *live, const char *levels_path,
+                       const struct args_list *outlines, struct err *ret_err) {
     struct zones_options options = zones_options_default;
     struct zones_levels levels = {0};
+    options.members = 0; /* no probabilities are told */
+    options.reach_m = live->release.continuous ? REACH_MIN_M : options.reach_m;
+    int rc = zones_levels_read(levels_path, &live->release,
+                               zones_exposure_s(&live->release, &options), &levels, ret_err);
+    rc = rc != 0
+             ? rc
+             : zones_run(&live->release, &live->weather, &options, &levels, &live->zones, ret_err);
+    while (rc == 0 && zones_at_edge(&live->zones) && options.reach_m < REACH_MAX_M) {
+        zones_finish(&live->zones);
+        options.reach_m *= 2;
+        rc = zones_run(&live->release, &live->weather, &options, &levels, &live->zones, ret_err);
+    }
+    rc = rc != 0 ? rc
+                 : communes_cut(outlines->words, outlines->count, &live->zones, &live->release,
+                                &live->communes, ret_err);
+    live->has_zones = rc == 0;
+    return rc;
+}
+
+bool release_live_closed(const struct release_live *live) {
+    /* Of a source near the ground the largest value is close by, and what reaches a level hangs
+     * together; of a high one the plume may come down beyond the map. */
+    bool anywhere = zones_area_m2(&live->zones, 0) > 0;
+    return !zones_at_edge(&live->zones) &&
+           (anywhere || live->release.puff.height_m <= NEAR_GROUND_M);
+}
+
+double release_live_level(const struct release_live *live, double x_m, double y_m,
+                          double *ret_conc) {
+    struct puff_receptor receptor = {.x_m = x_m, .y_m = y_m, .z_m = POINT_Z_M};
+    struct err why = {0};
+    double value = 0, unused = 0;
+    int level = -1;
+    if (!live->has_zones) {
+        return (double)NAN;
+    }
+    if (live->release.continuous) {
+        if (results_steady(&live->release, &live->air, &receptor, &value, &why) == 0) {
+            *ret_conc = value * 1e3;
+            level = zones_level_of(&live->zones.levels, *ret_conc);
+        }
+    } else {
+        level = zones_level_at(&live->zones, x_m, y_m, ret_conc, &unused);
+        level = level < 0 && release_live_closed(live) ? 0 : level;
+    }
+    return level < 0 ? (double)NAN : level;
+}
+
+int release_live_run(struct release_live *live, const struct longform *series,
+                     const char *levels_path, const struct args_list *outlines,
+                     struct trace_places *points, struct err *ret_err) {
     struct release *release = &live->release;
     *release = (struct release){.continuous = true, .origin = live->site->origin};
     release->gas_density_kg_m3 = (double)NAN; /* not told: never dense */
@@ -359,12 +414,9 @@ int release_live_run(struct release_live *live, const struct longform *series,
     rc = rc != 0 ? rc : take_readings(live, series, ret_err);
     rc = rc != 0 ? rc : judge_sensors(live, series, ret_err);
     rc = rc != 0 ? rc : trace_source(live, points, ret_err);
+    live->has_outlines = outlines->count > 0;
     if (rc == 0 && live->basis != RELEASE_NOTHING) {
-        rc = zones_levels_read(levels_path, release, zones_exposure_s(release, &options), &levels,
-                               ret_err);
-        rc = rc != 0 ? rc
-                     : zones_run(release, &live->weather, &options, &levels, &live->zones, ret_err);
-        live->has_zones = rc == 0;
+        rc = release_live_zones(live, levels_path, outlines, ret_err);
     }
     return rc;
 }
@@ -376,4 +428,5 @@ void release_live_finish(struct release_live *live) {
     free(live->problem.points);
     trace_finish(&live->traced);
     zones_finish(&live->zones);
+    communes_finish(&live->communes);
 }

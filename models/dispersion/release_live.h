@@ -16,12 +16,14 @@
 #include <stdint.h>
 
 #include "daemon/base/err.h"
+#include "models/dispersion/communes.h"
 #include "models/dispersion/readings.h"
 #include "models/dispersion/release_site.h"
 #include "models/dispersion/sensor_doubt.h"
 #include "models/dispersion/trace.h"
 #include "models/dispersion/trace_report.h"
 #include "models/dispersion/zones.h"
+#include "models/table/args.h"
 #include "models/table/longform.h"
 
 /* What is to be thought of a station's sensor of the substance. */
@@ -50,6 +52,8 @@ struct release_live {
     struct release release; /* what the zones are of */
     struct zones zones;
     bool has_zones;
+    struct communes communes; /* of the site's outlines; without zones none is cut */
+    bool has_outlines;        /* of communes */
 };
 
 /* The alarm that is followed: of the daemon's list of standing alarms the highest of a rule that
@@ -64,7 +68,21 @@ int release_live_wind(struct release_live *live, const struct longform *series,
  * or pressure of the last half hour. ERR_INVALID: a series in another unit. release_live_finish()
  * always. */
 int release_live_run(struct release_live *live, const struct longform *series,
-                     const char *levels_path, struct trace_places *points, struct err *ret_err);
+                     const char *levels_path, const struct args_list *outlines,
+                     struct trace_places *points, struct err *ret_err);
+
+/* `zones` of `release` in `weather`, on the smallest of four maps (5 to 40 km) that holds the
+ * lowest level, and `communes` of the outlines. Errors of zones_levels_read(), zones_run() and
+ * communes_cut(). */
+int release_live_zones(struct release_live *live, const char *levels_path,
+                       const struct args_list *outlines, struct err *ret_err);
+/* Whether nothing beyond the map reaches the lowest level: that of a release near the ground ends
+ * on the map, or is nowhere. */
+bool release_live_closed(const struct release_live *live);
+/* The level at a place; NaN: not known. A continuous release is asked at the place itself, others
+ * on the map. ret_conc: mg/m3; untouched where it is not known. */
+double release_live_level(const struct release_live *live, double x_m, double y_m,
+                          double *ret_conc);
 void release_live_finish(struct release_live *live);
 
 #endif

@@ -10,6 +10,9 @@
 
 #define RADIAN 57.29577951308232
 
+/* Of one language: as much as the daemon takes. */
+enum { TEXT_SIZE = 1536, NAMED_MAX = 6 };
+
 static json_t *real_or_null(double value) {
     return isfinite(value) ? json_real(value) : json_null();
 }
@@ -35,6 +38,21 @@ static bool suspected(const struct release_sensor *sensor) {
     return doubt == SENSOR_CALIBRATION || doubt == SENSOR_CROSS || doubt == SENSOR_DRIFT;
 }
 
+static const char beyond[] = "beyond the map of the plume", no_source[] = "no source is known";
+
+/* What is beyond the map of a plume that does not end on it is not known, but what is touched on
+ * the map is touched. */
+static void put_commune(json_t *list, const struct release_live *live, const struct commune *c) {
+    bool known = c->level > 0 || c->whole || release_live_closed(live);
+    double unknown = known ? 0 : (double)NAN;
+    put(list, c->id, "plume_level", "1", unknown + c->level, beyond);
+    put(list, c->id, "plume_conc", "mg m-3", known ? c->highest : (double)NAN, beyond);
+    put(list, c->id, "plume_share", "1", unknown + c->share[0], beyond);
+    put(list, c->id, "plume_people", "1",
+        unknown + (c->share[0] > 0 ? round(c->people * c->share[0]) : 0),
+        known ? "the site does not tell how many people live there" : beyond);
+}
+
 json_t *release_results(const struct release_live *live) {
     json_t *list = json_array();
     for (size_t i = 0; i < live->readings.count; i++) {
@@ -44,16 +62,50 @@ json_t *release_results(const struct release_live *live) {
         put(list, live->site->stations.list[i].id, "gas_doubt", "1",
             unknown + (double)live->sensors[i].verdict.doubt, "no reading of the last 10 min");
     }
+    const char *cause = live->has_zones ? beyond : no_source;
     for (size_t i = 0; i < live->site->places.count; i++) {
         const struct release_place *p = &live->site->places.list[i];
-        double conc = (double)NAN, unused = 0;
-        int level =
-            live->has_zones ? zones_level_at(&live->zones, p->x_m, p->y_m, &conc, &unused) : -1;
-        const char *cause = live->has_zones ? "beyond the map of the plume" : "no source is known";
-        put(list, p->id, "plume_level", "1", level >= 0 ? level : (double)NAN, cause);
+        double conc = (double)NAN;
+        put(list, p->id, "plume_level", "1", release_live_level(live, p->x_m, p->y_m, &conc),
+            cause);
         put(list, p->id, "plume_conc", "mg m-3", conc, cause);
     }
+    for (size_t i = 0; i < live->communes.count; i++) {
+        put_commune(list, live, &live->communes.list[i]);
+    }
     return list;
+}
+
+static void append(char *text, const char *more) {
+    size_t length = strlen(text);
+    (void)snprintf(text + length, TEXT_SIZE - length, "%s", more);
+}
+
+/* "Communes within: A, B and 3 more (about 1200 people)." Nothing where no commune is known to be
+ * touched. */
+static void add_communes(const struct release_live *live, char *text_vi, char *text_en) {
+    char names[NAMED_MAX * AREA_NAME_MAX], more[2][64] = {"", ""}, people[2][64] = {"", ""};
+    size_t touched = communes_names(&live->communes, NAMED_MAX, names, sizeof names);
+    double count = communes_people(&live->communes);
+    if (touched == 0) {
+        return;
+    }
+    if (touched > NAMED_MAX) {
+        (void)snprintf(more[0], sizeof more[0], " và %zu nơi khác", touched - NAMED_MAX);
+        (void)snprintf(more[1], sizeof more[1], " and %zu more", touched - NAMED_MAX);
+    }
+    if (count > 0) { /* two digits: people do not live evenly */
+        double step = pow(10, fmax(floor(log10(count)) - 1, 0));
+        count = round(count / step) * step;
+        (void)snprintf(people[0], sizeof people[0], " (khoảng %.0f người)", count);
+        (void)snprintf(people[1], sizeof people[1], " (about %.0f people)", count);
+    }
+    const char *const vi[] = {" Xã, phường trong vùng này: ", names, more[0], people[0], "."};
+    const char *const en[] = {" Communes within: ", names, more[1], people[1], "."};
+    for (size_t i = 0; i < sizeof vi / sizeof *vi; i++) {
+        append(text_vi, vi[i]);
+        append(text_en, en[i]);
+    }
 }
 
 json_t *release_text(const struct release_live *live) {
@@ -63,9 +115,11 @@ json_t *release_text(const struct release_live *live) {
                                      "south", "south-west", "west", "north-west"};
     const struct weather_row *w = &live->weather.rows[0];
     int from = (int)lround(w->wind_from_deg / 45) % 8, to = (from + 4) % 8;
-    double reach = live->has_zones ? zones_reach_m(&live->zones, &live->release, 0) / 1e3 : 0;
-    char text_vi[512], text_en[512];
-    if (!live->has_zones || reach <= 0) {
+    /* Less than the text can tell is told as the least that it can. */
+    double reach =
+        live->has_zones ? fmax(zones_reach_m(&live->zones, &live->release, 0) / 1e3, 0.1) : 0;
+    char text_vi[TEXT_SIZE], text_en[TEXT_SIZE];
+    if (!live->has_zones) {
         (void)snprintf(
             text_vi, sizeof text_vi,
             "Gió từ hướng %s, %.0f m/s. Chưa xác định được nguồn phát tán: vào nhà, đóng "
@@ -93,6 +147,7 @@ json_t *release_text(const struct release_live *live) {
             en[from], w->wind_m_s, en[to], reach, en[to],
             live->basis == RELEASE_ASSUMED ? " assumed" : "", en[to]);
     }
+    add_communes(live, text_vi, text_en);
     return json_pack("{s:s,s:s}", "vi", text_vi, "en", text_en);
 }
 
@@ -127,17 +182,32 @@ json_t *release_places(const struct release_live *live) {
     json_t *list = json_array();
     for (size_t i = 0; live->has_zones && i < live->site->places.count; i++) {
         const struct release_place *p = &live->site->places.list[i];
-        double conc = (double)NAN, unused = 0;
-        int level = zones_level_at(&live->zones, p->x_m, p->y_m, &conc, &unused);
+        double conc = (double)NAN, level = release_live_level(live, p->x_m, p->y_m, &conc);
         double away = hypot(p->x_m - live->release.puff.x_m, p->y_m - live->release.puff.y_m);
         json_array_append_new(
             list, json_pack("{s:s,s:s,s:o,s:o,s:o}", "id", p->id, "name", p->name, "level",
-                            level >= 0 ? json_integer(level) : json_null(), "conc_mg_m3",
-                            real_or_null(conc), "arrival_s",
+                            isnan(level) ? json_null() : json_integer((json_int_t)level),
+                            "conc_mg_m3", real_or_null(conc), "arrival_s",
                             level > 0 ? json_real(round(away / live->weather.rows[0].wind_m_s))
                                       : json_null()));
     }
     return list;
+}
+
+json_t *release_communes(const struct release_live *live) {
+    if (!live->has_outlines || !live->has_zones) {
+        return json_pack("{s:n,s:s,s:n}", "list", "why",
+                         live->has_outlines ? no_source : "the site gives no outlines of communes",
+                         "people");
+    }
+    double people = communes_people(&live->communes);
+    bool all = release_live_closed(live);
+    return json_pack("{s:o,s:s,s:o}", "list", communes_json(&live->communes, &live->zones), "why",
+                     all ? isnan(people) ? "people of a commune are not told" : ""
+                     : isnan(people)
+                         ? "people of a commune are not told; the plume goes on beyond the map"
+                         : "the plume goes on beyond the map",
+                     "people", real_or_null(people));
 }
 
 static json_t *sensors_json(const struct release_live *live) {
@@ -180,12 +250,13 @@ json_t *release_member(const struct release_live *live, const struct trace_place
     json_t *trace = live->basis == RELEASE_TRACED ? trace_report(&live->problem, &live->readings,
                                                                  &live->traced, catalogue, points)
                                                   : json_null();
-    return json_pack("{s:s,s:s,s:s,s:s,s:s,s:{s:f,s:f,s:s},s:o,s:o,s:o,s:o,s:o,s:o}", "status",
+    return json_pack("{s:s,s:s,s:s,s:s,s:s,s:{s:f,s:f,s:s},s:o,s:o,s:o,s:o,s:o,s:o,s:o}", "status",
                      status[live->basis], "why", live->why, "substance", live->substance->name,
                      "rule", live->rule, "since", since, "wind", "from_deg", w->wind_from_deg,
                      "speed_m_s", w->wind_m_s, "class_assumed", class, "source", source_json(live),
-                     "zones", release_zones(live), "places", release_places(live), "text",
-                     release_text(live), "sensors", sensors_json(live), "trace", trace);
+                     "zones", release_zones(live), "places", release_places(live), "communes",
+                     release_communes(live), "text", release_text(live), "sensors",
+                     sensors_json(live), "trace", trace);
 }
 
 static int compare_points(const void *a, const void *b) {
@@ -235,15 +306,34 @@ static json_t *hull_json(const struct release_live *live) {
     return list;
 }
 
+/* Each touched commune once, highest level first. */
+static json_t *touched_communes(const struct release_live *live) {
+    json_t *list = json_array(), *all = communes_json(&live->communes, &live->zones);
+    for (size_t i = 0; i < json_array_size(all); i++) {
+        const json_t *row = json_array_get(all, i), *id = json_object_get(row, "id");
+        bool seen = false;
+        for (size_t k = 0; k < i; k++) {
+            seen = seen || json_equal(id, json_object_get(json_array_get(all, k), "id"));
+        }
+        if (!seen) {
+            json_array_append_new(list, json_pack("{s:O,s:O}", "name", json_object_get(row, "name"),
+                                                  "code", json_object_get(row, "code")));
+        }
+    }
+    json_decref(all);
+    return list;
+}
+
 json_t *release_cap(const struct release_live *live, const json_t *alarms) {
     json_t *list = json_array(), *hull = hull_json(live);
     for (size_t i = 0; json_array_size(hull) >= 4 && i < json_array_size(alarms); i++) {
         const json_t *alarm = json_array_get(alarms, i);
         const char *rule = json_string_value(json_object_get(alarm, "rule"));
         if (rule != NULL && strcmp(rule, live->rule) == 0) {
-            json_array_append_new(list, json_pack("{s:s,s:O,s:O,s:o}", "rule", rule, "place",
+            json_array_append_new(list, json_pack("{s:s,s:O,s:O,s:o,s:o}", "rule", rule, "place",
                                                   json_object_get(alarm, "place"), "polygon", hull,
-                                                  "instruction", release_text(live)));
+                                                  "instruction", release_text(live), "communes",
+                                                  touched_communes(live)));
         }
     }
     json_decref(hull);

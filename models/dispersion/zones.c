@@ -375,6 +375,14 @@ double zones_reach_m(const struct zones *zones, const struct release *release, s
     return far_m;
 }
 
+int zones_level_of(const struct zones_levels *levels, double value) {
+    int level = 0;
+    for (size_t i = 0; i < levels->count; i++) {
+        level = value >= levels->list[i].value ? levels->list[i].level : level;
+    }
+    return level;
+}
+
 int zones_level_at(const struct zones *zones, double x_m, double y_m, double *ret_value,
                    double *ret_arrival_s) {
     double c = floor((x_m - zones->value.west_m) / zones->value.dx_m);
@@ -383,11 +391,33 @@ int zones_level_at(const struct zones *zones, double x_m, double y_m, double *re
         return -1;
     }
     size_t cell = (size_t)r * REGION_CELLS + (size_t)c;
-    int level = 0;
-    for (size_t i = 0; i < zones->levels.count; i++) {
-        level = zones->value.density[cell] >= zones->levels.list[i].value ? (int)i + 1 : level;
-    }
     *ret_value = zones->value.density[cell];
     *ret_arrival_s = zones->arrival_s[cell];
-    return level;
+    return zones_level_of(&zones->levels, zones->value.density[cell]);
+}
+
+bool zones_at_edge(const struct zones *zones) {
+    bool reached = false;
+    for (size_t i = 0; i < REGION_CELLS; i++) {
+        const size_t cells[] = {i, CELLS - 1 - i, i * REGION_CELLS, (i + 1) * REGION_CELLS - 1};
+        for (size_t k = 0; k < sizeof cells / sizeof *cells; k++) {
+            reached = reached || zones->value.density[cells[k]] >= zones->levels.list[0].value;
+        }
+    }
+    return reached;
+}
+
+int zones_grid(const struct zones *zones, const struct weather_origin *origin,
+               struct grid **ret_grid, struct err *ret_err) {
+    struct grid_mapping mapping = {0};
+    double x[REGION_CELLS], y[REGION_CELLS];
+    for (int i = 0; i < REGION_CELLS; i++) {
+        x[i] = zones->value.west_m + (i + 0.5) * zones->value.dx_m;
+        y[i] = zones->value.south_m + (i + 0.5) * zones->value.dy_m;
+    }
+    int rc = grid_mapping_plane(&mapping, origin->latitude_deg, origin->longitude_deg);
+    rc = rc != 0 ? err_set(ret_err, rc, "no memory for a projection")
+                 : grid_create(REGION_CELLS, REGION_CELLS, x, y, &mapping, ret_grid, ret_err);
+    grid_mapping_finish(&mapping);
+    return rc;
 }

@@ -11,12 +11,14 @@
 #define CANHBAO_MODELS_DISPERSION_ZONES_H
 
 #include <jansson.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "daemon/base/err.h"
 #include "models/dispersion/plume_results.h"
 #include "models/dispersion/region.h"
 #include "models/dispersion/weather_field.h"
+#include "models/grid/grid.h"
 
 enum { ZONES_LEVELS_MAX = 5, ZONES_MEMBERS_MAX = 100, ZONES_THREADS_MAX = 64 };
 
@@ -73,8 +75,17 @@ json_t *zones_polygons(const struct zones *zones, size_t level,
 double zones_area_m2(const struct zones *zones, size_t level);
 /* How far from the source the level reaches, m; 0: nowhere. */
 double zones_reach_m(const struct zones *zones, const struct release *release, size_t level);
-/* Index + 1 of the highest level at a place; 0: below all; -1: outside the grid. */
+/* Number of the highest level that a value reaches; 0: none. */
+int zones_level_of(const struct zones_levels *levels, double value);
+/* Number of the highest level at a place; 0: below all; -1: outside the grid (outputs untouched).
+ */
 int zones_level_at(const struct zones *zones, double x_m, double y_m, double *ret_value,
                    double *ret_arrival_s);
+/* Whether a cell at the edge of the grid reaches the lowest level: then the zone goes on beyond. */
+bool zones_at_edge(const struct zones *zones);
+/* The grid about the source, in an azimuthal equidistant projection about the origin; its cells in
+ * the order of `density`. The caller destroys it. ERR_MEMORY. */
+int zones_grid(const struct zones *zones, const struct weather_origin *origin,
+               struct grid **ret_grid, struct err *ret_err);
 
 #endif

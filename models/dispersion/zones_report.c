@@ -5,8 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "models/dispersion/communes.h"
 #include "models/dispersion/local.h"
-#include "models/grid/area.h"
 #include "models/grid/grid.h"
 #include "models/grid/ncwrite.h"
 #include "models/table/table.h"
@@ -72,94 +72,6 @@ static int report_places(const struct zones *zones, const struct release *releas
     return rc;
 }
 
-static bool inside_area(const struct area *area, double lon, double lat) {
-    bool inside = false; /* even-odd over all rings: holes fall out */
-    for (size_t r = 0; r < area->ring_count; r++) {
-        const struct area_ring *ring = &area->rings[r];
-        for (size_t i = 0, k = ring->count - 1; i < ring->count; k = i++) {
-            if ((ring->lat[i] > lat) != (ring->lat[k] > lat) &&
-                lon < ring->lon[i] + (lat - ring->lat[i]) / (ring->lat[k] - ring->lat[i]) *
-                                         (ring->lon[k] - ring->lon[i])) {
-                inside = !inside;
-            }
-        }
-    }
-    return inside;
-}
-
-static double area_m2(const struct area *area, const struct weather_origin *origin) {
-    double sum = 0;
-    for (size_t r = 0; r < area->ring_count; r++) {
-        const struct area_ring *ring = &area->rings[r];
-        double twice = 0;
-        for (size_t i = 0, k = ring->count - 1; i < ring->count; k = i++) {
-            double x0 = 0, y0 = 0, x1 = 0, y1 = 0;
-            local_from_ground(origin, ring->lon[k], ring->lat[k], &x0, &y0);
-            local_from_ground(origin, ring->lon[i], ring->lat[i], &x1, &y1);
-            twice += x0 * y1 - x1 * y0;
-        }
-        sum += ring->hole ? -fabs(twice) / 2 : fabs(twice) / 2;
-    }
-    return sum;
-}
-
-/* People of each Feature by its id; NaN: not told. */
-static double people_of(const json_t *root, const char *id) {
-    const json_t *features = json_object_get(root, "features");
-    size_t i = 0;
-    const json_t *feature = NULL;
-    json_array_foreach(features, i, feature) {
-        const json_t *properties = json_object_get(feature, "properties");
-        const char *own = json_string_value(json_object_get(feature, "id"));
-        own = own != NULL ? own : json_string_value(json_object_get(properties, "id"));
-        const json_t *people = json_object_get(properties, "people");
-        if (own != NULL && strcmp(own, id) == 0 && json_is_number(people)) {
-            return json_number_value(people);
-        }
-    }
-    return (double)NAN;
-}
-
-static int report_communes(const struct zones *zones, const struct release *release,
-                           const char *path, json_t *list, struct err *ret_err) {
-    struct area_list areas = {0};
-    json_error_t why;
-    json_t *root = json_load_file(path, 0, &why);
-    int rc = area_list_load(path, &areas, ret_err);
-    double cell_m2 = zones->value.dx_m * zones->value.dy_m;
-    for (size_t a = 0; rc == 0 && a < areas.count; a++) {
-        size_t cells[ZONES_LEVELS_MAX] = {0};
-        for (size_t i = 0; i < CELLS; i++) {
-            double lon = 0, lat = 0, value = zones->value.density[i];
-            if (!(value >= zones->levels.list[0].value)) {
-                continue;
-            }
-            local_to_ground(
-                &release->origin,
-                zones->value.west_m + ((double)(i % REGION_CELLS) + 0.5) * zones->value.dx_m,
-                zones->value.south_m + ((double)(i / REGION_CELLS) + 0.5) * zones->value.dy_m, &lon,
-                &lat);
-            if (inside_area(&areas.areas[a], lon, lat)) {
-                for (size_t l = 0; l < zones->levels.count; l++) {
-                    cells[l] += value >= zones->levels.list[l].value;
-                }
-            }
-        }
-        double whole = area_m2(&areas.areas[a], &release->origin);
-        double people = people_of(root, areas.areas[a].id);
-        for (size_t l = 0; l < zones->levels.count && cells[l] > 0; l++) {
-            double share = fmin((double)cells[l] * cell_m2 / whole, 1);
-            json_array_append_new(list, json_pack("{s:s,s:s,s:i,s:f,s:o}", "id", areas.areas[a].id,
-                                                  "name", areas.areas[a].name, "level",
-                                                  zones->levels.list[l].level, "share", share,
-                                                  "people", real_or_null(round(people * share))));
-        }
-    }
-    json_decref(root);
-    area_list_finish(&areas);
-    return rc;
-}
-
 static json_t *feature_of(const struct zones *zones, const struct release *release, size_t l) {
     const struct zones_level *level = &zones->levels.list[l];
     json_t *geometry = json_pack("{s:s,s:o}", "type", "MultiPolygon", "coordinates",
@@ -173,12 +85,13 @@ static json_t *feature_of(const struct zones *zones, const struct release *relea
 }
 
 int zones_report(const struct zones *zones, const struct release *release, const char *places_path,
-                 const char *communes_path, json_t **ret_report, struct err *ret_err) {
+                 const struct args_list *communes_paths, json_t **ret_report, struct err *ret_err) {
+    struct communes cut = {0};
     if (isnan(release->origin.latitude_deg)) {
         return err_set(ret_err, ERR_NOT_FOUND,
                        "a map needs latitude_deg and longitude_deg in the release");
     }
-    json_t *features = json_array(), *places = json_array(), *communes = json_array();
+    json_t *features = json_array(), *places = json_array();
     int rc = 0;
     for (size_t l = 0; l < zones->levels.count; l++) {
         rc = json_array_append_new(features, feature_of(zones, release, l)) != 0 ? ERR_MEMORY : rc;
@@ -187,12 +100,14 @@ int zones_report(const struct zones *zones, const struct release *release, const
     rc = rc != 0 || places_path == NULL
              ? rc
              : report_places(zones, release, places_path, places, ret_err);
-    rc = rc != 0 || communes_path == NULL
-             ? rc
-             : report_communes(zones, release, communes_path, communes, ret_err);
-    json_t *report = json_pack("{s:s,s:o,s:s,s:f,s:o,s:o}", "type", "FeatureCollection", "features",
-                               features, "substance", release->substance, "exposure_s",
-                               zones->exposure_s, "places", places, "communes", communes);
+    rc = rc != 0 ? rc
+                 : communes_cut(communes_paths->words, communes_paths->count, zones, release, &cut,
+                                ret_err);
+    json_t *report = json_pack(
+        "{s:s,s:o,s:s,s:f,s:o,s:o}", "type", "FeatureCollection", "features", features, "substance",
+        release->substance, "exposure_s", zones->exposure_s, "places", places, "communes",
+        communes_paths->count > 0 ? communes_json(&cut, zones) : json_null());
+    communes_finish(&cut);
     if (rc == 0 && report == NULL) {
         rc = err_set(ret_err, ERR_MEMORY, "no memory for the zones");
     }
@@ -215,22 +130,6 @@ static int put_field(struct ncwriter *writer, size_t variable, const double *val
     }
     int rc = ncwriter_put(writer, variable, 0, 0, field, ret_err);
     free(field);
-    return rc;
-}
-
-static int make_grid(const struct zones *zones, const struct release *release,
-                     struct grid **ret_grid, struct err *ret_err) {
-    struct grid_mapping mapping = {0};
-    double x[REGION_CELLS], y[REGION_CELLS];
-    for (int i = 0; i < REGION_CELLS; i++) {
-        x[i] = zones->value.west_m + (i + 0.5) * zones->value.dx_m;
-        y[i] = zones->value.south_m + (i + 0.5) * zones->value.dy_m;
-    }
-    int rc =
-        grid_mapping_plane(&mapping, release->origin.latitude_deg, release->origin.longitude_deg);
-    rc = rc != 0 ? err_set(ret_err, rc, "no memory for a projection")
-                 : grid_create(REGION_CELLS, REGION_CELLS, x, y, &mapping, ret_grid, ret_err);
-    grid_mapping_finish(&mapping);
     return rc;
 }
 
@@ -262,7 +161,7 @@ int zones_write_grid(const struct zones *zones, const struct release *release, i
         return err_set(ret_err, ERR_NOT_FOUND,
                        "a grid needs latitude_deg and longitude_deg in the release");
     }
-    int rc = make_grid(zones, release, &grid, ret_err);
+    int rc = zones_grid(zones, &release->origin, &grid, ret_err);
     if (rc == 0) {
         struct ncwrite_header header = {.grid = grid,
                                         .reference_utc_us = utc_us,

@@ -30,6 +30,25 @@ SOURCE_AT = (13.77768, 109.24748)  # chlorine store of the port, in the catalogu
 WIND_M_S, WIND_FROM_DEG, Q_G_S = 8.5, 42.0, 160.0
 
 
+# West, south, east, north: the port's own, and one upwind of it.
+COMMUNES = {"xa-cang": ((109.20, 13.74, 109.26, 13.79), {"name": "Quy Nhơn", "people": 30000, "code": "21583"}),
+            "xa-bac": ((109.26, 13.80, 109.30, 13.84), {"name": "Quy Nhơn Đông", "people": 4000, "code": "21601"})}
+COMMUNE_RULE = {
+    "id": "gas-communes", "hazard": "chemical", "text": {"vi": "Người dân dưới luồng khí", "en": "People under the plume"},
+    "source": "made up", "scale": "aegl", "expires_after": "2 h", "places": {"areas": list(COMMUNES)},
+    "indicators": [{"name": v, "kind": "model", "product": "release", "variable": "plume_" + v, "unit": "1", "max_age": "30 min"}
+                   for v in ("level", "people", "share")],
+    "levels": [{"level": 1, "off_delay": "15 min", "when": {"all": [
+        {"indicator": "level", "at_least": "1 1"}, {"indicator": "people", "at_least": "1 1"},
+        {"indicator": "share", "at_least": "0.000001 1"}]}}]}
+
+
+def outline(identity, box, properties):
+    west, south, east, north = box
+    ring = [[west, south], [east, south], [east, north], [west, north], [west, south]]
+    return {"type": "Feature", "id": identity, "properties": properties, "geometry": {"type": "Polygon", "coordinates": [ring]}}
+
+
 def instant(minutes):
     return (START + timedelta(minutes=minutes)).strftime("%Y-%m-%dT%H:%M:%SZ")
 
@@ -104,8 +123,14 @@ class ReleaseSite(Site):
         site["products"] = [p for p in site["products"] if p["id"] in ("washout", "release")]
         for product in site["products"]:  # half a second and more between the runs of one
             product["triggers"]["min_interval"] = "5 min"
-        del site["areas"]
+            if product["id"] == "release":
+                product["arguments"].append("--communes " + " ".join(f"{{site:areas/{name}.geojson}}" for name in COMMUNES))
+        site["areas"] = [{"id": name, "name": {"vi": told["name"], "en": told["name"]}, "file": f"areas/{name}.geojson"}
+                         for name, (_, told) in COMMUNES.items()]
         self.dump("canhbao.yaml", site)
+        for name, (box, told) in COMMUNES.items():
+            self.write(f"areas/{name}.geojson", json.dumps(outline(name, box, told)))
+        self.dump("rules/gas-communes.yaml", COMMUNE_RULE)
         for name in RULES:
             rule = read_yaml("rules", name + ".yaml")
             del rule["masked_by"]
@@ -206,7 +231,19 @@ class Releases(unittest.TestCase):
         self.assertEqual([f["properties"]["assumed"] for f in self.features("source")], [False])
         self.assertGreater(len(self.features("zone")), 0)
         wait_for(lambda: self.attachments() == {"plume", "trace"}, "the incident has plume and trace")
+        self.check_communes()
         return release
+
+    def check_communes(self):
+        def listed():
+            told = self.product("output.json")["release"]["communes"]
+            return told if told["list"] else None
+        communes = wait_for(listed, "communes are under the plume")
+        self.assertEqual(({c["id"] for c in communes["list"]}, communes["why"]), ({"xa-cang"}, ""))
+        self.assertTrue(0 < communes["people"] < 30000, communes)
+        wait_for(lambda: self.level("gas-communes", "xa-cang") == 1, "people under the plume raise their commune")
+        self.evidence_above("gas-communes", "xa-cang", plume_level=0.5, plume_people=0.5, plume_share=0)
+        self.assertEqual(self.level("gas-communes", "xa-bac"), 0)  # upwind
 
     def check_washout(self):
         wait_for(lambda: self.level("dose-rise", RAIN_AND_RELEASE) >= 1, "the release in the rain alarms")
@@ -244,7 +281,14 @@ class Releases(unittest.TestCase):
             polygons = [i.findtext(f"{NS}area/{NS}polygon") for i in infos]
             if not all(polygons):
                 continue
+            names = {(g.findtext(NS + "valueName"), g.findtext(NS + "value")) for i in infos for g in i.iter(NS + "geocode")}
+            places = {value for name, value in names if name == "canhbao:place"}
+            if places & set(COMMUNES):  # an alarm of a commune: its own outline
+                continue
             found += 1
+            self.assertLessEqual({("canhbao:commune", "Quy Nhơn"), ("VN:commune-code", "21583")}, names)
+            self.assertNotIn(("canhbao:commune", "Quy Nhơn Đông"), names)
+            self.assertRegex(texts["en-US"], r"Communes within: Quy Nhơn \(about \d+ people\)\.")
             self.assertRegex(texts["vi-VN"], r"Gió từ hướng đông bắc, [89] m/s.*Trong vòng \d+\.\d km")
             self.assertRegex(texts["en-US"], r"Wind from the north-east, [89] m/s.*Within \d+\.\d km")
             for polygon in polygons:

@@ -298,6 +298,33 @@ static void test_chains(void **state) {
     cap_messages_finish(&messages);
 }
 
+/* The communes of an outline take the place of those of the station; of none, the station's stay.
+ */
+static void test_communes_of_an_outline(void **state) {
+    static struct cap_messages messages;
+    static const struct cap_position ring[4] = {{13, 109}, {14, 109}, {14, 110}, {13, 109}};
+    const struct cap_polygon polygon = {.positions = ring, .count = 4};
+    struct cap_outline outline = {&polygon, 1, "Quy Nhơn;Quy Nhơn Bắc", "21583"};
+    struct cap_chain chain = {.identifier = ""};
+    (void)state;
+    assert_int_equal(cap_messages_init(&messages, 6), 0);
+    next_of(&messages, EVENT_RAISED, false);
+    messages.random.event.view.place.communes = "Tuy Phước";
+    messages.random.event.view.place.commune_codes = "21952";
+    for (int own = 1; own >= 0; own--) {
+        assert_int_equal(message_cap(&messages.random.event, &messages.context, &chain, &outline,
+                                     messages.text, CAP_SIZE_MAX, &messages.length,
+                                     &messages.after),
+                         0);
+        assert_true((strstr(messages.text, "<value>Quy Nhơn Bắc</value>") != NULL) == own);
+        assert_true((strstr(messages.text, "<value>21583</value>") != NULL) == own);
+        assert_true((strstr(messages.text, "<value>Tuy Phước</value>") == NULL) == own);
+        assert_true((strstr(messages.text, "<value>21952</value>") == NULL) == own);
+        outline.communes = "";
+    }
+    cap_messages_finish(&messages);
+}
+
 static void test_what_is_refused(void **state) {
     static struct cap_messages messages;
     struct cap_chain chain = {.identifier = ""};
@@ -355,6 +382,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_two_thousand_messages_keep_the_rules),
         cmocka_unit_test(test_chains),
+        cmocka_unit_test(test_communes_of_an_outline),
         cmocka_unit_test(test_what_is_refused),
         cmocka_unit_test(test_severity),
     };

@@ -13,7 +13,9 @@
 static const char good[] = "{\"cap\": [{\"rule\": \"cl2\", \"place\": \"port\", \"polygon\": "
                            "[[13.7, 109.2], [13.8, 109.2], "
                            "[13.8, 109.3], [13.7, 109.2]], \"instruction\": {\"vi\": \"vào nhà\", "
-                           "\"en\": \"go indoors\"}}]}";
+                           "\"en\": \"go indoors\"}, \"communes\": [{\"name\": \"Quy Nhơn\", "
+                           "\"code\": \"21583\"}, {\"name\": \"Nhơn Châu\", \"code\": "
+                           "\"\"}, {\"name\": \"Quy Nhơn Bắc\", \"code\": \"21584\"}]}]}";
 
 static int take(struct release_areas *areas, const char *text) {
     return release_areas_take(areas, text, strlen(text), (struct utc_us){1000000}, NULL);
@@ -30,6 +32,8 @@ static void test_taken_and_found(void **state) {
     assert_true(area->polygon.positions == area->positions);
     assert_true(area->positions[1].latitude_deg == 13.8);
     assert_string_equal(area->instruction[1], "go indoors");
+    assert_string_equal(area->outline.communes, "Quy Nhơn;Nhơn Châu;Quy Nhơn Bắc");
+    assert_string_equal(area->outline.commune_codes, "21583;21584");
     assert_null(release_areas_find(&areas, "cl2", "fence", (struct utc_us){1000000}));
     /* too old: the wind has changed */
     assert_null(
@@ -48,6 +52,9 @@ static void test_bad_output(void **state) {
         {"[13.8, 109.2], [13.8, 109.3], ", ""}, /* no polygon */
         {"\"en\"", "\"fr\""},
         {"\"rule\": \"cl2\"", "\"rule\": 7"},
+        {"Quy Nhơn Bắc", "Quy Nhơn;Bắc"},
+        {"\"21584\"", "21584"},
+        {"\"communes\": [", "\"communes\": 1, \"other\": ["},
         {"\"cap\": [", "\"cap\": 1, \"other\": ["},
         {"]}", ""},
     };
