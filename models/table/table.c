@@ -89,6 +89,15 @@ static int take_field(char **at, const char *end, size_t *ret_offset, const char
     return 0;
 }
 
+/* Cells go into JSON and messages, which take nothing but UTF-8. */
+static bool is_text(const char *field) {
+    const char *at = field;
+    while ((signed char)*at > 0) { /* ASCII, as nearly all cells are */
+        at++;
+    }
+    return *at == '\0' || text_is_utf8_line(field, strlen(field));
+}
+
 /* One line into fields; 0 fields in *ret_count for an empty line. */
 static int take_line(struct table *table, char **at, const char *end, size_t line, size_t first,
                      size_t *ret_count, struct err *ret_err) {
@@ -112,6 +121,10 @@ static int take_line(struct table *table, char **at, const char *end, size_t lin
             return err_set(ret_err, ERR_SYNTAX,
                            "%s:%zu:%zu: a quote where none may be, or not closed", table->name,
                            line, count + 1);
+        }
+        if (!is_text(table->bytes + offset)) {
+            return err_set(ret_err, ERR_SYNTAX, "%s:%zu:%zu: not UTF-8, or a control character",
+                           table->name, line, count + 1);
         }
         table->fields[first + count] = offset;
         count++;

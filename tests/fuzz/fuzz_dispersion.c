@@ -8,6 +8,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "models/dispersion/far_readings.h"
 #include "models/dispersion/readings.h"
 #include "models/dispersion/receptors.h"
 #include "models/dispersion/release.h"
@@ -98,6 +99,46 @@ static void try_site(char kind, const char *path) {
     }
 }
 
+static void must_report(const char *path, const char *stations_path) {
+    json_t *report = NULL, *map = NULL;
+    if (far_readings_report(path, stations_path, &report, &map, NULL) != 0) {
+        must(report == NULL && map == NULL);
+        return;
+    }
+    json_int_t readings = json_integer_value(json_object_get(report, "readings"));
+    json_int_t seen = json_integer_value(json_object_get(report, "detections"));
+    size_t stations = (size_t)json_integer_value(json_object_get(report, "stations"));
+    const json_t *list = json_object_get(report, "by_station");
+    json_int_t sum = 0;
+    must(0 <= seen && seen <= readings && json_array_size(list) == stations);
+    must(json_array_size(json_object_get(map, "features")) == stations);
+    for (size_t i = 0; i < json_array_size(list); i++) {
+        sum += json_integer_value(json_object_get(json_array_get(list, i), "readings"));
+    }
+    must(sum == readings);
+    json_decref(report);
+    json_decref(map);
+}
+
+/* Readings alone; or a list of stations, beside readings that are good. */
+static void try_far(char kind, const char *path) {
+    static const char readings[] = "start,duration_min,lat,lon,station,pmch_pg_m3\n"
+                                   "1994-10-23T18:00:00Z,180,48.1,-1.8,A,0\n"
+                                   "1994-10-23T21:00:00Z,180,52.5,13.4,B,0.7\n";
+    static int file = -1;
+    char good[64];
+    if (kind == 'f') {
+        must_report(path, NULL);
+        return;
+    }
+    if (file < 0) {
+        file = memfd_create("readings", MFD_CLOEXEC);
+        must(file >= 0 && write(file, readings, sizeof readings - 1) == sizeof readings - 1);
+    }
+    (void)snprintf(good, sizeof good, "/proc/self/fd/%d", file);
+    must_report(good, path);
+}
+
 static void try_levels(const char *path) {
     struct release r = {.substance = "Cl2"};
     struct zones_levels levels = {0};
@@ -135,6 +176,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
         break;
     case 'v':
         try_levels(path);
+        break;
+    case 'f':
+    case 't':
+        try_far(kind, path);
         break;
     default:
         try_lists(kind, path);
