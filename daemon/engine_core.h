@@ -41,7 +41,7 @@ struct engine_point {
 struct engine_slot { /* one output of a model that rules look at */
     bool filled;
     bool simulated;
-    bool doubtful;
+    enum model_doubt doubt;
     struct moment observed;
     double value;
     struct model_ref model;

@@ -230,7 +230,7 @@ bool engine_take_result(struct engine *engine, uint32_t index, const struct mode
     }
     slot->filled = true;
     slot->simulated = simulated;
-    slot->doubtful = result->doubtful;
+    slot->doubt = result->doubt;
     slot->observed.utc = result->reference_time;
     slot->observed.mono.us = now.mono.us - (age_us > 0 ? age_us : 0);
     slot->value = isfinite(result->value) ? result->value : (double)NAN;
@@ -400,8 +400,10 @@ static void refresh_model(const struct engine *engine, struct indicator *indicat
         set_knowledge(indicator, KNOWLEDGE_UNKNOWN, CAUSE_NO_PROBABILITY);
     } else if (slot->simulated) {
         set_knowledge(indicator, KNOWLEDGE_DOUBTFUL, CAUSE_SIMULATED);
-    } else if (slot->doubtful) {
-        set_knowledge(indicator, KNOWLEDGE_DOUBTFUL, CAUSE_WORSE_THAN_PERSISTENCE);
+    } else if (slot->doubt != MODEL_DOUBT_NONE) {
+        set_knowledge(indicator, KNOWLEDGE_DOUBTFUL,
+                      slot->doubt == MODEL_DOUBT_SKILL ? CAUSE_WORSE_THAN_PERSISTENCE
+                                                       : CAUSE_QUALITY_SUSPECT);
     } else {
         set_knowledge(indicator, KNOWLEDGE_FRESH, CAUSE_NONE);
     }

@@ -78,7 +78,7 @@ static void put_result(const struct model_result *result, struct bytes *bytes) {
     bytes_put_double(bytes, result->value);
     bytes_put_double(bytes, result->coverage);
     bytes_put_double(bytes, result->probability);
-    bytes_put_u8(bytes, result->doubtful);
+    bytes_put_u8(bytes, (uint8_t)result->doubt);
     bytes_put_text(bytes, result->manifest);
     bytes_put_text(bytes, result->cause);
 }
@@ -95,7 +95,9 @@ static void get_result(struct bytes_reader *reader, struct model_result *ret_res
     ret_result->value = bytes_get_double(reader);
     ret_result->coverage = bytes_get_double(reader);
     ret_result->probability = bytes_get_double(reader);
-    ret_result->doubtful = bytes_get_bool(reader);
+    uint8_t doubt = bytes_get_u8(reader);
+    reader->failed = reader->failed || doubt >= MODEL_DOUBT_COUNT;
+    ret_result->doubt = doubt < MODEL_DOUBT_COUNT ? (enum model_doubt)doubt : MODEL_DOUBT_NONE;
     bytes_get_text(reader, ret_result->manifest, sizeof ret_result->manifest);
     bytes_get_text(reader, ret_result->cause, sizeof ret_result->cause);
 }

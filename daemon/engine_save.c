@@ -206,10 +206,20 @@ static void io_point(const struct io *io, struct engine_point *point) {
     io_bool(io, &point->set_aside);
 }
 
+static void io_doubt(const struct io *io, enum model_doubt *doubt) {
+    uint8_t byte = (uint8_t)*doubt;
+    io_u8(io, &byte);
+    if (byte >= MODEL_DOUBT_COUNT) {
+        io->in->failed = true; /* what is written is always one of them */
+        byte = MODEL_DOUBT_NONE;
+    }
+    *doubt = (enum model_doubt)byte;
+}
+
 static void io_slot(const struct io *io, struct engine_slot *slot) {
     io_bool(io, &slot->filled);
     io_bool(io, &slot->simulated);
-    io_bool(io, &slot->doubtful);
+    io_doubt(io, &slot->doubt);
     io_moment(io, &slot->observed);
     io_double(io, &slot->value);
     io_text(io, slot->model.model, sizeof slot->model.model);

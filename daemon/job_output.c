@@ -65,11 +65,16 @@ static int read_result(const json_t *json, size_t index, struct model_result *re
         bad = "coverage";
     } else if (!take_number(json, "probability", 0.0, 1.0, &result->probability)) {
         bad = "probability";
+    } else if (json_object_get(json, "doubtful") != NULL &&
+               !json_is_boolean(json_object_get(json, "doubtful"))) {
+        bad = "doubtful";
     } else if (isnan(result->value) &&
                (!take_text(json, "cause", result->cause, sizeof result->cause) ||
                 result->cause[0] == '\0')) {
         bad = "cause";
     }
+    result->doubt =
+        json_is_true(json_object_get(json, "doubtful")) ? MODEL_DOUBT_INPUT : MODEL_DOUBT_NONE;
     return bad == NULL ? 0 : err_set(ret_err, ERR_INVALID, "result %zu: bad %s", index, bad);
 }
 

@@ -1,4 +1,5 @@
-/* What a model worker prints: one JSON object (models/areal/command.h, and perhaps "scores":
+/* What a model worker prints: one JSON object (models/areal/command.h; a result may also have
+ * "doubtful": true, MODEL_DOUBT_INPUT; and perhaps "scores":
  * [{product, system, place, variable, unit, lead_s, threshold, valid_time, sums: {NAME: number},
  * late}], names as in station/skill.h, late only when it is true) -> results and scores.
  *

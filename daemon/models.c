@@ -66,7 +66,10 @@ static void on_run(void *ctx, const struct jobs_run *run) {
     }
     bool doubtful = verification_is_worse(models->verification, run->product);
     for (size_t i = 0; i < parsed->count; i++) {
-        parsed->results[i].doubtful = doubtful && parsed->results[i].lead_us > 0;
+        struct model_result *result = &parsed->results[i];
+        if (doubtful && result->lead_us > 0) {
+            result->doubt = MODEL_DOUBT_SKILL;
+        }
     }
     pipeline_model_results(models->options.pipeline, parsed->results, parsed->count);
     publish(models, run);

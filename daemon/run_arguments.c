@@ -13,6 +13,7 @@ enum { BRACE_SIZE = 200, FRAMES_MAX = 1000 };
 
 enum source {
     SOURCE_SERIES,
+    SOURCE_STATIONS,
     SOURCE_ALARMS,
     SOURCE_REQUEST,
     SOURCE_NOW,
@@ -122,11 +123,12 @@ static int take_product(const struct site *site, char separator, struct brace *b
 /* `text` is what stands between the braces. */
 static int parse_brace(const struct site *site, const char *text, struct brace *ret_brace) {
     static const char *const names[] = {
-        [SOURCE_SERIES] = "series",      [SOURCE_ALARMS] = "alarms",
-        [SOURCE_REQUEST] = "request",    [SOURCE_NOW] = "now",
-        [SOURCE_SITE] = "site:",         [SOURCE_PRODUCT] = "product:",
-        [SOURCE_PRODUCTS] = "products:", [SOURCE_FRAMES] = "frames:",
-        [SOURCE_PREVIOUS] = "previous:", [SOURCE_OUT] = "out:"};
+        [SOURCE_SERIES] = "series",    [SOURCE_STATIONS] = "stations",
+        [SOURCE_ALARMS] = "alarms",    [SOURCE_REQUEST] = "request",
+        [SOURCE_NOW] = "now",          [SOURCE_SITE] = "site:",
+        [SOURCE_PRODUCT] = "product:", [SOURCE_PRODUCTS] = "products:",
+        [SOURCE_FRAMES] = "frames:",   [SOURCE_PREVIOUS] = "previous:",
+        [SOURCE_OUT] = "out:"};
     struct brace brace = {.optional = text[0] == '?'};
     text += brace.optional;
     size_t i = 0;
@@ -163,6 +165,7 @@ static int parse_brace(const struct site *site, const char *text, struct brace *
         result = is_site_path(brace.file) ? 0 : ERR_SYNTAX;
         break;
     case SOURCE_SERIES:
+    case SOURCE_STATIONS:
     case SOURCE_ALARMS:
     case SOURCE_REQUEST:
     case SOURCE_NOW:
@@ -265,6 +268,7 @@ static int expand(const struct run_places *places, const struct site_product *pr
     case SOURCE_SITE:
         return add_file(places->site_dir, "the site", brace->file, found, ret_err);
     case SOURCE_SERIES:
+    case SOURCE_STATIONS:
     case SOURCE_ALARMS:
     case SOURCE_REQUEST:
     case SOURCE_NOW:
@@ -274,11 +278,12 @@ static int expand(const struct run_places *places, const struct site_product *pr
     *ret_own = true;
     text_format_time(places->now.us, time, sizeof time);
     return run_words_add(found,
-                         brace->source == SOURCE_SERIES    ? RUN_SERIES_FILE
-                         : brace->source == SOURCE_ALARMS  ? RUN_ALARMS_FILE
-                         : brace->source == SOURCE_REQUEST ? RUN_REQUEST_FILE
-                         : brace->source == SOURCE_NOW     ? time
-                                                           : brace->file,
+                         brace->source == SOURCE_SERIES     ? RUN_SERIES_FILE
+                         : brace->source == SOURCE_STATIONS ? RUN_STATIONS_FILE
+                         : brace->source == SOURCE_ALARMS   ? RUN_ALARMS_FILE
+                         : brace->source == SOURCE_REQUEST  ? RUN_REQUEST_FILE
+                         : brace->source == SOURCE_NOW      ? time
+                                                            : brace->file,
                          ret_err);
 }
 
@@ -386,11 +391,15 @@ int run_arguments_check(const struct site *site, const struct site_product *prod
             struct brace brace;
             bool has = find_brace(word, &open, inside, &after);
             if (has && product->inbox[0] != '\0' && parse_brace(site, inside, &brace) == 0 &&
-                (brace.source == SOURCE_SERIES || brace.source == SOURCE_ALARMS ||
-                 brace.source == SOURCE_OUT)) {
+                (brace.source == SOURCE_SERIES || brace.source == SOURCE_STATIONS ||
+                 brace.source == SOURCE_ALARMS || brace.source == SOURCE_OUT)) {
                 return err_set(ret_err, ERR_INVALID,
                                "'%.150s': a product with an inbox has no files of its own runs",
                                word);
+            }
+            if (has && product->series_count == 0 && parse_brace(site, inside, &brace) == 0 &&
+                brace.source == SOURCE_STATIONS) {
+                return err_set(ret_err, ERR_INVALID, "'%.150s' needs the points of 'series'", word);
             }
             if (has ? parse_brace(site, inside, &brace) != 0 || strpbrk(after, "{}") != NULL
                     : strpbrk(word, "{}") != NULL) {

@@ -1,7 +1,7 @@
 /* The command line of a run, from the texts of its product (config/site.h, products[].arguments).
  *
  * Every text is split at blanks. In braces:
- *   {series} {alarms} {request}  files that the daemon wrote into the run's folder
+ *   {series} {stations} {alarms} {request}  files that the daemon wrote into the run's folder
  *   {now}                  scenario time of the start, RFC 3339
  *   {site:FILE}            a file of the site's folder
  *   {product:ID/FILE}      FILE of the newest kept run of product ID that has it
@@ -21,9 +21,10 @@
 
 enum { RUN_WORDS_MAX = 4096 };
 
-#define RUN_SERIES_FILE  "series.csv"
-#define RUN_ALARMS_FILE  "alarms.json"
-#define RUN_REQUEST_FILE "request.json"
+#define RUN_SERIES_FILE   "series.csv"
+#define RUN_STATIONS_FILE "stations.json"
+#define RUN_ALARMS_FILE   "alarms.json"
+#define RUN_REQUEST_FILE  "request.json"
 
 struct run_words {
     size_t count, room;
@@ -40,10 +41,11 @@ struct run_places {
 /* Appends what the model is given to `words`, and to `reads` every file that it may open. */
 int run_arguments_fill(const struct run_places *places, const struct site_product *product,
                        struct run_words *words, struct run_words *reads, struct err *ret_err);
-/* Whether a text of the product names the file: "series", "alarms", "request". */
+/* Whether a text of the product names the file: "series", "stations", "alarms", "request". */
 bool run_arguments_use(const struct site_product *product, const char *name);
 /* Every brace of the product is understood and names products of the site; one with an inbox has no
- * {series}, {alarms} and {out:}. ERR_INVALID. */
+ * {series}, {stations}, {alarms} and {out:}; {series} and {stations} are of the points of its
+ * series. ERR_INVALID. */
 int run_arguments_check(const struct site *site, const struct site_product *product,
                         struct err *ret_err);
 

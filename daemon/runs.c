@@ -13,6 +13,7 @@
 #include "daemon/run_arguments.h"
 #include "daemon/run_folder.h"
 #include "daemon/series_export.h"
+#include "daemon/station_list.h"
 #include "daemon/worker.h"
 
 enum {
@@ -114,6 +115,16 @@ static int write_alarms(struct run *run, struct err *ret_err) {
         return err_set(ret_err, ERR_MEMORY, "no memory for the alarms");
     }
     int result = run_folder_write(run->folder, RUN_ALARMS_FILE, text, strlen(text), ret_err);
+    free(text);
+    return result;
+}
+
+static int write_stations(struct run *run, struct err *ret_err) {
+    char *text = station_list_text(run->runs->options.site, run->point_indexes, run->point_count);
+    if (text == NULL) {
+        return err_set(ret_err, ERR_MEMORY, "no memory for the stations");
+    }
+    int result = run_folder_write(run->folder, RUN_STATIONS_FILE, text, strlen(text), ret_err);
     free(text);
     return result;
 }
@@ -301,6 +312,9 @@ static void start(struct run *run) {
     int result = run_folder_begin(run->folder, path, &err);
     if (result == 0 && run_arguments_use(run->product, "alarms")) {
         result = write_alarms(run, &err);
+    }
+    if (result == 0 && run_arguments_use(run->product, "stations")) {
+        result = write_stations(run, &err);
     }
     if (result == 0 && run->request != NULL) {
         result = run_folder_write(run->folder, RUN_REQUEST_FILE, run->request, strlen(run->request),

@@ -272,8 +272,9 @@ static const struct option product_rows[] = {
     SECTION(
         "arguments", "",
         "List of texts: more of the model's command line, split at blanks. They may hold, in "
-        "braces: series, alarms, request (files; only without an inbox; what a person asked); now "
-        "(time); "
+        "braces: series, stations (where those of the series are and how they count), alarms, "
+        "request "
+        "(what a person asked; files, only without an inbox); now (time); "
         "site:FILE of the site's folder; product:ID/FILE of the newest run of a product, "
         "products:ID/FILE of all kept ones, frames:ID:N the newest files of its inbox; "
         "previous:FILE of the newest own run; out:FILE to be kept (without an inbox). {?...}: the "
@@ -819,7 +820,9 @@ static const struct option indicator_rows[] = {
      .help = "Share of the window that must have good evidence.", I(min_completeness)},
     {"product", OPTION_ID, "", .help = "Of a model.", I(product)},
     {"variable", OPTION_ID, "",
-     .help = "Of a model: of areal rain_mean, rain_max, rain_covered; of others see their --help.",
+     .help =
+         "Of a model: of areal rain_mean, rain_max, rain_covered; of others see their --help and "
+         "canhbao-model(1).",
      I(variable)},
     {"unit", OPTION_UNIT, "",
      .help = "Of a model's variable: mm h-1 for a rate, mm over a window, 1 for rain_covered.",

@@ -14,6 +14,14 @@
 
 enum { MODEL_CAUSE_SIZE = 96 };
 
+/* Why a number is there but nothing may be called off because of it. Kept in the journal. */
+enum model_doubt {
+    MODEL_DOUBT_NONE,
+    MODEL_DOUBT_SKILL, /* the product's forecasts were worse than persistence over the last day */
+    MODEL_DOUBT_INPUT, /* the model says that input which quality control doubts matters here */
+    MODEL_DOUBT_COUNT
+};
+
 struct model_result {
     char product[STATION_ID_SIZE];  /* the inbox product of the configuration: "radar" */
     char model[STATION_ID_SIZE];    /* "areal" */
@@ -27,7 +35,7 @@ struct model_result {
     double
         coverage; /* share of the place (and of the window) that had data, 0 to 1; NaN: not told */
     double probability; /* of what the variable says, 0 to 1; NaN: a deterministic number */
-    bool doubtful;      /* the product's forecasts were worse than persistence over the last day */
+    enum model_doubt doubt;
     char manifest[HASH_TEXT_SIZE]; /* SHA-256 of the run manifest */
     char cause[MODEL_CAUSE_SIZE];  /* why unknown; empty otherwise */
 };

@@ -39,14 +39,24 @@ static const char about[] =
     "\n"
     "With --product, for the daemon: --series its export (time, station, point, value, unit, "
     "flag),\n"
-    "--site JSON {kind rain-gauges, version 1, area, point, gauges [{id, latitude_deg,\n"
-    "longitude_deg}]}, --reference, --frames radar frames if there are any; --nc the field, --out\n"
-    "the results as JSON. All is the mean rate of the last --window-min: of a gauge from its "
-    "counter\n"
-    "(mm) at both ends, of the radar from the frames between, of which 0.8 of the time must be\n"
-    "there. What is not used is told in left_out; without usable frames the gauges stand alone:\n"
-    "radar_used 0. Results of the area: gauges_used, radar_used, left_out_count, left_out_bias,\n"
-    "left_out_mae, left_out_rmse (mm h-1), radar_factor, radar_mae.\n";
+    "--stations where they are and how they count (its {stations}), --areas GeoJSON polygons with\n"
+    "ids, --reference, --frames radar frames if there are any; --nc the field, --out the results "
+    "as\n"
+    "JSON. A station's counter or amount in mm is a gauge. All is of the last --window-min: of a\n"
+    "gauge the exact steps of its counter, of the radar the frames, each known for 0.8 of the "
+    "time\n"
+    "at least. A total that went round is exact, one that was set back is a hole, and so is a "
+    "reading\n"
+    "that is suspect (flag 3) or failed. What is not used is told in left_out; without usable\n"
+    "frames the gauges stand alone.\n"
+    "Results of each area: rain_mean, rain_max (mm over the window; null below 0.8 of the area;\n"
+    "doubtful where 0.1 of it lies nearest to a suspect gauge), radar_share, suspect_share; and of "
+    "the\n"
+    "run: radar_used, gauges_used, gauges_suspect, left_out_bias, left_out_mae, left_out_rmse (mm "
+    "h-1),\n"
+    "radar_factor, radar_mae. The object merge tells gauge by gauge, and of the variogram whether "
+    "it\n"
+    "was fitted.\n";
 
 static const char *const method_names[] = {"idw", "kriging", "bias", "conditional", NULL};
 
@@ -211,28 +221,43 @@ static int read_gauges(struct run *run, double *lon, double *lat, double *rain,
     return rc;
 }
 
-/* A grid of degrees round the gauges. */
+struct box {
+    double west, east, south, north;
+};
+
+static void widen(struct box *box, size_t count, const double *lon, const double *lat) {
+    for (size_t i = 0; i < count; i++) {
+        box->west = fmin(box->west, lon[i]);
+        box->east = fmax(box->east, lon[i]);
+        box->south = fmin(box->south, lat[i]);
+        box->north = fmax(box->north, lat[i]);
+    }
+}
+
+/* A grid of degrees round the gauges and areas. */
 static int make_grid(struct run *run, const double *lon, const double *lat, struct err *ret_err) {
-    double west = INFINITY, east = -INFINITY, south = INFINITY, north = -INFINITY;
-    for (size_t g = 0; g < run->gauge_count; g++) {
-        west = fmin(west, lon[g]);
-        east = fmax(east, lon[g]);
-        south = fmin(south, lat[g]);
-        north = fmax(north, lat[g]);
+    struct box box = {INFINITY, -INFINITY, INFINITY, -INFINITY};
+    const struct area_list *areas = &run->live.areas;
+    widen(&box, run->gauge_count, lon, lat);
+    for (size_t a = 0; a < areas->count; a++) {
+        for (size_t r = 0; r < areas->areas[a].ring_count; r++) {
+            const struct area_ring *ring = &areas->areas[a].rings[r];
+            widen(&box, ring->count, ring->lon, ring->lat);
+        }
     }
     if (run->gauge_count == 0) {
         return err_set(ret_err, ERR_INVALID, "%s: neither radar nor gauges", run->gauges_path);
     }
     double cell = run->cell_deg;
-    double first_x = floor(west / cell) - MARGIN_CELLS;
-    double first_y = floor(south / cell) - MARGIN_CELLS;
-    double columns = floor(east / cell) + MARGIN_CELLS - first_x + 1.0;
-    double rows = floor(north / cell) + MARGIN_CELLS - first_y + 1.0;
+    double first_x = floor(box.west / cell) - MARGIN_CELLS;
+    double first_y = floor(box.south / cell) - MARGIN_CELLS;
+    double columns = floor(box.east / cell) + MARGIN_CELLS - first_x + 1.0;
+    double rows = floor(box.north / cell) + MARGIN_CELLS - first_y + 1.0;
     if (columns * rows > OWN_CELLS_MAX) {
-        return err_set(
-            ret_err, ERR_LIMIT,
-            "%s: %.0f x %.0f cells of %g degrees round the gauges; a larger --cell, please",
-            run->gauges_path, rows, columns, cell);
+        return err_set(ret_err, ERR_LIMIT,
+                       "%s: %.0f x %.0f cells of %g degrees round the gauges and areas; a larger "
+                       "--cell, please",
+                       run->gauges_path, rows, columns, cell);
     }
     double *axes = malloc((size_t)(columns + rows) * sizeof *axes);
     if (axes == NULL) {
@@ -338,7 +363,7 @@ static int read_files(struct run *run, struct err *ret_err) {
 }
 
 static int read_live(struct run *run, struct err *ret_err) {
-    run->gauges_path = run->live.site;
+    run->gauges_path = run->live.stations;
     int rc = merge_live_radar(&run->live, &run->radar, ret_err);
     rc = rc != 0 ? rc : merge_live_gauges(&run->live, &run->table, ret_err);
     run->grid = run->live.frames.grid; /* NULL without radar */
@@ -458,6 +483,32 @@ static int write_left_out(const struct run *run, struct err *ret_err) {
     return table_out_close(&out, true, ret_err);
 }
 
+static int tell_daemon(struct run *run, const char *method, struct err *ret_err) {
+    struct merge_live *live = &run->live;
+    bool *doubted = calloc(run->gauge_count + 1, sizeof *doubted);
+    struct merge_area *areas = NULL;
+    for (size_t g = 0; doubted != NULL && g < run->gauge_count; g++) {
+        doubted[g] = live->doubted[run->rows[g]];
+    }
+    const struct merge_field field = {.grid = run->grid,
+                                      .places = run->places,
+                                      .result = &run->result,
+                                      .gauges = run->gauges,
+                                      .doubted = doubted,
+                                      .gauge_count = run->gauge_count};
+    int rc = doubted == NULL ? err_set(ret_err, ERR_MEMORY, "no memory for gauges")
+                             : merge_areas_measure(run->env, &field, &live->areas, &areas, ret_err);
+    const struct merge_told told = {.result = &run->result,
+                                    .rows = run->rows,
+                                    .areas = areas,
+                                    .method = method,
+                                    .radar = run->radar != NULL};
+    rc = rc != 0 ? rc : merge_live_write(live, &told, run->out, ret_err);
+    free(doubted);
+    free(areas);
+    return rc;
+}
+
 static int merge(struct run *run, struct err *ret_err) {
     enum merge_method method = run->radar != NULL ? MERGE_CONDITIONAL : MERGE_KRIGING;
     if (run->method != NULL) {
@@ -487,10 +538,8 @@ static int merge(struct run *run, struct err *ret_err) {
     }
     rc = run->left_out_path != NULL ? write_left_out(run, ret_err) : 0;
     rc = rc != 0 || run->nc == NULL ? rc : write_out(run, run->nc, method, ret_err);
-    return rc != 0 || run->live.product == NULL
-               ? rc
-               : merge_live_write(&run->live, &run->result, run->rows, method_names[method],
-                                  run->radar != NULL, run->out, ret_err);
+    return rc != 0 || run->live.product == NULL ? rc
+                                                : tell_daemon(run, method_names[method], ret_err);
 }
 
 static void release(struct run *run) {
@@ -514,12 +563,13 @@ static int check_usage(struct run *run) {
     const struct merge_live *live = &run->live;
     bool by_hand =
         run->gauges_path != NULL || run->radar_path != NULL || run->at != NULL || run->amount;
-    bool complete = live->series != NULL && live->site != NULL && live->reference != NULL;
-    bool any = live->series != NULL || live->site != NULL || live->reference != NULL ||
-               live->frame_files.count > 0 || run->nc != NULL;
+    bool complete = live->series != NULL && live->stations != NULL && live->reference != NULL &&
+                    live->area_files.count > 0;
+    bool any = live->series != NULL || live->stations != NULL || live->reference != NULL ||
+               live->frame_files.count > 0 || live->area_files.count > 0 || run->nc != NULL;
     if (live->product != NULL && (by_hand || !complete || !text_is_id(live->product))) {
-        fprintf(stderr, "canhbao-model merge: --product ID needs --series, --site and --reference, "
-                        "and takes no --gauges, --radar, --at and --amount\n");
+        fprintf(stderr, "canhbao-model merge: --product ID needs --series, --stations, --areas and "
+                        "--reference, and takes no --gauges, --radar, --at and --amount\n");
         return MODEL_USAGE;
     }
     if (live->product == NULL && (any || run->gauges_path == NULL)) {
@@ -559,13 +609,16 @@ static int run_merge(int argc, char **argv) {
          "default 1; the result has the same bits with any number"},
         {"product", ARGS_TEXT, &live->product, false, 0, 0, "ID", "a run for the daemon"},
         {"series", ARGS_TEXT, &live->series, false, 0, 0, "FILE.csv", "readings of the gauges"},
-        {"site", ARGS_TEXT, &live->site, false, 0, 0, "FILE.json", "where the gauges are"},
+        {"stations", ARGS_TEXT, &live->stations, false, 0, 0, "FILE.json",
+         "where the gauges are and how they count"},
+        {"areas", ARGS_LIST, &live->area_files, false, 0, 0, "FILE.geojson",
+         "polygons that results are for"},
         {"reference", ARGS_TEXT, &live->reference, false, 0, 0, "TIME", "of such a run, RFC 3339"},
         {"frames", ARGS_LIST, &live->frame_files, false, 0, 0, "FILE.nc", "radar, any order"},
         {"nc", ARGS_TEXT, &run.nc, false, 0, 0, "OUT.nc", "the merged field of such a run"},
         {"window-min", ARGS_NUMBER, &live->window_min, false, 5, 1440, "MIN", "60 unless told"},
         {"slack-min", ARGS_NUMBER, &live->slack_min, false, 0, 60, "MIN",
-         "how far a reading may be from an end of the window; 15 unless told"},
+         "how old the newest reading of a gauge may be at the end of the window; 15 unless told"},
         {"hold-min", ARGS_NUMBER, &live->hold_min, false, 1, 120, "MIN",
          "longest time a frame stands for; 30 unless told"},
         {"stale-min", ARGS_NUMBER, &live->stale_min, false, 1, 1440, "MIN",

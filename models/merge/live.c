@@ -10,7 +10,7 @@
 #include "models/output/output.h"
 #include "models/table/longform.h"
 
-enum { GAUGES_MAX = 512, LINE_SIZE = MERGE_LIVE_ID_SIZE + 96 };
+enum { LINE_SIZE = 256 }; /* an id and three numbers */
 
 __attribute__((format(printf, 2, 3))) static void leave_out(json_t *left_out, const char *format,
                                                             ...) {
@@ -24,172 +24,85 @@ __attribute__((format(printf, 2, 3))) static void leave_out(json_t *left_out, co
 
 /* ---- gauges ---- */
 
-struct gauge {
-    const char *id;
-    double latitude_deg, longitude_deg;
-    double rain_mm_h; /* NaN: not used */
-    const char *why;  /* NULL: used */
+struct intake {
+    const struct rain_gauges *gauges;
+    const struct longform *series;
+    char *text; /* the table so far, and room for one more line */
 };
 
-/* The rate of a counter over the window; NaN with the reason. Rows ascend in time. */
-static double rate_of(const struct longform_row *rows, size_t count, const struct merge_live *live,
-                      const char **ret_why) {
-    int64_t window_us = (int64_t)(live->window_min * 6e7);
-    int64_t slack_us = (int64_t)(live->slack_min * 6e7);
-    int64_t begin_us = live->reference_us - window_us;
-    const struct longform_row *first = NULL, *last = NULL;
-    for (size_t i = 0; i < count && rows[i].utc_us <= live->reference_us; i++) {
-        bool nearer =
-            first == NULL || llabs(rows[i].utc_us - begin_us) < llabs(first->utc_us - begin_us);
-        if (!isnan(rows[i].value)) {
-            first = nearer ? &rows[i] : first;
-            last = &rows[i];
-        }
+static int take_gauge(struct merge_live *live, struct intake *intake, size_t index,
+                      struct err *ret_err) {
+    struct rain_span span = {.end_us = live->reference_us,
+                             .window_us = (int64_t)(live->window_min * 6e7),
+                             .slack_us = (int64_t)(live->slack_min * 6e7)};
+    struct rain_fall fall;
+    const char *id = rain_gauge_id(intake->gauges, index);
+    double latitude_deg, longitude_deg;
+    char rain[40] = "";
+    rain_gauge_place(intake->gauges, index, &latitude_deg, &longitude_deg);
+    if (isnan(latitude_deg) || isnan(longitude_deg)) {
+        leave_out(live->left_out, "gauge %s: no position", id);
+        return 0;
     }
-    *ret_why = last == NULL                                   ? "no reading"
-               : live->reference_us - last->utc_us > slack_us ? "no reading at the end"
-               : llabs(first->utc_us - begin_us) > slack_us   ? "no reading at the begin"
-                                                              : NULL;
-    if (*ret_why != NULL) {
-        return (double)NAN;
-    }
-    double before = first->value;
-    for (const struct longform_row *row = first; row <= last; row++) {
-        if (row->value < before) {
-            *ret_why = "the counter went back";
-            return (double)NAN;
-        }
-        before = isnan(row->value) ? before : row->value;
-    }
-    double rate = (last->value - first->value) * 3.6e9 / (double)(last->utc_us - first->utc_us);
-    *ret_why = rate <= MERGE_LIVE_RATE_MAX ? NULL : "more rain than can fall";
-    return rate <= MERGE_LIVE_RATE_MAX ? rate : (double)NAN;
-}
-
-static int measure(const struct longform *series, const struct merge_live *live,
-                   struct gauge *gauge, struct err *ret_err) {
-    gauge->rain_mm_h = (double)NAN;
-    gauge->why = "no reading";
-    for (size_t from = 0, to = 0; (to = longform_block(series, live->point, &from)) > from;
-         from = to) {
-        const struct longform_row *rows = series->rows + from;
-        if (strcmp(rows->station, gauge->id) != 0) {
-            continue;
-        }
-        if (strcmp(rows->unit, "mm") != 0) {
-            return err_set(ret_err, ERR_INVALID, "%s/%s is in %s, not mm", rows->station,
-                           rows->point, rows->unit);
-        }
-        gauge->rain_mm_h = rate_of(rows, to - from, live, &gauge->why);
-    }
-    return 0;
-}
-
-static bool only(json_t *object, const char *const *keys) {
-    const char *key = NULL;
-    json_t *value = NULL;
-    json_object_foreach(object, key, value) {
-        size_t i = 0;
-        while (keys[i] != NULL && strcmp(keys[i], key) != 0) {
-            i++;
-        }
-        if (keys[i] == NULL) {
-            return false;
-        }
-    }
-    return json_is_object(object);
-}
-
-static bool id_of(const json_t *object, const char *key, char *ret_id) {
-    const char *text = json_string_value(json_object_get(object, key));
-    return text != NULL && text_is_id(text) && text_copy(ret_id, MERGE_LIVE_ID_SIZE, text) == 0;
-}
-
-static bool number_of(const json_t *object, const char *key, double limit, double *ret_value) {
-    const json_t *value = json_object_get(object, key);
-    *ret_value = json_number_value(value);
-    return json_is_number(value) && fabs(*ret_value) <= limit;
-}
-
-static int read_site(struct merge_live *live, json_t **ret_root, struct err *ret_err) {
-    static const char *const keys[] = {"kind", "version", "note", "area", "point", "gauges", NULL};
-    json_error_t why;
-    json_t *root = json_load_file(live->site, JSON_REJECT_DUPLICATES, &why);
-    if (root == NULL) {
-        return err_set(ret_err, ERR_SYNTAX, "%s:%d: %s", live->site, why.line, why.text);
-    }
-    const char *kind = json_string_value(json_object_get(root, "kind"));
-    const json_t *gauges = json_object_get(root, "gauges");
-    const char *fault = !only(root, keys) ? "an unknown key"
-                        : kind == NULL || strcmp(kind, "rain-gauges") != 0 ||
-                                json_integer_value(json_object_get(root, "version")) != 1
-                            ? "kind or version"
-                        : !id_of(root, "area", live->area)   ? "area"
-                        : !id_of(root, "point", live->point) ? "point"
-                        : json_array_size(gauges) == 0 || json_array_size(gauges) > GAUGES_MAX
-                            ? "gauges (1 to 512)"
-                            : NULL;
-    if (fault != NULL) {
-        json_decref(root);
-        return err_set(ret_err, ERR_INVALID, "%s: %s", live->site, fault);
-    }
-    *ret_root = root;
-    return 0;
-}
-
-static int take_gauge(struct merge_live *live, json_t *json, const struct longform *series,
-                      char *line, struct err *ret_err) {
-    static const char *const keys[] = {"id", "latitude_deg", "longitude_deg", NULL};
-    char id[MERGE_LIVE_ID_SIZE];
-    struct gauge gauge = {.id = id};
-    if (!only(json, keys) || !id_of(json, "id", id) ||
-        !number_of(json, "latitude_deg", 89, &gauge.latitude_deg) ||
-        !number_of(json, "longitude_deg", 180, &gauge.longitude_deg)) {
-        return err_set(ret_err, ERR_INVALID, "%s: gauge %zu", live->site,
-                       json_array_size(live->gauges));
-    }
-    int rc = measure(series, live, &gauge, ret_err);
+    int rc = rain_gauge_fall(intake->gauges, index, intake->series, &span, &fall, ret_err);
     if (rc != 0) {
         return rc;
     }
-    char rain[40] = "";
-    if (gauge.why == NULL) {
-        (void)snprintf(rain, sizeof rain, "%.9g", gauge.rain_mm_h);
+    bool known = !isnan(fall.rate_mm_h);
+    live->used += known ? 1 : 0;
+    live->suspect += !known && fall.doubted ? 1 : 0;
+    live->doubted[json_array_size(live->gauges)] = !known && fall.doubted;
+    if (known) {
+        (void)snprintf(rain, sizeof rain, "%.9g", fall.rate_mm_h);
     } else {
-        leave_out(live->left_out, "gauge %s: %s", id, gauge.why);
+        leave_out(live->left_out, "gauge %s: %s", id, fall.why);
     }
-    (void)snprintf(line, LINE_SIZE, "%s,%.9g,%.9g,%s\n", id, gauge.longitude_deg,
-                   gauge.latitude_deg, rain);
-    json_t *told = json_pack("{s:s, s:o, s:n, s:s}", "id", id, "rain_mm_h",
-                             gauge.why == NULL ? json_real(gauge.rain_mm_h) : json_null(),
-                             "estimate_mm_h", "why", gauge.why != NULL ? gauge.why : "");
+    intake->text += snprintf(intake->text, LINE_SIZE, "%s,%.9g,%.9g,%s\n", id, longitude_deg,
+                             latitude_deg, rain);
+    json_t *told = json_pack("{s:s, s:o, s:n, s:f, s:b, s:s}", "id", id, "rain_mm_h",
+                             known ? json_real(fall.rate_mm_h) : json_null(), "estimate_mm_h",
+                             "known_min", fall.known_min, "doubted", fall.doubted, "why", fall.why);
     return json_array_append_new(live->gauges, told) == 0
                ? 0
                : err_set(ret_err, ERR_MEMORY, "no memory for gauges");
 }
 
+static int take_gauges(struct merge_live *live, const struct rain_gauges *gauges,
+                       const struct longform *series, struct table **ret_table,
+                       struct err *ret_err) {
+    size_t count = rain_gauges_count(gauges);
+    char *text = malloc((count + 1) * (size_t)LINE_SIZE);
+    live->doubted = calloc(count, sizeof *live->doubted);
+    live->gauges = json_array();
+    if (text == NULL || live->doubted == NULL || live->gauges == NULL) {
+        free(text);
+        return err_set(ret_err, ERR_MEMORY, "no memory for gauges");
+    }
+    struct intake intake = {gauges, series, text};
+    int rc = 0;
+    intake.text += snprintf(text, LINE_SIZE, "id,lon,lat,rain\n");
+    for (size_t i = 0; rc == 0 && i < count; i++) {
+        rc = take_gauge(live, &intake, i, ret_err);
+    }
+    rc = rc != 0
+             ? rc
+             : table_parse(live->stations, text, (size_t)(intake.text - text), ret_table, ret_err);
+    free(text);
+    return rc;
+}
+
 int merge_live_gauges(struct merge_live *live, struct table **ret_table, struct err *ret_err) {
     struct longform series = {0};
-    json_t *root = NULL, *one = NULL;
-    size_t i = 0;
-    char *text = malloc((GAUGES_MAX + 1) * (size_t)LINE_SIZE);
-    live->gauges = json_array();
-    int rc = text == NULL || live->gauges == NULL
-                 ? err_set(ret_err, ERR_MEMORY, "no memory for gauges")
-                 : read_site(live, &root, ret_err);
+    struct rain_gauges *gauges = NULL;
+    int rc = 0;
+    for (size_t i = 0; rc == 0 && i < live->area_files.count; i++) {
+        rc = area_list_load(live->area_files.words[i], &live->areas, ret_err);
+    }
+    rc = rc != 0 ? rc : rain_gauges_load(live->stations, &gauges, ret_err);
     rc = rc != 0 ? rc : longform_read(live->series, &series, ret_err);
-    size_t length = 0;
-    if (rc == 0) {
-        length = (size_t)snprintf(text, LINE_SIZE, "id,lon,lat,rain\n");
-    }
-    json_array_foreach(json_object_get(root, "gauges"), i, one) {
-        rc = rc != 0 ? rc : take_gauge(live, one, &series, text + length, ret_err);
-        length += rc == 0 ? strlen(text + length) : 0;
-    }
-    rc = rc != 0 ? rc : table_parse(live->site, text, length, ret_table, ret_err);
-    free(text);
+    rc = rc != 0 ? rc : take_gauges(live, gauges, &series, ret_table, ret_err);
     longform_finish(&series);
-    json_decref(root);
+    (void)rain_gauges_destroy(gauges);
     return rc;
 }
 
@@ -226,7 +139,7 @@ static size_t take_means(const struct merge_live *live, const double *sum, const
                          float *ret_mean) {
     size_t cells = (size_t)live->frames.nx * (size_t)live->frames.ny, known = 0;
     for (size_t i = 0; i < cells; i++) {
-        bool enough = seconds[i] >= MERGE_LIVE_SHARE_MIN * live->window_min * 60 && seconds[i] > 0;
+        bool enough = seconds[i] >= RAIN_KNOWN_SHARE * live->window_min * 60 && seconds[i] > 0;
         ret_mean[i] = enough ? (float)(sum[i] / seconds[i]) : NAN;
         known += enough;
     }
@@ -305,73 +218,139 @@ int merge_live_radar(struct merge_live *live, float **ret_radar, struct err *ret
 
 /* ---- out ---- */
 
-static void put(const struct merge_live *live, json_t *results, const char *variable,
-                const char *unit, double value, const char *cause) {
-    json_t *one =
-        json_pack("{s:s, s:s, s:s, s:I, s:i}", "area", live->area, "variable", variable, "unit",
-                  unit, "window_s", (json_int_t)(live->window_min * 60), "lead_s", 0);
-    (void)json_object_set_new(one, "value", isfinite(value) ? json_real(value) : json_null());
-    if (!isfinite(value)) {
-        (void)json_object_set_new(one, "cause", json_string(cause));
+struct row {
+    const char *variable, *unit;
+    double value;
+    const char *cause; /* why it is NaN */
+    bool over_window;  /* else at an instant */
+    double coverage;   /* NaN: not told */
+    bool doubtful;
+};
+
+static void put(const struct merge_live *live, json_t *results, const char *area,
+                const struct row *row) {
+    int64_t window_s = row->over_window ? llround(live->window_min * 60) : 0;
+    json_t *one = json_pack("{s:s, s:s, s:s, s:I, s:i}", "area", area, "variable", row->variable,
+                            "unit", row->unit, "window_s", (json_int_t)window_s, "lead_s", 0);
+    (void)json_object_set_new(one, "value",
+                              isfinite(row->value) ? json_real(row->value) : json_null());
+    if (!isfinite(row->value)) {
+        (void)json_object_set_new(one, "cause", json_string(row->cause));
+    }
+    if (!isnan(row->coverage)) {
+        (void)json_object_set_new(one, "coverage", json_real(row->coverage));
+    }
+    if (row->doubtful) {
+        (void)json_object_set_new(one, "doubtful", json_true());
     }
     (void)json_array_append_new(results, one);
 }
 
-static json_t *results_of(const struct merge_live *live, const struct merge_result *result,
-                          bool radar) {
-    static const char few[] = "too few gauges to leave one out";
-    const struct merge_errors *left = &result->left_out;
-    double nan = (double)NAN, used = 0;
-    size_t i = 0;
-    json_t *one = NULL, *results = json_array();
-    json_array_foreach(live->gauges, i, one) {
-        used += json_is_number(json_object_get(one, "rain_mm_h"));
+static void put_area(const struct merge_live *live, json_t *results,
+                     const struct merge_area *area) {
+    bool enough = area->coverage >= RAIN_KNOWN_SHARE;
+    bool doubtful = area->suspect_share >= MERGE_LIVE_DOUBT_SHARE;
+    double window_h = live->window_min / 60, nan = (double)NAN;
+    char cause[64];
+    (void)snprintf(cause, sizeof cause, "coverage %.3f below %.3f", area->coverage,
+                   RAIN_KNOWN_SHARE);
+    const struct row rows[] = {
+        {"rain_mean", "mm", enough ? area->mean * window_h : nan, cause, true, area->coverage,
+         doubtful},
+        {"rain_max", "mm", enough ? area->highest * window_h : nan, cause, true, area->coverage,
+         doubtful},
+        {"radar_share", "1", area->radar_share, "nothing of the area is known", false, nan, false},
+        {"suspect_share", "1", area->suspect_share, "", false, nan, false},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        put(live, results, area->id, &rows[i]);
     }
-    put(live, results, "gauges_used", "1", used, "");
-    put(live, results, "radar_used", "1", radar, "");
-    put(live, results, "left_out_count", "1", (double)left->count, "");
-    put(live, results, "left_out_bias", "mm h-1", left->count > 0 ? left->bias : nan, few);
-    put(live, results, "left_out_mae", "mm h-1", left->count > 0 ? left->mae : nan, few);
-    put(live, results, "left_out_rmse", "mm h-1", left->count > 0 ? left->rmse : nan, few);
-    put(live, results, "radar_factor", "1", radar ? result->radar_factor : nan, "no radar");
-    put(live, results, "radar_mae", "mm h-1", radar ? result->radar_alone.mae : nan,
-        radar ? "no gauge where the radar sees" : "no radar");
+}
+
+/* What is of the whole run. */
+static void put_run(const struct merge_live *live, json_t *results, const char *area,
+                    const struct merge_told *told) {
+    static const char few[] = "too few gauges to leave one out";
+    const struct merge_errors *left = &told->result->left_out;
+    const char *blind = told->radar ? "no gauge where the radar sees" : "no radar";
+    double nan = (double)NAN;
+    const struct row rows[] = {
+        {"radar_used", "1", told->radar ? 1 : 0, "", false, nan, false},
+        {"gauges_used", "1", (double)live->used, "", false, nan, false},
+        {"gauges_suspect", "1", (double)live->suspect, "", false, nan, false},
+        {"left_out_bias", "mm h-1", left->count > 0 ? left->bias : nan, few, false, nan, false},
+        {"left_out_mae", "mm h-1", left->count > 0 ? left->mae : nan, few, false, nan, false},
+        {"left_out_rmse", "mm h-1", left->count > 0 ? left->rmse : nan, few, false, nan, false},
+        {"radar_factor", "1", told->radar ? told->result->radar_factor : nan, blind, false, nan,
+         false},
+        {"radar_mae", "mm h-1", told->radar ? told->result->radar_alone.mae : nan, blind, false,
+         nan, false},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        put(live, results, area, &rows[i]);
+    }
+}
+
+static json_t *results_of(const struct merge_live *live, const struct merge_told *told) {
+    json_t *results = json_array();
+    for (size_t a = 0; a < live->areas.count; a++) {
+        put_area(live, results, &told->areas[a]);
+        put_run(live, results, told->areas[a].id, told);
+    }
     return results;
 }
 
-static json_t *manifest_of(const struct merge_live *live, const char *method, bool radar,
+static json_t *manifest_of(const struct merge_live *live, const struct merge_told *told,
                            struct err *ret_err) {
-    const char *files[ARGS_LIST_MAX + 2] = {live->series, live->site};
-    for (size_t i = 0; radar && i < live->frame_files.count; i++) {
-        files[2 + i] = live->frame_files.words[i];
+    const char *files[2 * ARGS_LIST_MAX + 2] = {live->series, live->stations};
+    size_t count = 2;
+    for (size_t i = 0; i < live->area_files.count; i++) {
+        files[count++] = live->area_files.words[i];
+    }
+    for (size_t i = 0; told->radar && i < live->frame_files.count; i++) {
+        files[count++] = live->frame_files.words[i];
     }
     json_t *parameters =
-        json_pack("{s:s, s:s, s:s, s:f, s:f, s:f, s:f}", "now", live->reference, "method", method,
-                  "point", live->point, "window_min", live->window_min, "slack_min",
-                  live->slack_min, "hold_min", live->hold_min, "stale_min", live->stale_min);
-    return manifest_of_files("merge", parameters, files, 2 + (radar ? live->frame_files.count : 0),
-                             ret_err);
+        json_pack("{s:s, s:s, s:f, s:f, s:f, s:f}", "now", live->reference, "method", told->method,
+                  "window_min", live->window_min, "slack_min", live->slack_min, "hold_min",
+                  live->hold_min, "stale_min", live->stale_min);
+    return manifest_of_files("merge", parameters, files, count, ret_err);
 }
 
-int merge_live_write(struct merge_live *live, const struct merge_result *result, const size_t *rows,
-                     const char *method, bool radar, const char *out, struct err *ret_err) {
+/* How the gauges hang together in space, and whether that could be fitted. */
+static json_t *variogram_of(const struct variogram *variogram) {
+    return json_pack("{s:s, s:f, s:f, s:f}", "source", variogram_source_name(variogram->source),
+                     "nugget_mm2_h2", variogram->nugget, "sill_mm2_h2", variogram->sill, "range_km",
+                     variogram->range_km);
+}
+
+static json_t *report_of(const struct merge_live *live, const struct merge_told *told) {
+    return json_pack("{s:s, s:s, s:I, s:f, s:I, s:I, s:I, s:o, s:O, s:O}", "method", told->method,
+                     "rests_on", told->radar ? "radar_and_gauges" : "gauges_only", "radar_frames",
+                     (json_int_t)live->frame_count, "window_min", live->window_min, "gauges_used",
+                     (json_int_t)live->used, "gauges_suspect", (json_int_t)live->suspect,
+                     "left_out_count", (json_int_t)told->result->left_out.count, "variogram",
+                     variogram_of(&told->result->variogram), "gauges", live->gauges, "left_out",
+                     live->left_out);
+}
+
+int merge_live_write(struct merge_live *live, const struct merge_told *told, const char *out,
+                     struct err *ret_err) {
+    const struct merge_result *result = told->result;
     for (size_t i = 0; i < result->sites; i++) {
         if (!isnan(result->site_estimate[i])) {
-            (void)json_object_set_new(json_array_get(live->gauges, rows[result->site_gauge[i]]),
-                                      "estimate_mm_h", json_real(result->site_estimate[i]));
+            size_t row = told->rows[result->site_gauge[i]];
+            (void)json_object_set_new(json_array_get(live->gauges, row), "estimate_mm_h",
+                                      json_real(result->site_estimate[i]));
         }
     }
-    json_t *manifest = manifest_of(live, method, radar, ret_err);
+    json_t *manifest = manifest_of(live, told, ret_err);
     if (manifest == NULL) {
         return ret_err->code;
     }
-    json_t *root = output_object("merge", live->product, live->reference_us, manifest,
-                                 results_of(live, result, radar));
-    json_t *told = json_pack("{s:s, s:s, s:I, s:O, s:O}", "method", method, "rests_on",
-                             radar ? "radar_and_gauges" : "gauges_only", "radar_frames",
-                             (json_int_t)live->frame_count, "gauges", live->gauges, "left_out",
-                             live->left_out);
-    int rc = root == NULL || json_object_set_new(root, "merge", told) != 0
+    json_t *root =
+        output_object("merge", live->product, live->reference_us, manifest, results_of(live, told));
+    int rc = root == NULL || json_object_set_new(root, "merge", report_of(live, told)) != 0
                  ? err_set(ret_err, ERR_MEMORY, "no memory for the output")
                  : output_write_json(out, root, ret_err);
     json_decref(root);
@@ -381,5 +360,7 @@ int merge_live_write(struct merge_live *live, const struct merge_result *result,
 void merge_live_finish(struct merge_live *live) {
     json_decref(live->gauges);
     json_decref(live->left_out);
+    free(live->doubted);
+    area_list_finish(&live->areas);
     frames_finish(&live->frames);
 }

@@ -24,7 +24,8 @@ static void judge_result(const struct model_result *result) {
     demand(isnan(result->value) ? result->cause[0] != '\0' : isfinite(result->value));
     demand(isnan(result->probability) || (result->probability >= 0 && result->probability <= 1));
     demand(isnan(result->coverage) || (result->coverage >= 0 && result->coverage <= 1));
-    demand(result->lead_us >= 0 && result->window_us >= 0 && !result->doubtful);
+    demand(result->lead_us >= 0 && result->window_us >= 0 &&
+           (result->doubt == MODEL_DOUBT_NONE || result->doubt == MODEL_DOUBT_INPUT));
     demand(result->reference_time.us <= newest.us);
 }
 

@@ -432,6 +432,44 @@ static void test_model_coverage_lead_and_unknown(void **state) {
     assert_int_equal(view_of("fast").alarm->level, 1);
 }
 
+/* A model that says its input is doubted may raise, may not lower; so it stays over a restart. */
+static void test_a_doubted_model_result_does_not_lower(void **state) {
+    (void)state;
+    engine = engine_destroy(engine);
+    fixture.rules[RULE_RISE].levels[0].required = KNOWLEDGE_DOUBTFUL;
+    create();
+    for (int i = 0; i <= 10; i++) {
+        read_at(i * MIN, POINT_STAGE, 1);
+    }
+    struct engine_input input = model_input(10 * MIN, 10 * MIN, 6);
+    input.as.model_result.doubt = MODEL_DOUBT_INPUT;
+    assert_int_equal(engine_step(engine, &input, &sink), 0);
+    assert_int_equal(view_of("fast").alarm->level, 1);
+    assert_int_equal(view_of("fast").indicators[1].knowledge, KNOWLEDGE_DOUBTFUL);
+    assert_int_equal(view_of("fast").indicators[1].cause, CAUSE_QUALITY_SUSPECT);
+    input = model_input(11 * MIN, 11 * MIN, 0);
+    input.as.model_result.doubt = MODEL_DOUBT_INPUT;
+    assert_int_equal(engine_step(engine, &input, &sink), 0);
+    assert_int_equal(view_of("fast").alarm->level, 1);
+    struct bytes saved = {0};
+    assert_int_equal(engine_save(engine, &saved), 0);
+    engine = engine_destroy(engine);
+    create();
+    assert_int_equal(engine_load(engine, saved.data, saved.length, NULL, NULL), 0);
+    bytes_finish(&saved);
+    assert_int_equal(view_of("fast").indicators[1].cause, CAUSE_QUALITY_SUSPECT);
+    tick(12 * MIN);
+    assert_int_equal(view_of("fast").alarm->level, 1);
+    input = model_input(13 * MIN, 13 * MIN, 0);
+    input.as.model_result.doubt = MODEL_DOUBT_SKILL;
+    assert_int_equal(engine_step(engine, &input, &sink), 0);
+    assert_int_equal(view_of("fast").indicators[1].cause, CAUSE_WORSE_THAN_PERSISTENCE);
+    assert_int_equal(view_of("fast").alarm->level, 1);
+    read_at(13 * MIN, POINT_STAGE, 1);
+    model_at(14 * MIN, 14 * MIN, 0);
+    assert_int_equal(view_of("fast").alarm->level, 0);
+}
+
 /* ---- commands ---- */
 
 static void test_commands_are_answered(void **state) {
@@ -807,6 +845,7 @@ static void test_journal_form_of_inputs(void **state) {
                                             .round_trip_us = -1,
                                             .flag = QUALITY_NOT_EVALUATED};
     inputs[1] = model_input(2, 1, -0.0);
+    inputs[1].as.model_result.doubt = MODEL_DOUBT_INPUT;
     inputs[2] = input_of(ENGINE_COMMAND, 3);
     inputs[2].as.command = (struct command){.kind = COMMAND_COMMENT,
                                             .rule = "flood",
@@ -831,6 +870,9 @@ static void test_journal_form_of_inputs(void **state) {
         assert_int_equal(again.length, bytes.length);
         assert_memory_equal(again.data, bytes.data, bytes.length);
         assert_int_equal(back.kind, inputs[i].kind);
+        if (i == 1) {
+            assert_int_equal(back.as.model_result.doubt, MODEL_DOUBT_INPUT);
+        }
         for (size_t cut = 0; cut < bytes.length; cut++) {
             assert_int_equal(engine_input_decode(engine, bytes.data, cut, &back), ERR_CORRUPT);
         }
@@ -901,6 +943,7 @@ int main(void) {
         TEST(test_a_counter_reset_is_unknown_not_rain),
         TEST(test_an_outage_is_an_incomplete_window),
         TEST(test_model_results),
+        TEST(test_a_doubted_model_result_does_not_lower),
         TEST(test_model_coverage_lead_and_unknown),
         TEST(test_commands_are_answered),
         TEST(test_inputs_that_cannot_be_are_refused),

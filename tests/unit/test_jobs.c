@@ -461,20 +461,30 @@ static void outputs_of_workers_are_not_believed(void **state) {
     static const struct {
         const char *text;
         const char *expected; /* NULL: good */
+        enum model_doubt doubt;
     } table[] = {
-        {HEAD("2025-11-19T06:00:00Z") RESULT("\"value\":1.5"), NULL},
-        {HEAD("2025-11-19T06:00:00Z") RESULT("\"value\":null,\"cause\":\"coverage 0\""), NULL},
-        {HEAD("2025-11-19T06:00:00Z") RESULT("\"value\":null"), "bad cause"},
-        {HEAD("2025-11-19T06:00:00Z") RESULT("\"cause\":\"x\""), "bad value"},
-        {HEAD("2025-11-19T06:00:00Z") RESULT("\"value\":\"1\""), "bad value"},
-        {HEAD("2025-11-19T06:00:00Z") RESULT("\"value\":1e300"), "bad value"},
-        {HEAD("2025-11-19T06:00:00Z") RESULT("\"value\":1,\"probability\":2"), "bad probability"},
-        {HEAD("2025-11-19T06:00:00Z") RESULT("\"value\":1,\"value\":2"), "not JSON"},
-        {HEAD("2025-11-19T06:00:00Z") "{}]}", "bad area"},
-        {HEAD("2025-11-19T06:00:00Z") "7]}", "bad area"},
-        {HEAD("2026-11-19T06:00:00Z") RESULT("\"value\":1.5"), "future"},
-        {HEAD("yesterday") RESULT("\"value\":1.5"), "reference_time"},
-        {"[]", "model or product"},
+        {HEAD("2025-11-19T06:00:00Z") RESULT("\"value\":1.5"), NULL, MODEL_DOUBT_NONE},
+        {HEAD("2025-11-19T06:00:00Z") RESULT("\"value\":1.5,\"doubtful\":true"), NULL,
+         MODEL_DOUBT_INPUT},
+        {HEAD("2025-11-19T06:00:00Z") RESULT("\"value\":1.5,\"doubtful\":false"), NULL,
+         MODEL_DOUBT_NONE},
+        {HEAD("2025-11-19T06:00:00Z") RESULT("\"value\":1.5,\"doubtful\":1"), "bad doubtful",
+         MODEL_DOUBT_NONE},
+        {HEAD("2025-11-19T06:00:00Z") RESULT("\"value\":null,\"cause\":\"coverage 0\""), NULL,
+         MODEL_DOUBT_NONE},
+        {HEAD("2025-11-19T06:00:00Z") RESULT("\"value\":null"), "bad cause", MODEL_DOUBT_NONE},
+        {HEAD("2025-11-19T06:00:00Z") RESULT("\"cause\":\"x\""), "bad value", MODEL_DOUBT_NONE},
+        {HEAD("2025-11-19T06:00:00Z") RESULT("\"value\":\"1\""), "bad value", MODEL_DOUBT_NONE},
+        {HEAD("2025-11-19T06:00:00Z") RESULT("\"value\":1e300"), "bad value", MODEL_DOUBT_NONE},
+        {HEAD("2025-11-19T06:00:00Z") RESULT("\"value\":1,\"probability\":2"), "bad probability",
+         MODEL_DOUBT_NONE},
+        {HEAD("2025-11-19T06:00:00Z") RESULT("\"value\":1,\"value\":2"), "not JSON",
+         MODEL_DOUBT_NONE},
+        {HEAD("2025-11-19T06:00:00Z") "{}]}", "bad area", MODEL_DOUBT_NONE},
+        {HEAD("2025-11-19T06:00:00Z") "7]}", "bad area", MODEL_DOUBT_NONE},
+        {HEAD("2026-11-19T06:00:00Z") RESULT("\"value\":1.5"), "future", MODEL_DOUBT_NONE},
+        {HEAD("yesterday") RESULT("\"value\":1.5"), "reference_time", MODEL_DOUBT_NONE},
+        {"[]", "model or product", MODEL_DOUBT_NONE},
     };
     int64_t newest_us = 0;
     assert_int_equal(text_parse_time("2025-11-19T06:05:00Z", &newest_us), 0);
@@ -486,6 +496,7 @@ static void outputs_of_workers_are_not_believed(void **state) {
         assert_int_equal(result == 0, table[i].expected == NULL);
         if (result == 0) {
             assert_int_equal(output.count, 1);
+            assert_int_equal(output.results[0].doubt, table[i].doubt);
             assert_true(isnan(output.results[0].value) ? output.results[0].cause[0] != '\0'
                                                        : output.results[0].value == 1.5);
         } else if (strstr(err.text, table[i].expected) == NULL) {
