@@ -9,6 +9,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "alerts/kafka_topics.h"
 #include "daemon/base/text.h"
 
 enum { SECRET_SIZE = 4096, EPHEMERAL_MAX = 8, DEFAULT_TIMEOUT_MS = 300000, EVENTS_MAX = 4096 };
@@ -31,10 +32,8 @@ enum {
 
 struct kafka {
     char *texts[TEXT_COUNT];
-    char topics[KAFKA_TOPIC_COUNT][128];
+    struct kafka_topics topics;
     int64_t message_timeout_ms;
-    bool create_topics;
-    bool commands;
     void (*wake)(void *user);
     void *wake_user;
 
@@ -51,13 +50,6 @@ struct kafka {
     bool undertaker_joinable;
     atomic_bool undertaker_done;
     rd_kafka_t *buried;
-};
-
-static const char *const topic_names[KAFKA_TOPIC_COUNT] = {
-    [KAFKA_TOPIC_ALERT] = "alert.v1", [KAFKA_TOPIC_ALERT_STATE] = "alert-state.v1",
-    [KAFKA_TOPIC_CAP] = "cap.v1",     [KAFKA_TOPIC_OBSERVATION] = "observation.v1",
-    [KAFKA_TOPIC_RUN] = "run.v1",     [KAFKA_TOPIC_HEALTH] = "health.v1",
-    [KAFKA_TOPIC_REPLY] = "reply.v1", [KAFKA_TOPIC_COMMAND] = "command.v1",
 };
 
 static int set(rd_kafka_conf_t *conf, const char *name, const char *value, struct err *ret_err) {
@@ -145,10 +137,8 @@ static int configure(const struct kafka *kafka, rd_kafka_conf_t *conf, struct er
         {"reconnect.backoff.max.ms", "2000"},
         {"queue.buffering.max.messages", "4096"},
         {"queue.buffering.max.kbytes", "65536"},
-        /* A message that is ahead of the answer to request_topics() must not make its topic with
-         * the broker's defaults: the state topic would not be compacted. */
-        {"allow.auto.create.topics", kafka->create_topics ? "false" : "true"},
-        {"log.queue", "true"}, /* never to stderr */
+        {"allow.auto.create.topics", "false"}, /* kafka_topics.h says why */
+        {"log.queue", "true"},                 /* never to stderr */
         {"log_level", "3"},
     };
     int result = kafka_configure_access(conf, &access, ret_err);
@@ -165,40 +155,16 @@ static void on_event(rd_kafka_t *producer, void *opaque) {
     kafka->wake(kafka->wake_user);
 }
 
-/* Its result comes as an event. Broker defaults (-1) but for the compacted topics. */
-static void request_topics(struct kafka *kafka) {
-    rd_kafka_NewTopic_t *topics[KAFKA_TOPIC_COUNT];
-    char text[KAFKA_TEXT_SIZE];
-    size_t count = 0;
-    for (int i = 0; i < KAFKA_TOPIC_COUNT; i++) {
-        bool one = i == KAFKA_TOPIC_ALERT_STATE;
-        bool of_commands = i == KAFKA_TOPIC_REPLY || i == KAFKA_TOPIC_COMMAND;
-        if (of_commands && !kafka->commands)
-            continue;
-        rd_kafka_NewTopic_t *topic =
-            rd_kafka_NewTopic_new(kafka->topics[i], one ? 1 : -1, -1, text, sizeof text);
-        if (!topic)
-            continue; /* the broker refuses the topic's messages then, visibly */
-        if (one || i == KAFKA_TOPIC_HEALTH)
-            (void)rd_kafka_NewTopic_set_config(topic, "cleanup.policy",
-                                               "compact"); /* a known name */
-        topics[count++] = topic;
-    }
-    rd_kafka_CreateTopics(kafka->producer, topics, count, NULL, kafka->queue);
-    rd_kafka_NewTopic_destroy_array(topics, count);
-}
-
 /* The library asks for the partitions of a topic that it meets late only once a second; the first
- * alert must not wait for that. Topics that nothing uses yet are left alone: asking may make them.
- */
+ * alert must not wait for that. Nor does it ask again sooner of one that was not made yet. */
 static void prepare_topics(struct kafka *kafka) {
     static const enum kafka_topic used[] = {KAFKA_TOPIC_ALERT, KAFKA_TOPIC_ALERT_STATE,
                                             KAFKA_TOPIC_OBSERVATION, KAFKA_TOPIC_RUN,
                                             KAFKA_TOPIC_HEALTH};
-    for (size_t i = 0; i < sizeof used / sizeof used[0]; i++)
+    for (size_t i = 0; i < sizeof used / sizeof used[0] && kafka->topics.made; i++)
         if (!kafka->handles[used[i]]) /* still NULL afterwards: met late, then */
             kafka->handles[used[i]] =
-                rd_kafka_topic_new(kafka->producer, kafka->topics[used[i]], NULL);
+                rd_kafka_topic_new(kafka->producer, kafka->topics.names[used[i]], NULL);
 }
 
 static int build(struct kafka *kafka, struct err *ret_err) {
@@ -221,16 +187,15 @@ static int build(struct kafka *kafka, struct err *ret_err) {
     kafka->broken = false;
     kafka->ephemeral = 0;
     kafka->status.builds++;
-    if (kafka->create_topics)
-        request_topics(kafka);
-    else
-        prepare_topics(kafka);
+    kafka_topics_attach(&kafka->topics, producer, kafka->queue);
+    prepare_topics(kafka);
     return 0;
 }
 
 /* Lets go of the queue; the producer itself remains to be destroyed. */
 static rd_kafka_t *detach(struct kafka *kafka) {
     rd_kafka_t *producer = kafka->producer;
+    kafka_topics_attach(&kafka->topics, NULL, NULL);
     for (int i = 0; i < KAFKA_TOPIC_COUNT; i++) {
         if (kafka->handles[i])
             rd_kafka_topic_destroy(kafka->handles[i]);
@@ -323,19 +288,12 @@ int kafka_create(const struct kafka_config *config, void (*wake)(void *user), vo
         (void)kafka_destroy(kafka, 0); /* always NULL */
         return err_set(ret_err, ERR_MEMORY, "kafka: no memory");
     }
-    kafka->create_topics = config->create_topics;
-    kafka->commands = config->commands;
     kafka->wake = wake;
     kafka->wake_user = user;
     kafka->message_timeout_ms =
         config->message_timeout_ms > 0 ? config->message_timeout_ms : DEFAULT_TIMEOUT_MS;
-    int result = 0;
-    for (int i = 0; i < KAFKA_TOPIC_COUNT && result == 0; i++) {
-        int length = snprintf(kafka->topics[i], sizeof kafka->topics[i], "%s%s",
-                              kafka->texts[TEXT_PREFIX], topic_names[i]);
-        if (length >= (int)sizeof kafka->topics[i])
-            result = err_set(ret_err, ERR_RANGE, "kafka: the topic prefix is too long");
-    }
+    int result = kafka_topics_init(&kafka->topics, kafka->texts[TEXT_PREFIX], config->create_topics,
+                                   config->commands, ret_err);
     if (result == 0)
         result = build(kafka, ret_err);
     if (result != 0) {
@@ -381,7 +339,7 @@ struct kafka *kafka_destroy(struct kafka *kafka, int flush_ms) {
 }
 
 const char *kafka_topic_name(const struct kafka *kafka, enum kafka_topic topic) {
-    return kafka->topics[topic];
+    return kafka->topics.names[topic];
 }
 
 static rd_kafka_headers_t *make_headers(const struct kafka_message *message) {
@@ -419,7 +377,7 @@ static int produce(struct kafka *kafka, const struct kafka_message *message, uin
     if (!headers)
         return ERR_BUSY;
     rd_kafka_resp_err_t code = __extension__ rd_kafka_producev(
-        kafka->producer, RD_KAFKA_V_TOPIC(kafka->topics[message->topic]),
+        kafka->producer, RD_KAFKA_V_TOPIC(kafka->topics.names[message->topic]),
         RD_KAFKA_V_KEY(message->key, strlen(message->key)),
         /* the library only reads it */
         RD_KAFKA_V_VALUE((void *)(uintptr_t)message->body, message->body_len),
@@ -450,6 +408,11 @@ int kafka_send_ephemeral(struct kafka *kafka, const struct kafka_message *messag
         kafka->status.ephemeral_lost++;
     }
     return result;
+}
+
+static bool is_missing(rd_kafka_resp_err_t code) {
+    return code == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART ||
+           code == RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC || code == RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION;
 }
 
 /* Which failures say that the message or topic is refused, and which that the producer (or its
@@ -485,6 +448,8 @@ static bool take_report(struct kafka *kafka, const rd_kafka_message_t *message,
     } else {
         note_error(kafka, rd_kafka_err2str(message->err));
         kafka->broken = kafka->broken || result == KAFKA_LOST;
+        if (is_missing(message->err))
+            kafka_topics_missed(&kafka->topics);
     }
     uint64_t token = (uint64_t)(uintptr_t)message->_private;
     if (token != 0) {
@@ -510,28 +475,8 @@ static void take_error(struct kafka *kafka, rd_kafka_event_t *event) {
     note_error(kafka, rd_kafka_event_error_string(event));
 }
 
-/* A request that found no broker is made again: it waited a minute by itself. */
-static void take_topics(struct kafka *kafka, rd_kafka_event_t *event) {
-    rd_kafka_resp_err_t code = rd_kafka_event_error(event);
-    if (code != RD_KAFKA_RESP_ERR_NO_ERROR)
-        note_error(kafka, rd_kafka_event_error_string(event));
-    if (code == RD_KAFKA_RESP_ERR__TIMED_OUT)
-        request_topics(kafka);
-    else
-        prepare_topics(kafka); /* not before: asking may make them, with the broker's defaults */
-    const rd_kafka_CreateTopics_result_t *result = rd_kafka_event_CreateTopics_result(event);
-    size_t count = 0;
-    const rd_kafka_topic_result_t **topics =
-        result ? rd_kafka_CreateTopics_result_topics(result, &count) : NULL;
-    for (size_t i = 0; i < count; i++) {
-        rd_kafka_resp_err_t refused = rd_kafka_topic_result_error(topics[i]);
-        if (refused != RD_KAFKA_RESP_ERR_NO_ERROR &&
-            refused != RD_KAFKA_RESP_ERR_TOPIC_ALREADY_EXISTS)
-            note_error(kafka, rd_kafka_topic_result_error_string(topics[i]));
-    }
-}
-
 size_t kafka_poll(struct kafka *kafka, struct kafka_report *ret_reports, size_t max) {
+    char trouble[KAFKA_TEXT_SIZE];
     size_t count = 0;
     for (int i = 0; i < EVENTS_MAX && count < max && kafka->queue; i++) {
         if (!kafka->event && !(kafka->event = rd_kafka_queue_poll(kafka->queue, 0)))
@@ -544,8 +489,10 @@ size_t kafka_poll(struct kafka *kafka, struct kafka_report *ret_reports, size_t 
                 break; /* the event has more: next time */
         } else if (rd_kafka_event_type(kafka->event) == RD_KAFKA_EVENT_ERROR) {
             take_error(kafka, kafka->event);
-        } else if (rd_kafka_event_type(kafka->event) == RD_KAFKA_EVENT_CREATETOPICS_RESULT) {
-            take_topics(kafka, kafka->event);
+        } else if (kafka_topics_take(&kafka->topics, kafka->event, trouble)) {
+            prepare_topics(kafka);
+            if (trouble[0])
+                note_error(kafka, trouble);
         }
         rd_kafka_event_destroy(kafka->event);
         kafka->event = NULL;
@@ -559,6 +506,14 @@ bool kafka_is_broken(const struct kafka *kafka) {
 
 void kafka_status(const struct kafka *kafka, struct kafka_status *ret_status) {
     *ret_status = kafka->status;
+}
+
+void kafka_tend_topics(struct kafka *kafka) {
+    kafka_topics_tend(&kafka->topics);
+}
+
+const struct kafka_topic_look *kafka_topic_look(const struct kafka *kafka, enum kafka_topic topic) {
+    return &kafka->topics.looks[topic];
 }
 
 void *kafka_test_handle(struct kafka *kafka) {

@@ -38,7 +38,8 @@ enum {
     KAFKA_KEY_MAX = 255,         /* bytes */
     KAFKA_ID_MAX = 127,          /* bytes of id, type and source */
     KAFKA_BODY_MAX = 900 * 1024, /* bytes: below the broker's default message.max.bytes */
-    KAFKA_TEXT_SIZE = 256
+    KAFKA_TEXT_SIZE = 256,
+    KAFKA_TOPIC_NAME_SIZE = 128
 };
 
 /* Borrowed pointers; strings are UTF-8. */
@@ -72,8 +73,9 @@ struct kafka_config {
     int64_t
         message_timeout_ms; /* 0: 300000. A row is tried again afterwards, with a new producer */
     /* Ask the broker to make missing topics (alert-state: compacted, one partition; health:
-     * compacted; the rest and the replication by the broker's defaults). Demos and small sites: a
-     * cluster's administrator makes them beforehand (deploy/schemas/README.md). */
+     * compacted; the others not; the rest and the replication by the broker's defaults). Demos and
+     * small sites: a cluster's administrator makes them beforehand (deploy/schemas/README.md).
+     * Nothing makes them by the way: what is sent to a missing topic is refused. */
     bool create_topics;
     bool commands; /* the topics of commands and replies are used, and made with the others */
 };
@@ -97,6 +99,21 @@ struct kafka_status {
     uint64_t errors;                  /* of librdkafka, all kinds */
     char last_error[KAFKA_TEXT_SIZE]; /* the newest of them, empty when none since the last delivery
                                        */
+};
+
+/* What the newest look at a topic found. */
+enum kafka_look {
+    KAFKA_LOOK_NONE, /* no answer yet, or the broker does not know the question */
+    KAFKA_LOOK_AS_EXPECTED,
+    KAFKA_LOOK_OTHERWISE, /* its records are kept otherwise: consumers lose what they rely on */
+    KAFKA_LOOK_MISSING,
+    KAFKA_LOOK_DENIED /* the broker does not let us see: it may be either */
+};
+
+struct kafka_topic_look {
+    enum kafka_look state;
+    const char *expected; /* cleanup.policy; a literal */
+    char found[96];       /* OTHERWISE: cleanup.policy; DENIED: the broker's words */
 };
 
 struct kafka;
@@ -128,6 +145,11 @@ bool kafka_is_broken(const struct kafka *kafka);
 int kafka_rebuild(struct kafka *kafka, struct err *ret_err);
 
 void kafka_status(const struct kafka *kafka, struct kafka_status *ret_status);
+
+/* Makes what could not be made before and looks at the topics anew; the answers come with
+ * kafka_poll(). Call it every some seconds. */
+void kafka_tend_topics(struct kafka *kafka);
+const struct kafka_topic_look *kafka_topic_look(const struct kafka *kafka, enum kafka_topic topic);
 
 /* Puts what a connection needs (brokers, name, security, secrets) into a rd_kafka_conf_t, for
  * other clients of the same cluster. ERR_INVALID, ERR_IO. */

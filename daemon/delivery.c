@@ -102,6 +102,10 @@ void delivery_wake(struct delivery *delivery) {
     serve(delivery);
 }
 
+void delivery_tend_topics(struct delivery *delivery) {
+    kafka_tend_topics(delivery->kafka);
+}
+
 void delivery_heartbeat(struct delivery *delivery, const struct kafka_message *message) {
     (void)kafka_send_ephemeral(delivery->kafka, message); /* may be dropped; kafka counts it */
 }

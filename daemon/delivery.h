@@ -18,6 +18,8 @@ struct delivery *delivery_destroy(struct delivery *delivery, int flush_ms);
 
 /* Call after every commit that may have added messages. */
 void delivery_wake(struct delivery *delivery);
+/* Call every some seconds: sees to the topics. */
+void delivery_tend_topics(struct delivery *delivery);
 /* A heartbeat; may be dropped when the broker is away. */
 void delivery_heartbeat(struct delivery *delivery, const struct kafka_message *message);
 

@@ -29,6 +29,7 @@ static const char *const names[CONDITION_CLASS_COUNT] = {
     [CONDITION_JOBS_BEHIND] = "jobs-behind",
     [CONDITION_KAFKA_UNREACHABLE] = "kafka-unreachable",
     [CONDITION_KAFKA_REBUILT] = "kafka-rebuilt",
+    [CONDITION_KAFKA_TOPIC] = "kafka-topic",
     [CONDITION_OUTBOX_BEHIND] = "outbox-behind",
     [CONDITION_OBSERVATIONS_SHED] = "observations-shed",
     [CONDITION_STORE_FAILED] = "store-failed",

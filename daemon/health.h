@@ -32,6 +32,8 @@ enum condition_class {
     CONDITION_JOBS_BEHIND,         /* subject: product; newer input made older input skipped */
     CONDITION_KAFKA_UNREACHABLE,   /* subject: kafka */
     CONDITION_KAFKA_REBUILT,       /* subject: kafka; the producer ended in a fatal error */
+    CONDITION_KAFKA_TOPIC,         /* subject: topic; missing, or its records are not kept so that
+                                      consumers find what they rely on */
     CONDITION_OUTBOX_BEHIND,       /* subject: outbox; alerts wait for delivery for too long */
     CONDITION_OBSERVATIONS_SHED,   /* subject: outbox */
     CONDITION_STORE_FAILED,        /* subject: store; a commit failed; decisions wait in memory */

@@ -12,6 +12,7 @@
 enum {
     LOOK_US = 1000000,
     HEARTBEAT_LOOKS = 10,        /* DESIGN: every 10 s */
+    TOPICS_LOOKS = 10,           /* how often the broker is asked for its topics */
     CARE_ROWS = 500,             /* rows deleted in one step of the store's care */
     CARE_STEPS = 4,              /* of these at one look at the most */
     LATE_US = 500000,            /* the loop was blocked for longer: said */
@@ -113,6 +114,38 @@ static void look_at_store(struct monitor *monitor) {
     }
 }
 
+/* The topics are the contract with consumers: what is not so there, they cannot see themselves. */
+static void look_at_topics(struct monitor *monitor, const struct kafka *kafka) {
+    for (int i = 0; i < KAFKA_TOPIC_COUNT; i++) {
+        const struct kafka_topic_look *look = kafka_topic_look(kafka, (enum kafka_topic)i);
+        const char *topic = kafka_topic_name(kafka, (enum kafka_topic)i);
+        switch (look->state) {
+        case KAFKA_LOOK_OTHERWISE:
+            monitor_raise(monitor, CONDITION_KAFKA_TOPIC, topic,
+                          "cleanup.policy is \"%s\", expected \"%s\": consumers lose records that "
+                          "they rely on",
+                          look->found, look->expected);
+            break;
+        case KAFKA_LOOK_MISSING:
+            monitor_raise(monitor, CONDITION_KAFKA_TOPIC, topic,
+                          "the topic does not exist, what is for it waits; expected with "
+                          "cleanup.policy \"%s\"",
+                          look->expected);
+            break;
+        case KAFKA_LOOK_DENIED:
+            monitor_raise(
+                monitor, CONDITION_KAFKA_TOPIC, topic,
+                "whether cleanup.policy is \"%s\" is not known (right DescribeConfigs): %s",
+                look->expected, look->found);
+            break;
+        case KAFKA_LOOK_NONE:
+        case KAFKA_LOOK_AS_EXPECTED:
+            monitor_clear(monitor, CONDITION_KAFKA_TOPIC, topic);
+            break;
+        }
+    }
+}
+
 static void look_at_delivery(struct monitor *monitor) {
     struct outbox_status outbox;
     struct kafka_status kafka;
@@ -137,6 +170,10 @@ static void look_at_delivery(struct monitor *monitor) {
         monitor_clear(monitor, CONDITION_KAFKA_REBUILT, "kafka");
     }
     monitor->builds_seen = kafka.builds;
+    look_at_topics(monitor, delivery_kafka(monitor->options.delivery));
+    if (monitor->looks % TOPICS_LOOKS == 0) {
+        delivery_tend_topics(monitor->options.delivery);
+    }
     if (outbox.waiting[KAFKA_TOPIC_ALERT] > 0 && outbox.oldest_us > OUTBOX_OLD_US) {
         monitor_raise(monitor, CONDITION_OUTBOX_BEHIND, "outbox",
                       "alerts wait for delivery for %.0f s", (double)outbox.oldest_us / 1e6);

@@ -1,6 +1,6 @@
 #!/usr/bin/python3
-"""deploy/schemas/asyncapi.yaml against the sources: every topic that the code names, every header that it writes, every
-reference. asyncapi_check.py ROOT; asyncapi_check.py --self-test ROOT. Exit: 0 fine, 1 problems.
+"""deploy/schemas/asyncapi.yaml against the sources: every topic that the code names and how its records are to be kept, every
+header that it writes, every reference. asyncapi_check.py ROOT; asyncapi_check.py --self-test ROOT. Exit: 0 fine, 1 problems.
 """
 import copy
 import json
@@ -12,9 +12,18 @@ import jsonschema
 import yaml
 
 
+def topic_table(root):
+    return (root / "alerts/kafka_topics.c").read_text(encoding="utf-8")
+
+
+def policies(root):
+    """Of each topic: cleanup.policy as the daemon makes and expects it."""
+    return {"canhbao." + name: [policy] for name, policy in re.findall(r'= \{"([^"]+\.v1)", "([a-z]+)"', topic_table(root))}
+
+
 def topics(root):
     """Names of topics that something in daemon/ publishes, and the one that alerts/kafka_commands.c reads."""
-    names = dict(re.findall(r'\[(KAFKA_TOPIC_\w+)\] = "([^"]+)"', (root / "alerts/kafka.c").read_text(encoding="utf-8")))
+    names = dict(re.findall(r'\[(KAFKA_TOPIC_\w+)\] = \{"([^"]+)"', topic_table(root)))
     sources = "".join(path.read_text(encoding="utf-8") for path in (root / "daemon").rglob("*.c"))
     read = re.findall(r'"%s([a-z-]+\.v1)"', (root / "alerts/kafka_commands.c").read_text(encoding="utf-8"))
     sent = [name for topic, name in names.items() if re.search(rf"\.topic = {topic}\b", sources)]
@@ -63,6 +72,9 @@ def check(document, root):
     readme = (root / "deploy/schemas/README.md").read_text(encoding="utf-8")
     if set(re.findall(r"^\| `(canhbao\.[a-z0-9.-]+)` \|", readme, re.M)) != addresses:
         problems.append("the table of topics in README.md names others")
+    kept = {c["address"]: c["bindings"]["kafka"]["topicConfiguration"]["cleanup.policy"] for c in document["channels"].values()}
+    if kept != policies(root):
+        problems.append("cleanup.policy of a topic is another one than in alerts/kafka_topics.c")
     written, told = headers(root), set(document["components"]["schemas"]["headers"]["properties"])
     if written != told:
         problems.append(f"headers: {sorted(written ^ told)} are only in one of document and code")
@@ -80,6 +92,8 @@ def self_test(document, root):
 
     plants = [lambda d: d["channels"].pop("cap"), lambda d: d["channels"]["cap"].update(address="canhbao.run.v1"),
               lambda d: d["components"]["schemas"]["headers"]["properties"].pop("ce_exercise"),
+              lambda d: d["channels"]["alertState"]["bindings"]["kafka"]["topicConfiguration"].update(
+                  {"cleanup.policy": ["delete"]}),
               lambda d: d["components"]["messages"].pop("alert"), lambda d: d.update(asyncapi="2.6.0"),
               lambda d: d["components"]["messages"]["alert"]["payload"]["schema"].update({"$ref": "./none.json"})]
     return [f"planted violation {i} was not found" for i, plant in enumerate(plants) if not planted(plant)]

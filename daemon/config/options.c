@@ -120,7 +120,9 @@ static const struct option kafka_rows[] = {
          "access lists.",
      S(kafka.commands)},
     {"create_topics", OPTION_BOOL, "false",
-     .help = "Let the broker create topics on first use; for demonstrations.",
+     .help = "Ask the broker to make missing topics, kept as consumers rely on them; for "
+             "demonstrations and small sites. Otherwise they must be there: what is for a missing "
+             "one waits.",
      S(kafka.create_topics)},
 };
 const struct option_group group_kafka = {

@@ -164,7 +164,8 @@ int main(void) {
     struct err err;
     char prefix[64], command[96];
     (void)snprintf(prefix, sizeof prefix, "bench%lld.", (long long)now_us());
-    struct kafka_config config = {.brokers = brokers, .topic_prefix = prefix};
+    struct kafka_config config = {
+        .brokers = brokers, .topic_prefix = prefix, .create_topics = true};
     if (!mkdtemp(bench.dir) || pipe(bench.wake) != 0)
         die(bench.dir, "cannot be made");
     if (store_open(bench.dir, NULL, &bench.store, &err) != 0 ||

@@ -165,7 +165,8 @@ int main(int argc, char **argv) {
         return 2;
     }
     (void)setvbuf(stdout, NULL, _IOLBF, 0);
-    struct kafka_config config = {.brokers = argv[2], .topic_prefix = argv[3]};
+    struct kafka_config config = {
+        .brokers = argv[2], .topic_prefix = argv[3], .create_topics = true};
     if (pipe(driver.wake) != 0)
         return 2;
     if (store_open(argv[1], NULL, &driver.store, &err) != 0)
