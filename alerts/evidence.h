@@ -81,7 +81,7 @@ struct indicator {
     double value;                  /* the last known one; NaN: none */
     enum knowledge knowledge;
     enum cause cause;
-    bool lower_bound;           /* the window has holes: the true value is not below this */
+    bool lower_bound;           /* window or place have holes: the true value is not below this */
     double completeness;        /* share of the window with good evidence; NaN: no window */
     uint32_t count;             /* readings behind a window, 1 without a window, 0 none */
     struct moment observed;     /* newest usable evidence; for models the reference time */

@@ -44,6 +44,7 @@ struct engine_slot { /* one output of a model that rules look at */
     enum model_doubt doubt;
     struct moment observed;
     double value;
+    double at_least; /* as in model_result.h */
     struct model_ref model;
     uint32_t first_alarm, alarm_count; /* in slot_alarms */
 };

@@ -234,6 +234,7 @@ bool engine_take_result(struct engine *engine, uint32_t index, const struct mode
     slot->observed.utc = result->reference_time;
     slot->observed.mono.us = now.mono.us - (age_us > 0 ? age_us : 0);
     slot->value = isfinite(result->value) ? result->value : (double)NAN;
+    slot->at_least = result->at_least;
     memset(&slot->model, 0, sizeof slot->model);
     memcpy(slot->model.model, result->model, sizeof slot->model.model);
     memcpy(slot->model.manifest, result->manifest, sizeof slot->model.manifest);
@@ -380,7 +381,9 @@ static void refresh_model(const struct engine *engine, struct indicator *indicat
     }
     indicator->model = slot->model;
     indicator->observed = slot->observed;
-    indicator->value = slot->value;
+    /* Too little is known for a value, but it is not below this. */
+    indicator->lower_bound = isnan(slot->value) && slot->at_least > 0;
+    indicator->value = indicator->lower_bound ? slot->at_least : slot->value;
     indicator->count = 1;
     /* The lead that is left shrinks as the run ages. */
     int64_t max_age_us = spec->max_age_us;
@@ -392,9 +395,10 @@ static void refresh_model(const struct engine *engine, struct indicator *indicat
         return;
     }
     indicator->fresh_until.us = slot->observed.mono.us + max_age_us;
-    if (isnan(slot->value)) {
+    if (isnan(indicator->value)) {
         set_knowledge(indicator, KNOWLEDGE_UNKNOWN, CAUSE_MODEL);
-    } else if (spec->min_coverage > 0 && !(slot->model.coverage >= spec->min_coverage)) {
+    } else if (!indicator->lower_bound && spec->min_coverage > 0 &&
+               !(slot->model.coverage >= spec->min_coverage)) {
         set_knowledge(indicator, KNOWLEDGE_UNKNOWN, CAUSE_COVERAGE);
     } else if (!isnan(spec->min_probability) && isnan(slot->model.probability)) {
         set_knowledge(indicator, KNOWLEDGE_UNKNOWN, CAUSE_NO_PROBABILITY);
@@ -404,6 +408,8 @@ static void refresh_model(const struct engine *engine, struct indicator *indicat
         set_knowledge(indicator, KNOWLEDGE_DOUBTFUL,
                       slot->doubt == MODEL_DOUBT_SKILL ? CAUSE_WORSE_THAN_PERSISTENCE
                                                        : CAUSE_QUALITY_SUSPECT);
+    } else if (indicator->lower_bound) {
+        set_knowledge(indicator, KNOWLEDGE_DOUBTFUL, CAUSE_INCOMPLETE);
     } else {
         set_knowledge(indicator, KNOWLEDGE_FRESH, CAUSE_NONE);
     }

@@ -3,7 +3,7 @@
 #include <math.h>
 #include <string.h>
 
-enum { JOURNAL_VERSION = 5 };
+enum { JOURNAL_VERSION = 6 };
 
 static void put_moment(struct bytes *bytes, struct moment moment) {
     bytes_put_i64(bytes, moment.mono.us);
@@ -76,6 +76,7 @@ static void put_result(const struct model_result *result, struct bytes *bytes) {
     bytes_put_i64(bytes, result->lead_us);
     bytes_put_i64(bytes, result->reference_time.us);
     bytes_put_double(bytes, result->value);
+    bytes_put_double(bytes, result->at_least);
     bytes_put_double(bytes, result->coverage);
     bytes_put_double(bytes, result->probability);
     bytes_put_u8(bytes, (uint8_t)result->doubt);
@@ -93,6 +94,7 @@ static void get_result(struct bytes_reader *reader, struct model_result *ret_res
     ret_result->lead_us = bytes_get_i64(reader);
     ret_result->reference_time.us = bytes_get_i64(reader);
     ret_result->value = bytes_get_double(reader);
+    ret_result->at_least = bytes_get_double(reader);
     ret_result->coverage = bytes_get_double(reader);
     ret_result->probability = bytes_get_double(reader);
     uint8_t doubt = bytes_get_u8(reader);

@@ -5,7 +5,7 @@
 
 #include "daemon/base/ids.h"
 
-enum { SAVE_VERSION = 8 };
+enum { SAVE_VERSION = 9 };
 
 #define TIME_MAX_US (INT64_MAX / 4)
 
@@ -222,6 +222,7 @@ static void io_slot(const struct io *io, struct engine_slot *slot) {
     io_doubt(io, &slot->doubt);
     io_moment(io, &slot->observed);
     io_double(io, &slot->value);
+    io_double(io, &slot->at_least);
     io_text(io, slot->model.model, sizeof slot->model.model);
     io_text(io, slot->model.manifest, sizeof slot->model.manifest);
     io_text(io, slot->model.cause, sizeof slot->model.cause);

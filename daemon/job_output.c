@@ -61,6 +61,9 @@ static int read_result(const json_t *json, size_t index, struct model_result *re
     } else if (json_object_get(json, "value") == NULL ||
                !take_number(json, "value", -1e12, 1e12, &result->value)) {
         bad = "value";
+    } else if (!take_number(json, "at_least", 0.0, 1e12, &result->at_least) ||
+               (!isnan(result->at_least) && !isnan(result->value))) {
+        bad = "at_least";
     } else if (!take_number(json, "coverage", 0.0, 1.0, &result->coverage)) {
         bad = "coverage";
     } else if (!take_number(json, "probability", 0.0, 1.0, &result->probability)) {

@@ -1,7 +1,8 @@
 /* What a model worker prints: one JSON object (models/areal/command.h; a result may also have
  * "doubtful": true, MODEL_DOUBT_INPUT; and perhaps "scores":
  * [{product, system, place, variable, unit, lead_s, threshold, valid_time, sums: {NAME: number},
- * late}], names as in station/skill.h, late only when it is true) -> results and scores.
+ * late}], names as in station/skill.h, late only when it is true; results may have "at_least" where
+ * value is null) -> results and scores.
  *
  * The worker may have been subverted by its input, so nothing in it is believed unchecked: types,
  * ids, finite numbers, ranges and counts. Any fault refuses the whole. Thread rule: pure. */

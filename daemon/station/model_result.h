@@ -32,6 +32,7 @@ struct model_result {
     int64_t lead_us;              /* 0: analysis, above 0: forecast */
     struct utc_us reference_time; /* the newest observation that went in */
     double value;                 /* NaN: unknown */
+    double at_least; /* of an unknown amount: it is not below this; not above 0: nothing is told */
     double
         coverage; /* share of the place (and of the window) that had data, 0 to 1; NaN: not told */
     double probability; /* of what the variable says, 0 to 1; NaN: a deterministic number */

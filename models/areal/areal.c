@@ -19,12 +19,15 @@ struct statistics {
     double max;
     double covered; /* window 0 only */
     double coverage;
+    double least_mean; /* windows only: with nothing where data are missing */
+    double least_max;
 };
 
-/* A value and its coverage, to be kept for each member. */
+/* A value, its coverage and what it is not below (0: not told), to be kept for each member. */
 struct number {
     double value;
     double coverage;
+    double least;
 };
 
 /* Sums of one area: [cell] for the rates, [length * cells + cell] for the windows. */
@@ -57,6 +60,8 @@ struct areal {
     char no_forecast[AREAL_CAUSE_SIZE]; /* why there is none; empty: there is */
     char no_members[AREAL_CAUSE_SIZE];
     struct sums *sums; /* [areas->count] */
+    size_t *covered;   /* [covered_count] cells that any area covers */
+    size_t covered_count;
 };
 
 static int check_leads(const struct areal_options *options, struct err *ret_err) {
@@ -218,6 +223,28 @@ static int make_sums(const struct area *area, const struct areal *areal, struct 
     return 0;
 }
 
+static int collect_cells(struct areal *areal, struct err *ret_err) {
+    unsigned char *marks = calloc(areal->cells, 1);
+    areal->covered = malloc(areal->cells * sizeof *areal->covered);
+    if (marks == NULL || areal->covered == NULL) {
+        free(marks);
+        return err_set(ret_err, ERR_MEMORY, "no memory for %zu cells", areal->cells);
+    }
+    for (size_t a = 0; a < areal->areas->count; a++) {
+        const struct mask *mask = areal->sums[a].mask;
+        for (size_t i = 0; mask != NULL && i < mask->count; i++) {
+            marks[mask->index[i]] = 1;
+        }
+    }
+    for (size_t i = 0; i < areal->cells; i++) {
+        if (marks[i] != 0) {
+            areal->covered[areal->covered_count++] = i;
+        }
+    }
+    free(marks);
+    return 0;
+}
+
 int areal_create(struct grid_env *env, const struct grid *grid, const struct area_list *areas,
                  const struct classes *classes, const struct areal_options *options,
                  struct areal **ret_areal, struct err *ret_err) {
@@ -248,6 +275,7 @@ int areal_create(struct grid_env *env, const struct grid *grid, const struct are
         result = result == 0 ? make_sums(&areas->areas[i], areal, sums, ret_err) : result;
     }
     free(cell_area_m2);
+    result = result == 0 ? collect_cells(areal, ret_err) : result;
     if (result != 0) {
         areal_destroy(areal);
         return result;
@@ -274,7 +302,13 @@ void areal_destroy(struct areal *areal) {
         free(sums->numbers);
     }
     free(areal->sums);
+    free(areal->covered);
     free(areal);
+}
+
+size_t areal_cells(const struct areal *areal, const size_t **ret_cells) {
+    *ret_cells = areal->covered;
+    return areal->covered_count;
 }
 
 size_t areal_slots(const struct areal *areal) {
@@ -352,6 +386,7 @@ static struct statistics window_statistics(const struct areal *areal, const stru
     size_t count = sums->mask->count;
     size_t slots = areal->length[window];
     double hours = (double)areal->options.window_s[window] / 3600.0;
+    double step_hours = (double)areal->options.step_s / 3600.0;
     double weight = 0.0;
     double sum = 0.0;
     for (size_t i = 0; i < count; i++) {
@@ -372,6 +407,7 @@ static struct statistics window_statistics(const struct areal *areal, const stru
         weight += w * filled;
         sum += w * rates;
         double amount_mm = fmax(rates, 0.0) / filled * hours; /* of rounding: -1e-16 */
+        out.least_max = fmax(out.least_max, rates * step_hours);
         bool enough = filled >= areal->options.min_coverage * (double)slots;
         if (enough && (isnan(out.max) || amount_mm > out.max)) {
             out.max = amount_mm;
@@ -380,6 +416,7 @@ static struct statistics window_statistics(const struct areal *areal, const stru
     out.mean = weight > 0.0 ? fmax(sum, 0.0) / weight * hours : NAN;
     out.coverage =
         weight > 0.0 ? weight / (sums->mask->covered_m2 * (double)slots) * sums->mask->inside : 0.0;
+    out.least_mean = fmax(sum, 0.0) / sums->mask->covered_m2 * sums->mask->inside * step_hours;
     return out;
 }
 
@@ -399,9 +436,9 @@ static void take_numbers(const struct areal *areal, const struct sums *sums, siz
     size_t windows = areal->options.window_count;
     size_t step = steps_of(areal, areal->options.lead_s[lead]);
     struct statistics s = rate_statistics(areal, sums, sums->lead_rate + lead * sums->mask->count);
-    *ret_numbers++ = (struct number){s.mean, s.coverage};
-    *ret_numbers++ = (struct number){s.max, s.coverage};
-    *ret_numbers++ = (struct number){s.covered, s.coverage};
+    *ret_numbers++ = (struct number){s.mean, s.coverage, 0.0};
+    *ret_numbers++ = (struct number){s.max, s.coverage, 0.0};
+    *ret_numbers++ = (struct number){s.covered, s.coverage, 0.0};
     for (size_t w = 0; w < windows; w++) {
         struct ahead ahead = {.some = true, .to = point_of(areal, step)};
         if (step > areal->length[w]) {
@@ -409,8 +446,8 @@ static void take_numbers(const struct areal *areal, const struct sums *sums, siz
             ahead.from = point_of(areal, step - areal->length[w]);
         }
         s = window_statistics(areal, sums, w, windows * (1 + lead) + w, &ahead);
-        *ret_numbers++ = (struct number){s.mean, s.coverage};
-        *ret_numbers++ = (struct number){s.max, s.coverage};
+        *ret_numbers++ = (struct number){s.mean, s.coverage, s.least_mean};
+        *ret_numbers++ = (struct number){s.max, s.coverage, s.least_max};
     }
 }
 
@@ -501,6 +538,7 @@ static void put(struct out *out, const char *variable, const char *unit, int64_t
                                     .window_s = window_s,
                                     .lead_s = out->lead_s,
                                     .value = number.value,
+                                    .at_least = NAN,
                                     .coverage = coverage,
                                     .probability = out->probability};
     if (out->sums->mask == NULL) {
@@ -514,6 +552,8 @@ static void put(struct out *out, const char *variable, const char *unit, int64_t
         (void)snprintf(result->cause, sizeof result->cause, "%s", out->cause);
     } else if (coverage < min_coverage || isnan(number.value)) {
         result->value = NAN;
+        /* "At least 0" would say nothing. */
+        result->at_least = number.least > 0.0 ? number.least : (double)NAN;
         (void)snprintf(result->cause, sizeof result->cause, "coverage %.3f below %.3f", coverage,
                        min_coverage);
     }
@@ -535,13 +575,13 @@ static void take_past(const struct areal *areal, const struct sums *sums,
                       struct number *ret_numbers) {
     static const struct ahead none = {.some = false};
     struct statistics s = rate_statistics(areal, sums, sums->rate);
-    ret_numbers[0] = (struct number){s.mean, s.coverage};
-    ret_numbers[1] = (struct number){s.max, s.coverage};
-    ret_numbers[2] = (struct number){s.covered, s.coverage};
+    ret_numbers[0] = (struct number){s.mean, s.coverage, 0.0};
+    ret_numbers[1] = (struct number){s.max, s.coverage, 0.0};
+    ret_numbers[2] = (struct number){s.covered, s.coverage, 0.0};
     for (size_t w = 0; w < areal->options.window_count; w++) {
         s = window_statistics(areal, sums, w, w, &none);
-        ret_numbers[3 + 2 * w] = (struct number){s.mean, s.coverage};
-        ret_numbers[4 + 2 * w] = (struct number){s.max, s.coverage};
+        ret_numbers[3 + 2 * w] = (struct number){s.mean, s.coverage, s.least_mean};
+        ret_numbers[4 + 2 * w] = (struct number){s.max, s.coverage, s.least_max};
     }
 }
 
@@ -552,24 +592,29 @@ static int compare_falling(const void *left, const void *right) {
 }
 
 /* The value that at least the share `probability` of the members reach. A member without a value
- * makes it unknown. */
+ * makes it unknown. `values` has room for the members, twice. */
 static struct number reached(const struct areal *areal, const struct sums *sums, size_t lead,
                              size_t k, double probability, double *values) {
     size_t members = areal->options.member_count;
-    struct number out = {0.0, 0.0};
+    double *least = values + members;
+    struct number out = {0.0, 0.0, 0.0};
     for (size_t m = 0; m < members; m++) {
         const struct number *number =
             sums->numbers + ((1 + m) * areal->options.lead_count + lead) * NUMBERS_MAX + k;
         out.value = isnan(number->value) ? (double)NAN : out.value;
         out.coverage += number->coverage / (double)members;
         values[m] = number->value;
+        least[m] = number->least;
     }
+    /* A share such as 0.3 of 10 members must not become 4 of them by rounding. */
+    size_t needed = (size_t)ceil(probability * (double)members - 1e-9);
+    size_t at = needed > 0 ? needed - 1 : 0;
     if (!isnan(out.value)) {
         qsort(values, members, sizeof *values, compare_falling);
-        /* A share such as 0.3 of 10 members must not become 4 of them by rounding. */
-        size_t needed = (size_t)ceil(probability * (double)members - 1e-9);
-        out.value = values[needed > 0 ? needed - 1 : 0];
+        out.value = values[at];
     }
+    qsort(least, members, sizeof *least, compare_falling);
+    out.least = least[at];
     return out;
 }
 
@@ -605,7 +650,7 @@ static void put_lead(struct out *out, size_t lead, bool known, double *values) {
 
 int areal_finish(struct areal *areal, struct areal_result *ret_results, struct err *ret_err) {
     const struct areal_options *options = &areal->options;
-    double *values = malloc((options->member_count + 1) * sizeof *values);
+    double *values = malloc((2 * options->member_count + 1) * sizeof *values);
     if (values == NULL) {
         return err_set(ret_err, ERR_MEMORY, "no memory for the members");
     }

@@ -14,7 +14,9 @@
  * of an ensemble (areal_member): the value that is reached or exceeded in at least that share of
  * the members; the coverage is their mean
  *
- * Coverage below the needed share: the value is NaN and the cause says so.
+ * Coverage below the needed share: the value is NaN and the cause says so; of a window the lower
+ * bound is told: what its data amount to with nothing where they are missing, over the whole
+ * polygon (mean), in the wettest cell (max). With a forecast it is a bound if the forecast holds.
  * Thread rule: pure functions of their arguments. */
 #ifndef CANHBAO_MODELS_AREAL_AREAL_H
 #define CANHBAO_MODELS_AREAL_AREAL_H
@@ -58,6 +60,7 @@ struct areal_result {
     int64_t window_s;
     int64_t lead_s;
     double value;       /* NaN: unknown */
+    double at_least;    /* of an unknown one: not below this, > 0; NaN: nothing is known of it */
     double coverage;    /* 0 to 1 */
     double probability; /* NaN: not of an ensemble */
     char cause[AREAL_CAUSE_SIZE];
@@ -89,6 +92,9 @@ void areal_no_forecast(struct areal *areal, bool members_only, const char *cause
 
 /* Steps of the longest lead; 0: no leads. */
 size_t areal_steps_ahead(const struct areal *areal);
+
+/* The cells that any area covers, ascending: what else is in a frame does not matter. */
+size_t areal_cells(const struct areal *areal, const size_t **ret_cells);
 
 /* Slots that matter: frames older than that need not be read. */
 size_t areal_slots(const struct areal *areal);

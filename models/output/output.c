@@ -15,8 +15,8 @@ const char *output_base_name(const char *path) {
     return slash != NULL ? slash + 1 : path;
 }
 
-int output_write_fd(int fd, const char *text) {
-    size_t length = strlen(text);
+static int write_bytes(int fd, const void *data, size_t length) {
+    const char *text = data;
     while (length > 0) {
         ssize_t count = write(fd, text, length);
         if (count < 0 && errno == EINTR) {
@@ -31,13 +31,21 @@ int output_write_fd(int fd, const char *text) {
     return 0;
 }
 
+int output_write_fd(int fd, const char *text) {
+    return write_bytes(fd, text, strlen(text));
+}
+
 int output_write_file(const char *path, const char *text, struct err *ret_err) {
+    return output_write_bytes(path, text, strlen(text), ret_err);
+}
+
+int output_write_bytes(const char *path, const void *data, size_t size, struct err *ret_err) {
     char temporary[4096];
     int length = snprintf(temporary, sizeof temporary, "%s.tmp-%ld", path, (long)getpid());
     int fd = length > 0 && (size_t)length < sizeof temporary
                  ? open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666)
                  : -1;
-    bool good = fd >= 0 && output_write_fd(fd, text) == 0 && fsync(fd) == 0;
+    bool good = fd >= 0 && write_bytes(fd, data, size) == 0 && fsync(fd) == 0;
     int code = errno;
     if (fd >= 0) {
         good = close(fd) == 0 && good;

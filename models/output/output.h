@@ -21,6 +21,7 @@ int output_write_fd(int fd, const char *text);
 
 /* Temporary name, fsync, rename: half a file is never seen. */
 int output_write_file(const char *path, const char *text, struct err *ret_err);
+int output_write_bytes(const char *path, const void *data, size_t size, struct err *ret_err);
 
 /* JSON, indented, numbers with 17 digits; `path` NULL or "-" is standard output. `json` NULL is
  * told as ERR_MEMORY. */

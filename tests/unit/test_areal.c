@@ -17,10 +17,8 @@
 
 #include <cmocka.h>
 
-#include "models/areal/areal.h"
+#include "areal_fixture.h"
 #include "models/grid/sandbox.h"
-
-enum { ROWS = 4, COLUMNS = 4, CELLS = ROWS * COLUMNS };
 
 static struct grid_env *env;
 static struct grid *grid;
@@ -37,10 +35,8 @@ static const char text[] =
     "0],[31,0],[31,1],[30,0]]]}}]}";
 
 static int setup(void **state) {
-    static const double centres[] = {0.5, 1.5, 2.5, 3.5};
     (void)state;
-    return grid_env_create(NULL, &env, NULL) != 0 ||
-           grid_create(ROWS, COLUMNS, centres, centres, NULL, &grid, NULL) != 0 ||
+    return make_grid(&env, &grid) != 0 ||
            area_list_parse("test", text, strlen(text), &areas, NULL) != 0;
 }
 
@@ -59,22 +55,6 @@ static const struct areal_options options = {.step_s = 600,
                                              .lead_s = {1200},
                                              .threshold_mm_h = 5.0,
                                              .min_coverage = 0.6};
-
-static struct areal_result find(struct areal *areal, const char *area, const char *variable,
-                                int64_t window_s, int64_t lead_s) {
-    static struct areal_result results[200];
-    size_t count = areal_result_count(areal);
-    assert_true(count <= 200);
-    assert_int_equal(areal_finish(areal, results, NULL), 0);
-    for (size_t i = 0; i < count; i++) {
-        if (strcmp(results[i].area, area) == 0 && strcmp(results[i].variable, variable) == 0 &&
-            results[i].window_s == window_s && results[i].lead_s == lead_s) {
-            return results[i];
-        }
-    }
-    fail_msg("no result %s %s", area, variable);
-    return results[0];
-}
 
 static void add_constant(struct areal *areal, size_t slot, double rate) {
     double frame[CELLS];
@@ -124,7 +104,11 @@ static void windows_leave_gaps_out_and_tell_the_coverage(void **state) {
     struct areal_result hour = find(areal, "low", "rain_mean", 3600, 0);
     assert_true(isnan(hour.value) && fabs(hour.coverage - 2.0 / 6.0) < 1e-12);
     assert_non_null(strstr(hour.cause, "coverage 0.333"));
-    assert_true(isnan(find(areal, "low", "rain_max", 3600, 0).value));
+    /* not below what two of six frames amount to: 18 mm/h over ten minutes */
+    assert_true(fabs(hour.at_least - 3.0) < 1e-12);
+    struct areal_result most = find(areal, "low", "rain_max", 3600, 0);
+    assert_true(isnan(most.value) && fabs(most.at_least - 3.0) < 1e-12);
+    assert_true(isnan(half_hour.at_least)); /* it has a value */
     /* lead 20 min: slot 0 and two more of 6 mm/h */
     assert_true(fabs(find(areal, "low", "rain_mean", 1800, 1200).value - 3.0) < 1e-12);
     areal_destroy(areal);
@@ -137,9 +121,15 @@ static void places_without_data_are_unknown_with_a_cause(void **state) {
     /* no frame at all: nothing is zero */
     struct areal_result none = find(areal, "low", "rain_mean", 0, 0);
     assert_true(isnan(none.value) && none.coverage == 0.0 && none.cause[0] != '\0');
+    assert_true(isnan(find(areal, "low", "rain_mean", 1800, 0).at_least)); /* nor at least zero */
     add_constant(areal, 0, 6.0);
     struct areal_result half = find(areal, "half", "rain_mean", 0, 0);
     assert_true(isnan(half.value) && fabs(half.coverage - 0.5) < 1e-12);
+    assert_true(isnan(half.at_least)); /* a rate has no lower bound */
+    /* nothing is known of its other half: 1 mm in ten minutes over one half */
+    struct areal_result window = find(areal, "half", "rain_mean", 1800, 0);
+    assert_true(isnan(window.value) && fabs(window.at_least - 0.5) < 1e-12);
+    assert_true(fabs(find(areal, "half", "rain_max", 1800, 0).at_least - 1.0) < 1e-12);
     struct areal_result far = find(areal, "far", "rain_max", 1800, 1200);
     assert_true(isnan(far.value) && far.coverage == 0.0);
     assert_string_equal(far.cause, "area outside the grid");
@@ -203,20 +193,6 @@ static void forecasts_go_on_where_the_frames_end(void **state) {
     areal_destroy(areal);
 }
 
-static struct areal_result find_reached(struct areal *areal, int64_t window_s, double probability) {
-    static struct areal_result results[400];
-    assert_int_equal(areal_finish(areal, results, NULL), 0);
-    for (size_t i = 0; i < areal_result_count(areal); i++) {
-        if (strcmp(results[i].area, "low") == 0 && strcmp(results[i].variable, "rain_mean") == 0 &&
-            results[i].window_s == window_s && results[i].lead_s == 1200 &&
-            results[i].probability == probability) {
-            return results[i];
-        }
-    }
-    fail_msg("no result of probability %g", probability);
-    return results[0];
-}
-
 /* Ten members of 0, 6 ... 54 mm/h: 30 per cent of them reach 42 and no more. */
 static void values_reached_with_a_probability_are_those_of_the_members(void **state) {
     (void)state;
@@ -243,14 +219,18 @@ static void values_reached_with_a_probability_are_those_of_the_members(void **st
             }
         }
         if (round == 0) {
-            assert_true(fabs(find_reached(areal, 0, 0.05).value - 54.0) < 1e-12);
-            assert_true(fabs(find_reached(areal, 0, 0.3).value - 42.0) < 1e-12);
-            assert_true(fabs(find_reached(areal, 0, 1.0).value - 0.0) < 1e-12);
+            assert_true(fabs(find_reached(areal, "low", "rain_mean", 0, 1200, 0.05).value - 54.0) <
+                        1e-12);
+            assert_true(fabs(find_reached(areal, "low", "rain_mean", 0, 1200, 0.3).value - 42.0) <
+                        1e-12);
+            assert_true(fabs(find_reached(areal, "low", "rain_mean", 0, 1200, 1.0).value - 0.0) <
+                        1e-12);
             /* 30 min ahead by 20: 1 mm that fell, and 14 */
-            assert_true(fabs(find_reached(areal, 1800, 0.3).value - 15.0) < 1e-12);
+            assert_true(fabs(find_reached(areal, "low", "rain_mean", 1800, 1200, 0.3).value -
+                             15.0) < 1e-12);
         } else {
             /* a member that does not know leaves the share unknown */
-            struct areal_result unknown = find_reached(areal, 0, 0.3);
+            struct areal_result unknown = find_reached(areal, "low", "rain_mean", 0, 1200, 0.3);
             assert_true(isnan(unknown.value) && fabs(unknown.coverage - 0.9) < 1e-12);
         }
         areal_destroy(areal);
@@ -259,10 +239,43 @@ static void values_reached_with_a_probability_are_those_of_the_members(void **st
     assert_int_equal(areal_create(env, grid, &areas, NULL, &ten, &areal, NULL), 0);
     add_constant(areal, 0, 6.0);
     areal_no_forecast(areal, true, "one frame");
-    struct areal_result none = find_reached(areal, 0, 0.3);
+    struct areal_result none = find_reached(areal, "low", "rain_mean", 0, 1200, 0.3);
     assert_true(isnan(none.value));
     assert_string_equal(none.cause, "one frame");
     assert_true(fabs(find(areal, "low", "rain_mean", 0, 1200).value - 6.0) < 1e-12);
+    areal_destroy(areal);
+}
+
+/* Frames 0 and 1 of six: 2 mm that fell. Members of 0, 6 ... 54 mm/h over 20 min bring 0 to 18 mm,
+ * and what is missing of the hour keeps it unknown. */
+static void lower_bounds_go_on_with_the_forecast(void **state) {
+    (void)state;
+    struct areal *areal = NULL;
+    struct areal_options ten = options;
+    float field[CELLS];
+    ten.min_coverage = 0.9;
+    ten.member_count = 10;
+    ten.probability_count = 2;
+    ten.probability[0] = 0.3;
+    ten.probability[1] = 1.0;
+    assert_int_equal(areal_create(env, grid, &areas, NULL, &ten, &areal, NULL), 0);
+    add_constant(areal, 0, 6.0);
+    add_constant(areal, 1, 6.0);
+    for (size_t member = 0; member < 10; member++) {
+        for (size_t step = 1; step <= 2; step++) {
+            for (size_t i = 0; i < CELLS; i++) {
+                field[i] = 6.0F * (float)((member * 7) % 10);
+            }
+            areal_member(areal, member, step, field);
+        }
+    }
+    struct areal_result most = find_reached(areal, "low", "rain_mean", 3600, 1200, 0.3);
+    assert_true(isnan(most.value) && fabs(most.at_least - (2.0 + 14.0)) < 1e-9);
+    struct areal_result all = find_reached(areal, "low", "rain_mean", 3600, 1200, 1.0);
+    assert_true(isnan(all.value) && fabs(all.at_least - 2.0) < 1e-9);
+    /* 30 min ahead by 20 are whole */
+    struct areal_result whole = find_reached(areal, "low", "rain_mean", 1800, 1200, 0.3);
+    assert_true(fabs(whole.value - 15.0) < 1e-9 && isnan(whole.at_least));
     areal_destroy(areal);
 }
 
@@ -331,6 +344,7 @@ int main(void) {
         cmocka_unit_test(places_without_data_are_unknown_with_a_cause),
         cmocka_unit_test(forecasts_go_on_where_the_frames_end),
         cmocka_unit_test(values_reached_with_a_probability_are_those_of_the_members),
+        cmocka_unit_test(lower_bounds_go_on_with_the_forecast),
         cmocka_unit_test(negative_rates_and_bad_options_are_refused),
         cmocka_unit_test(the_cage_blocks_files_network_and_programs),
     };

@@ -12,11 +12,9 @@
 
 #include <cmocka.h>
 
-#include "models/areal/areal.h"
+#include "areal_fixture.h"
 #include "models/areal/classes.h"
 #include "models/grid/ncflags.h"
-
-enum { ROWS = 4, COLUMNS = 4, CELLS = ROWS * COLUMNS };
 
 static struct grid_env *env;
 static struct grid *grid;
@@ -140,22 +138,6 @@ static const struct areal_options options = {.step_s = 600,
                                              .lead_s = {600},
                                              .threshold_mm_h = 5.0,
                                              .min_coverage = 0.7};
-
-static struct areal_result find(struct areal *areal, const char *area, const char *variable,
-                                int64_t window_s, int64_t lead_s) {
-    static struct areal_result results[200];
-    size_t count = areal_result_count(areal);
-    assert_true(count <= 200);
-    assert_int_equal(areal_finish(areal, results, NULL), 0);
-    for (size_t i = 0; i < count; i++) {
-        if (strcmp(results[i].area, area) == 0 && strcmp(results[i].variable, variable) == 0 &&
-            results[i].window_s == window_s && results[i].lead_s == lead_s) {
-            return results[i];
-        }
-    }
-    fail_msg("no result %s %s", area, variable);
-    return results[0];
-}
 
 static void add_frame(struct areal *areal, size_t slot, double times) {
     double frame[CELLS];

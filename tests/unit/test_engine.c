@@ -470,6 +470,44 @@ static void test_a_doubted_model_result_does_not_lower(void **state) {
     assert_int_equal(view_of("fast").alarm->level, 0);
 }
 
+/* 30 mm fell for sure while half of the frames are missing: enough for a level, never to lower it.
+ */
+static void test_a_model_result_may_be_a_lower_bound(void **state) {
+    (void)state;
+    engine = engine_destroy(engine);
+    fixture.rules[RULE_RISE].indicators[1].min_coverage = 0.8;
+    create();
+    for (int i = 0; i <= 10; i++) {
+        read_at(i * MIN, POINT_STAGE, 1); /* the rise is known: none */
+    }
+    struct engine_input input = model_input(11 * MIN, 11 * MIN, (double)NAN);
+    input.as.model_result.coverage = 0.5;
+    input.as.model_result.at_least = 1;
+    assert_int_equal(engine_step(engine, &input, &sink), 0);
+    struct alarm_view view = view_of("fast"); /* too little for the level, and no all-clear */
+    assert_int_equal(view.alarm->level, 0);
+    assert_false(view.alarm->assessed);
+    assert_true(view.indicators[1].lower_bound && view.indicators[1].value == 1);
+    assert_int_equal(view.indicators[1].knowledge, KNOWLEDGE_DOUBTFUL);
+    assert_int_equal(view.indicators[1].cause, CAUSE_INCOMPLETE);
+    input = model_input(12 * MIN, 12 * MIN, (double)NAN);
+    input.as.model_result.coverage = 0.5;
+    input.as.model_result.at_least = 6;
+    assert_int_equal(engine_step(engine, &input, &sink), 0);
+    assert_int_equal(view_of("fast").alarm->level, 1);
+    for (int i = 13; i <= 15; i++) {
+        read_at(i * MIN, POINT_STAGE, 1);
+    }
+    input = model_input(16 * MIN, 16 * MIN, (double)NAN);
+    input.as.model_result.coverage = 0.5;
+    input.as.model_result.at_least = 0.5;
+    assert_int_equal(engine_step(engine, &input, &sink), 0);
+    tick(17 * MIN);
+    assert_int_equal(view_of("fast").alarm->level, 1); /* at least 0.5 lowers nothing */
+    model_at(18 * MIN, 18 * MIN, 0.5);
+    assert_int_equal(view_of("fast").alarm->level, 0);
+}
+
 /* ---- commands ---- */
 
 static void test_commands_are_answered(void **state) {
@@ -945,6 +983,7 @@ int main(void) {
         TEST(test_model_results),
         TEST(test_a_doubted_model_result_does_not_lower),
         TEST(test_model_coverage_lead_and_unknown),
+        TEST(test_a_model_result_may_be_a_lower_bound),
         TEST(test_commands_are_answered),
         TEST(test_inputs_that_cannot_be_are_refused),
         TEST(test_out_of_order_readings_do_not_decide),

@@ -473,6 +473,13 @@ static void outputs_of_workers_are_not_believed(void **state) {
         {HEAD("2025-11-19T06:00:00Z") RESULT("\"value\":null,\"cause\":\"coverage 0\""), NULL,
          MODEL_DOUBT_NONE},
         {HEAD("2025-11-19T06:00:00Z") RESULT("\"value\":null"), "bad cause", MODEL_DOUBT_NONE},
+        {HEAD("2025-11-19T06:00:00Z")
+             RESULT("\"value\":null,\"at_least\":3.5,\"cause\":\"coverage 0\""),
+         NULL, MODEL_DOUBT_NONE},
+        {HEAD("2025-11-19T06:00:00Z") RESULT("\"value\":4,\"at_least\":3.5"), "bad at_least",
+         MODEL_DOUBT_NONE},
+        {HEAD("2025-11-19T06:00:00Z") RESULT("\"value\":null,\"at_least\":-1"), "bad at_least",
+         MODEL_DOUBT_NONE},
         {HEAD("2025-11-19T06:00:00Z") RESULT("\"cause\":\"x\""), "bad value", MODEL_DOUBT_NONE},
         {HEAD("2025-11-19T06:00:00Z") RESULT("\"value\":\"1\""), "bad value", MODEL_DOUBT_NONE},
         {HEAD("2025-11-19T06:00:00Z") RESULT("\"value\":1e300"), "bad value", MODEL_DOUBT_NONE},
