@@ -403,7 +403,8 @@ static int write_output(struct command *command, struct err *ret_err) {
 }
 
 static int open_descriptors(struct command *command, struct err *ret_err) {
-    int result = inputs_open(&command->inputs, ret_err);
+    int result = command->worker ? inputs_open(&command->inputs, ret_err) : 0;
+    inputs_look(&command->inputs);
     for (size_t i = 0; i < GUIDANCE && result == 0; i++) {
         struct input *input = &command->guidance[i];
         result = input->path != NULL ? input_open(input, ret_err) : 0;

@@ -68,13 +68,12 @@ int inputs_name(struct inputs *inputs, const char *path, bool history) {
     return 0;
 }
 
+static int open_path(const char *path) {
+    return open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+}
+
 int input_open(struct input *input, struct err *ret_err) {
-    struct stat status;
-    input->fd = open(input->path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
-    if (input->fd >= 0 && fstat(input->fd, &status) == 0) {
-        input->bytes = status.st_size;
-        input->modified_ns = (int64_t)status.st_mtim.tv_sec * 1000000000 + status.st_mtim.tv_nsec;
-    }
+    input->fd = open_path(input->path);
     return input->fd >= 0 || input->history
                ? 0
                : err_set(ret_err, ERR_IO, "%.300s: %s", input->path, strerror(errno));
@@ -86,6 +85,18 @@ int inputs_open(struct inputs *inputs, struct err *ret_err) {
         result = input_open(&inputs->list[i], ret_err);
     }
     return result;
+}
+
+void inputs_look(struct inputs *inputs) {
+    for (size_t i = 0; i < inputs->count; i++) {
+        struct input *input = &inputs->list[i];
+        struct stat status;
+        if (stat(input->path, &status) == 0) {
+            input->bytes = status.st_size;
+            input->modified_ns =
+                (int64_t)status.st_mtim.tv_sec * 1000000000 + status.st_mtim.tv_nsec;
+        }
+    }
 }
 
 /* ---- one file ---- */
@@ -119,8 +130,13 @@ void input_close_file(struct opened *opened) {
 int input_open_file(struct inputs *inputs, const struct input *input, struct opened *ret_opened,
                     struct err *ret_err) {
     struct opened opened = {.bytes = NULL};
+    int fd = input->fd >= 0 ? input->fd : open_path(input->path);
     int result =
-        ncfile_slurp(inputs->env, input->path, input->fd, &opened.bytes, &opened.size, ret_err);
+        fd >= 0 ? ncfile_slurp(inputs->env, input->path, fd, &opened.bytes, &opened.size, ret_err)
+                : err_set(ret_err, ERR_IO, "%.300s: %s", input->path, strerror(errno));
+    if (fd >= 0 && fd != input->fd) {
+        (void)close(fd); /* only read */
+    }
     if (result == 0) {
         result = ncfile_open_memory(inputs->env, input->path, opened.bytes, opened.size,
                                     &opened.file, ret_err);
@@ -193,7 +209,7 @@ static int check_repeated(const struct inputs *inputs, const struct input *input
 
 /* The frame of a file that the past has; NULL: the file must be read. */
 static const struct past_frame *past_of(const struct inputs *inputs, const struct input *input) {
-    const struct past_frame *frame = input->history && input->fd >= 0
+    const struct past_frame *frame = input->history && input->bytes > 0
                                          ? past_find(inputs->past, output_base_name(input->path),
                                                      input->bytes, input->modified_ns)
                                          : NULL;

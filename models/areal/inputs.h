@@ -1,5 +1,5 @@
-/* The files of an areal run: opened before the cage is entered, surveyed (grid and times), given
- * frame by frame to the sums, and read again for the forecast.
+/* The files of an areal run: opened before the cage of a worker is entered, else one by one;
+ * surveyed (grid and times), given frame by frame to the sums, and read again for the forecast.
  *
  * A refused file ends the run; a refused one of the history is left out and named. A file that is
  * named twice counts once. Frames that an earlier run has kept (past.h) are not read again.
@@ -25,8 +25,8 @@ enum { INPUTS_MAX = 2048 };
 struct input {
     const char *path;
     bool history;
-    int fd; /* -1: not open */
-    int64_t bytes;
+    int fd;        /* -1: opened when it is read */
+    int64_t bytes; /* 0: not looked at, or not there */
     int64_t modified_ns;
     bool used;
     bool broken; /* a frame could not be read; those before it count */
@@ -67,6 +67,8 @@ int inputs_name(struct inputs *inputs, const char *path, bool history);
 /* One of the history that is not there is left out later. ERR_IO names the file. */
 int input_open(struct input *input, struct err *ret_err);
 int inputs_open(struct inputs *inputs, struct err *ret_err);
+/* Without opening them: how large they are, and when they were changed. */
+void inputs_look(struct inputs *inputs);
 
 /* Tells on standard error how far it is, every two seconds. */
 void inputs_progress(struct inputs *inputs, const char *what, size_t done, size_t all);

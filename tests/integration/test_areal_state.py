@@ -68,6 +68,22 @@ class ArealState(unittest.TestCase):
         with open(self.path("run/after"), "rb") as after, open(self.path("s1"), "rb") as wanted:
             self.assertEqual(after.read(), wanted.read())
 
+    def test_more_files_than_the_cage_lets_be_open(self):
+        """A day of ten-minute frames: they are opened one by one."""
+        names = [self.path(f"g{i:03}.nc") for i in range(145)]
+        for i, name in enumerate(names):
+            os.symlink(self.path(f"f{i % (COUNT - 1):02}.nc"), name)  # times repeat: left out, but opened
+        os.mkdir(self.path("run"))
+        reads = [word for name in names + [self.path("areas.geojson")] for word in ("--read", name)]
+        done = run("--cage", self.path("run"), *reads, "--read", self.path(f"f{COUNT - 1:02}.nc"), "areal",
+                   "--in", self.path(f"f{COUNT - 1:02}.nc"), *(f"--history={name}" for name in names), "--areas", self.path("areas.geojson"), "--step", "10min",
+                   "--windows", "3h", "--lead", "0s", "--quiet")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        output = json.loads(done.stdout)
+        self.assertEqual(len(output["manifest"]["inputs"]), COUNT)
+        self.assertTrue(all("is repeated" in text for text in output["manifest"]["left_out"]))
+        self.assertEqual(len(output["manifest"]["left_out"]), 145 - (COUNT - 1))
+
     def test_what_does_not_fit_is_named(self):
         self.areal(COUNT - 2, "--state-out", self.path("s0"))
         plain = json.loads(self.areal(COUNT - 1)[0])
