@@ -477,7 +477,7 @@ static void test_binh_dinh(void **state) {
     assert_int_equal(kinds[2], 2);
     assert_int_equal(kinds[3], 4);
     assert_int_equal(kinds[4], 9);
-    assert_int_equal(site->area_count, 3);
+    assert_int_equal(site->area_count, 6);
     const struct engine_site parts = {
         .stations = site->stations,
         .station_count = site->station_count,
