@@ -8,10 +8,10 @@ enum { FRAMES_MAX = 3 };
 
 static const float rain_min_mm_h = 0.1F;
 static const float dry_dbr = -15.0F;
-static const float rain_min_dbr = -10.0F;
+static const float threshold_db = 5.0F; /* of the least rain, above the dry value */
 static const double band_width = 0.5;  /* of the Gaussians, in log_q of the wavenumber */
 static const double tukey_share = 0.2; /* of the side, tapered */
-static const double correlation_max = 0.9995;
+static const double correlation_max = 0.999999;
 static const double pi = 3.14159265358979323846;
 
 struct analysis {
@@ -60,12 +60,16 @@ static double multiplicity(const struct cascade *cascade, size_t point) {
 
 /* ---- fields ---- */
 
-static float above_dry(float rate) {
-    return rate >= rain_min_mm_h ? 10.0F * log10f(rate) - dry_dbr : 0.0F;
+void cascade_field(const float *rates, size_t pixels, float *ret_field) {
+    for (size_t i = 0; i < pixels; i++) {
+        float dry = isnan(rates[i]) ? NAN : 0.0F;
+        ret_field[i] = rates[i] >= rain_min_mm_h ? 10.0F * log10f(rates[i]) - dry_dbr : dry;
+    }
 }
 
-static float above_threshold(float rate) {
-    return rate >= rain_min_mm_h ? 10.0F * log10f(rate) - rain_min_dbr : 0.0F;
+/* Without the step between rain and no rain. */
+static float above_threshold(float field) {
+    return field > threshold_db ? field - threshold_db : 0.0F;
 }
 
 /* Lays a frame into the box, transforms it. Missing is 0, as dry. */
@@ -76,8 +80,8 @@ static void transform_frame(struct analysis *a, const struct cascade *cascade, i
     for (int y = 0; y < a->ny; y++) {
         for (int x = 0; x < a->nx; x++) {
             size_t i = (size_t)y * (size_t)a->nx + (size_t)x;
-            float rate = a->frames[frame][i];
-            a->box[(size_t)y * (size_t)cascade->nx + (size_t)x] = above_dry(rate);
+            float value = a->frames[frame][i];
+            a->box[(size_t)y * (size_t)cascade->nx + (size_t)x] = isnan(value) ? 0.0F : value;
         }
     }
     fft2_forward(a->fft, a->box, ret_spectrum);

@@ -1,8 +1,10 @@
 /* What a rain field remembers, scale by scale: an AR(2) process for every wavenumber.
  *
  * Seed 2003 (cascade, S-PROG); Pulkkinen et al. 2019, section 2 (bands, AR(2), noise filter). The
- * field is 10 log10 of the rate above the dry value (-15 dB), so dry and missing are 0. Thread
- * rule: a cascade is read-only once made. */
+ * field is 10 log10 of the rate above the dry value (-15 dB), so dry and missing are 0. Frames are
+ * brought to the same place as such logarithms: sampled as rates, a wet pixel would spread over its
+ * dry neighbours, and the fine bands would seem to remember less than they do. Thread rule: a
+ * cascade is read-only once made. */
 #ifndef CANHBAO_NOWCAST_CASCADE_H
 #define CANHBAO_NOWCAST_CASCADE_H
 
@@ -24,8 +26,11 @@ struct cascade {
     double rho2[CASCADE_BANDS];
 };
 
-/* frames: rates in mm/h of nx * ny, NaN = missing, oldest first, the last one the newest, all
- * brought to the place of the newest; lag_steps[i] > 0 is the age of frame i < count - 1 in steps.
+/* The field of rates (mm/h; NaN = missing, and stays so); ret_field may be rates. */
+void cascade_field(const float *rates, size_t pixels, float *ret_field);
+
+/* frames: fields of nx * ny, NaN = missing, oldest first, the last one the newest, all brought to
+ * the place of the newest; lag_steps[i] > 0 is the age of frame i < count - 1 in steps.
  * count 2 or 3. With two frames, or frames that are not one and two steps old, the process is of
  * first order. ERR_MEMORY. */
 int cascade_init(struct fft2 *fft, const float *const *frames, const double *lag_steps, int count,

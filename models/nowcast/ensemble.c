@@ -378,24 +378,30 @@ static int analyse_frames(const struct motion_input *in, struct ensemble *e) {
     int used = in->count < FRAMES_USED ? in->count : FRAMES_USED;
     int skip = in->count - used;
     const float *frames[FRAMES_USED] = {0};
-    float *aligned[FRAMES_USED] = {0};
+    float *fields[FRAMES_USED] = {0};
     double lag_steps[FRAMES_USED] = {0};
     struct fft2 *fft = NULL;
-    int result = fft2_create(e->nx, e->ny, &fft);
-    frames[used - 1] = in->frame[in->count - 1];
-    for (int f = 0; f < used - 1 && result == ERR_OK; f++) {
+    float *field = malloc(e->pixels * sizeof *field);
+    int result = field == NULL ? ERR_MEMORY : fft2_create(e->nx, e->ny, &fft);
+    for (int f = 0; f < used && result == ERR_OK; f++) {
         lag_steps[f] = in->step_of_frame[in->count - 1] - in->step_of_frame[skip + f];
-        aligned[f] = malloc(e->pixels * sizeof *aligned[f]);
-        result = aligned[f] == NULL ? ERR_MEMORY
-                                    : motion_carry(&e->motion, in->frame[skip + f], lag_steps[f],
-                                                   in->threads, aligned[f]);
-        frames[f] = aligned[f];
+        fields[f] = malloc(e->pixels * sizeof *fields[f]);
+        if (fields[f] == NULL) {
+            result = ERR_MEMORY;
+        } else if (f == used - 1) {
+            cascade_field(in->frame[skip + f], e->pixels, fields[f]);
+        } else {
+            cascade_field(in->frame[skip + f], e->pixels, field);
+            result = motion_carry(&e->motion, field, lag_steps[f], in->threads, fields[f]);
+        }
+        frames[f] = fields[f];
     }
     if (result == ERR_OK) {
         result = cascade_init(fft, frames, lag_steps, used, e->nx, e->ny, &e->cascade);
     }
+    free(field);
     for (int f = 0; f < used; f++) {
-        free(aligned[f]);
+        free(fields[f]);
     }
     fft2_destroy(fft);
     return result;
