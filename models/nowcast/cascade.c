@@ -4,13 +4,15 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { FRAMES_MAX = 3 };
+enum { FRAMES_MAX = 3, RINGS_PER_WAVE = 2 };
 
 static const float rain_min_mm_h = 0.1F;
 static const float dry_dbr = -15.0F;
 static const float threshold_db = 5.0F; /* of the least rain, above the dry value */
-static const double band_width = 0.5;  /* of the Gaussians, in log_q of the wavenumber */
-static const double tukey_share = 0.2; /* of the side, tapered */
+static const double band_width = 0.5;   /* of the Gaussians, in log_q of the wavenumber */
+static const double tukey_share = 0.2;  /* of the side, tapered */
+/* Below 1 only for Yule-Walker's sake: the broadest band of steady rain has 0.9999 from frame to
+ * frame, and a lower limit would make it forget within the hour. */
 static const double correlation_max = 0.999999;
 static const double pi = 3.14159265358979323846;
 
@@ -27,28 +29,39 @@ struct analysis {
 
 /* ---- bands ---- */
 
-/* Radial wavenumber of a point, in waves per longer side of the box. */
+/* Radial wavenumber of a point, in waves per side: on a grid that is longer one way the bands are
+ * as much longer that way. (With waves per length instead S-PROG scores up to 0.004 less in CSI at
+ * 1 mm/h on the oblong Finnish grid, at all leads of 5 to 90 min.) */
 static double radius_of(const struct cascade *cascade, size_t point) {
     double ky = (double)(point / (size_t)cascade->columns);
     double kx = (double)(point % (size_t)cascade->columns);
-    double longest = cascade->nx > cascade->ny ? cascade->nx : cascade->ny;
-    ky = ky > 0.5 * cascade->ny ? ky - cascade->ny : ky;
-    return hypot(kx * longest / cascade->nx, ky * longest / cascade->ny);
+    return hypot(kx, ky > 0.5 * cascade->ny ? ky - cascade->ny : ky);
 }
 
 /* Weights of the bands at a wavenumber > 0; their sum is 1. */
-static void band_weights(const struct cascade *cascade, double radius, double *ret_weights) {
+static void band_weights(const struct cascade *cascade, double radius, float *ret_weights) {
     double longest = cascade->nx > cascade->ny ? cascade->nx : cascade->ny;
     double log_q = log(0.5 * longest) / CASCADE_BANDS;
+    double weight[CASCADE_BANDS];
     double sum = 0.0;
     for (int j = 0; j < CASCADE_BANDS; j++) {
         double centre = log(0.5 * (exp(log_q * j) + exp(log_q * (j + 1)))) / log_q;
         double distance = (log(radius) / log_q - centre) / band_width;
-        ret_weights[j] = exp(-0.5 * distance * distance);
-        sum += ret_weights[j];
+        weight[j] = exp(-0.5 * distance * distance);
+        sum += weight[j];
     }
     for (int j = 0; j < CASCADE_BANDS; j++) {
-        ret_weights[j] /= sum;
+        ret_weights[j] = (float)(weight[j] / sum);
+    }
+}
+
+/* Ring 0 is the mean alone. */
+static void find_rings(struct cascade *cascade) {
+    for (size_t i = 0; i < cascade->points; i++) {
+        cascade->ring[i] = (uint16_t)lround(RINGS_PER_WAVE * radius_of(cascade, i));
+    }
+    for (size_t r = 1; r < cascade->rings; r++) {
+        band_weights(cascade, (double)r / RINGS_PER_WAVE, cascade->weights[r]);
     }
 }
 
@@ -126,11 +139,10 @@ static void sum_bands(const struct analysis *a, const struct cascade *cascade,
                       struct band_sums *ret_sums) {
     const struct fft2_value *newest = a->spectrum[a->count - 1];
     for (size_t i = 1; i < cascade->points; i++) {
-        double weights[CASCADE_BANDS];
-        band_weights(cascade, radius_of(cascade, i), weights);
+        const float *weights = cascade->weights[cascade->ring[i]];
         double times = multiplicity(cascade, i);
         for (int j = 0; j < CASCADE_BANDS; j++) {
-            double w = weights[j] * weights[j] * times;
+            double w = (double)(weights[j] * weights[j]) * times;
             for (int f = 0; f < a->count; f++) {
                 struct fft2_value v = a->spectrum[f][i];
                 ret_sums[j].power[f] += w * (double)(v.re * v.re + v.im * v.im);
@@ -174,45 +186,130 @@ static void find_correlations(const struct analysis *a, const struct band_sums *
     }
 }
 
-static void find_coefficients(const struct analysis *a, const struct band_sums *sums,
-                              struct cascade *cascade) {
-    cascade->phi1[0] = 1.0F; /* the mean stays */
-    cascade->phi2[0] = 0.0F;
-    cascade->innovation[0] = 0.0F;
-    for (size_t i = 1; i < cascade->points; i++) {
-        double weights[CASCADE_BANDS];
+struct ar2 {
+    double phi1;
+    double phi2;
+};
+
+/* Yule-Walker. */
+static struct ar2 ar2_of(double rho1, double rho2) {
+    double rest = 1.0 - rho1 * rho1;
+    return (struct ar2){rho1 * (1.0 - rho2) / rest, (rho2 - rho1 * rho1) / rest};
+}
+
+static void find_processes(struct cascade *cascade) {
+    for (size_t r = 1; r < cascade->rings; r++) {
         double rho1 = 0.0;
         double rho2 = 0.0;
-        double gain = 0.0; /* brings the noise to the variance of the field, band by band */
-        band_weights(cascade, radius_of(cascade, i), weights);
         for (int j = 0; j < CASCADE_BANDS; j++) {
-            rho1 += weights[j] * cascade->rho1[j];
-            rho2 += weights[j] * cascade->rho2[j];
-            gain += sums[j].noise > 0.0
-                        ? weights[j] * sqrt(sums[j].power[a->count - 1] / sums[j].noise)
-                        : 0.0;
+            rho1 += (double)cascade->weights[r][j] * cascade->rho1[j];
+            rho2 += (double)cascade->weights[r][j] * cascade->rho2[j];
         }
         rho2 = limit_rho2(rho1, rho2);
-        double phi1 = rho1 * (1.0 - rho2) / (1.0 - rho1 * rho1);
-        double phi2 = (rho2 - rho1 * rho1) / (1.0 - rho1 * rho1);
-        double rest = 1.0 - phi1 * rho1 - phi2 * rho2;
-        cascade->phi1[i] = (float)phi1;
-        cascade->phi2[i] = (float)phi2;
-        cascade->innovation[i] =
-            (float)(sqrt(rest > 0.0 ? rest : 0.0) * gain * (double)a->noise[i]);
+        struct ar2 process = ar2_of(rho1, rho2);
+        double rest = 1.0 - process.phi1 * rho1 - process.phi2 * rho2;
+        cascade->process[r] =
+            (struct cascade_noise){(float)process.phi1, (float)process.phi2,
+                                   (float)sqrt(rest > 0.0 ? rest : 0.0), (float)rho1};
     }
+}
+
+/* Brings the noise to the variance of the field, band by band. */
+static void find_noise_level(const struct analysis *a, const struct band_sums *sums,
+                             struct cascade *cascade) {
+    double gain[CASCADE_BANDS];
+    for (int j = 0; j < CASCADE_BANDS; j++) {
+        gain[j] = sums[j].noise > 0.0 ? sqrt(sums[j].power[a->count - 1] / sums[j].noise) : 0.0;
+    }
+    for (size_t i = 0; i < cascade->points; i++) {
+        double level = 0.0;
+        for (int j = 0; j < CASCADE_BANDS; j++) {
+            level += (double)cascade->weights[cascade->ring[i]][j] * gain[j];
+        }
+        cascade->noise[i] = (float)(level * (double)a->noise[i]);
+    }
+}
+
+/* Weights of X(0) and of X(-1) in what a band foresees, [now and one step before that]. */
+struct foresight {
+    double now[2];
+    double before[2];
+};
+
+struct grown {
+    double impulse[2]; /* answer of the noise process to a single innovation */
+    double variance;   /* so far */
+};
+
+static void step_forward(struct ar2 process, double *parts) {
+    double next = process.phi1 * parts[0] + process.phi2 * parts[1];
+    parts[1] = parts[0];
+    parts[0] = next;
+}
+
+static void grow(const struct cascade_noise *noise, struct grown *grown) {
+    grown->variance += grown->impulse[0] * grown->impulse[0];
+    step_forward((struct ar2){(double)noise->phi1, (double)noise->phi2}, grown->impulse);
+}
+
+static struct cascade_share share_of(const struct cascade *cascade, size_t ring,
+                                     const struct foresight *bands, const struct grown *grown) {
+    double now = ring == 0 ? 1.0 : 0.0; /* the mean stays */
+    double before = 0.0;
+    for (int j = 0; j < CASCADE_BANDS; j++) {
+        now += (double)cascade->weights[ring][j] * bands[j].now[0];
+        before += (double)cascade->weights[ring][j] * bands[j].before[0];
+    }
+    double foreseen =
+        now * now + before * before + 2.0 * now * before * (double)cascade->process[ring].rho1;
+    double rest =
+        foreseen < 1.0 && grown->variance > 0.0 ? (1.0 - foreseen) / grown->variance : 0.0;
+    return (struct cascade_share){(float)now, (float)before, (float)sqrt(rest)};
+}
+
+int cascade_shares(const struct cascade *cascade, int first, int count,
+                   struct cascade_share *ret_shares) {
+    struct foresight bands[CASCADE_BANDS];
+    struct grown *grown = calloc(cascade->rings, sizeof *grown);
+    if (grown == NULL) {
+        return ERR_MEMORY;
+    }
+    for (int j = 0; j < CASCADE_BANDS; j++) {
+        bands[j] = (struct foresight){.now = {1.0, 0.0}, .before = {0.0, 1.0}};
+    }
+    for (size_t r = 0; r < cascade->rings; r++) {
+        grown[r].impulse[0] = (double)cascade->process[r].innovation;
+    }
+    for (int n = 1; n < first + count; n++) {
+        for (int j = 0; j < CASCADE_BANDS; j++) {
+            struct ar2 process = ar2_of(cascade->rho1[j], cascade->rho2[j]);
+            step_forward(process, bands[j].now);
+            step_forward(process, bands[j].before);
+        }
+        for (size_t r = 0; r < cascade->rings; r++) {
+            grow(&cascade->process[r], &grown[r]);
+        }
+        for (size_t r = 0; n >= first && r < cascade->rings; r++) {
+            ret_shares[(size_t)(n - first) * cascade->rings + r] =
+                share_of(cascade, r, bands, &grown[r]);
+        }
+    }
+    free(grown);
+    return ERR_OK;
 }
 
 static int analyse(struct analysis *a, const double *lag_steps, struct cascade *cascade) {
     struct band_sums sums[CASCADE_BANDS] = {0};
     int last = a->count - 2;
+    find_rings(cascade);
     find_noise(a, cascade, a->spectrum[0]);
     for (int f = 0; f < a->count; f++) {
         transform_frame(a, cascade, f, a->spectrum[f]);
     }
     sum_bands(a, cascade, sums);
     find_correlations(a, sums, lag_steps, cascade);
-    find_coefficients(a, sums, cascade);
+    find_processes(cascade);
+    find_noise_level(a, sums, cascade);
     cascade->now = a->spectrum[a->count - 1];
     a->spectrum[a->count - 1] = NULL;
     cascade->before = a->spectrum[last];
@@ -231,11 +328,15 @@ int cascade_init(struct fft2 *fft, const float *const *frames, const double *lag
     }
     a.box = malloc((size_t)cascade.nx * (size_t)cascade.ny * sizeof *a.box);
     a.noise = malloc(cascade.points * sizeof *a.noise);
-    cascade.phi1 = malloc(cascade.points * sizeof *cascade.phi1);
-    cascade.phi2 = malloc(cascade.points * sizeof *cascade.phi2);
-    cascade.innovation = malloc(cascade.points * sizeof *cascade.innovation);
-    int complete = a.box != NULL && a.noise != NULL && cascade.phi1 != NULL &&
-                   cascade.phi2 != NULL && cascade.innovation != NULL;
+    /* No wavenumber is larger than half a diagonal of a square of the longest side. */
+    int longest = cascade.nx > cascade.ny ? cascade.nx : cascade.ny;
+    cascade.rings = (size_t)(0.7072 * longest * RINGS_PER_WAVE) + 2;
+    cascade.noise = malloc(cascade.points * sizeof *cascade.noise);
+    cascade.ring = malloc(cascade.points * sizeof *cascade.ring);
+    cascade.weights = calloc(cascade.rings, sizeof *cascade.weights);
+    cascade.process = calloc(cascade.rings, sizeof *cascade.process);
+    int complete = a.box != NULL && a.noise != NULL && cascade.noise != NULL &&
+                   cascade.ring != NULL && cascade.weights != NULL && cascade.process != NULL;
     for (int f = 0; f < count; f++) {
         a.spectrum[f] = malloc(cascade.points * sizeof *a.spectrum[f]);
         complete = complete && a.spectrum[f] != NULL;
@@ -262,8 +363,9 @@ void cascade_finish(struct cascade *cascade) {
     }
     free(cascade->now);
     free(cascade->before);
-    free(cascade->phi1);
-    free(cascade->phi2);
-    free(cascade->innovation);
+    free(cascade->noise);
+    free(cascade->ring);
+    free(cascade->weights);
+    free(cascade->process);
     *cascade = (struct cascade){0};
 }

@@ -66,8 +66,8 @@ static double laplace(uint64_t bits) {
 
 struct worker {
     struct fft2 *fft;
-    struct fft2_value *now;
-    struct fft2_value *before;
+    struct fft2_value *noise; /* and a step before */
+    struct fft2_value *noise_before;
     struct fft2_value *work;
     float *box;
     float *rate;             /* at the place of the newest frame */
@@ -82,8 +82,8 @@ struct worker {
 
 static void worker_finish(struct worker *w) {
     fft2_destroy(w->fft);
-    free(w->now);
-    free(w->before);
+    free(w->noise);
+    free(w->noise_before);
     free(w->work);
     free(w->box);
     free(w->rate);
@@ -97,17 +97,17 @@ static void worker_finish(struct worker *w) {
 
 static int worker_init(const struct ensemble *e, struct worker *ret_worker) {
     struct worker w = {0};
-    size_t spectrum = e->cascade.points * sizeof *w.now;
-    w.now = malloc(spectrum);
-    w.before = malloc(spectrum);
+    size_t spectrum = e->cascade.points * sizeof *w.noise;
+    w.noise = malloc(spectrum);
+    w.noise_before = malloc(spectrum);
     w.work = malloc(spectrum);
     w.box = malloc((size_t)e->cascade.nx * (size_t)e->cascade.ny * sizeof *w.box);
     w.rate = malloc(e->pixels * sizeof *w.rate);
     w.forecast = malloc(e->pixels * sizeof *w.forecast);
     w.distance = malloc(e->pixels);
     w.bins = malloc(RANK_BINS * sizeof *w.bins);
-    if (w.now == NULL || w.before == NULL || w.work == NULL || w.box == NULL || w.rate == NULL ||
-        w.forecast == NULL || w.distance == NULL || w.bins == NULL ||
+    if (w.noise == NULL || w.noise_before == NULL || w.work == NULL || w.box == NULL ||
+        w.rate == NULL || w.forecast == NULL || w.distance == NULL || w.bins == NULL ||
         fft2_create(e->nx, e->ny, &w.fft) != ERR_OK ||
         displacement_init(&e->motion, &w.displacement) != ERR_OK ||
         motion_init_zero(e->nx, e->ny, e->motion.source, &w.motion) != ERR_OK) {
@@ -127,29 +127,40 @@ static void start_member(const struct ensemble *e, const struct ensemble_run *ru
     double sign = member % 2 == 0 ? 1.0 : -1.0;
     w->along = run->members > 0 ? sign * laplace(random_at(key, 0)) : 0.0;
     w->across = run->members > 0 ? sign * laplace(random_at(key, 1)) : 0.0;
-    memcpy(w->now, e->cascade.now, e->cascade.points * sizeof *w->now);
-    memcpy(w->before, e->cascade.before, e->cascade.points * sizeof *w->before);
+    memset(w->noise, 0, e->cascade.points * sizeof *w->noise);
+    memset(w->noise_before, 0, e->cascade.points * sizeof *w->noise_before);
     memcpy(w->rate, e->newest, e->pixels * sizeof *w->rate);
     memset(w->displacement.dx, 0, nodes * sizeof *w->displacement.dx);
     memset(w->displacement.dy, 0, nodes * sizeof *w->displacement.dy);
 }
 
-/* One step of the process; key 0 positions are the points of the half spectrum. */
-static void step_spectrum(const struct ensemble *e, bool noisy, uint64_t key, struct worker *w) {
-    const struct cascade *c = &e->cascade;
+/* One step of the noise; the positions of the random numbers are the points of the half spectrum.
+ */
+static void step_noise(const struct cascade *c, uint64_t key, struct worker *w) {
     for (size_t i = 0; i < c->points; i++) {
-        struct fft2_value next = {c->phi1[i] * w->now[i].re + c->phi2[i] * w->before[i].re,
-                                  c->phi1[i] * w->now[i].im + c->phi2[i] * w->before[i].im};
-        if (noisy) {
-            uint64_t bits = random_at(key, i);
-            float u = ((float)(uint32_t)(bits >> 40) + 0.5F) / 16777216.0F;
-            float angle = (float)(two_pi / 16777216.0) * (float)(uint32_t)((bits >> 8) & 0xFFFFFF);
-            float size = c->innovation[i] * sqrtf(-logf(u)); /* complex, mean square 1 */
-            next.re += size * cosf(angle);
-            next.im += size * sinf(angle);
-        }
-        w->before[i] = w->now[i];
-        w->now[i] = next;
+        const struct cascade_noise *process = &c->process[c->ring[i]];
+        uint64_t bits = random_at(key, i);
+        float u = ((float)(uint32_t)(bits >> 40) + 0.5F) / 16777216.0F;
+        float angle = (float)(two_pi / 16777216.0) * (float)(uint32_t)((bits >> 8) & 0xFFFFFF);
+        /* complex, mean square 1 */
+        float size = process->innovation * c->noise[i] * sqrtf(-logf(u));
+        struct fft2_value next = {process->phi1 * w->noise[i].re +
+                                      process->phi2 * w->noise_before[i].re + size * cosf(angle),
+                                  process->phi1 * w->noise[i].im +
+                                      process->phi2 * w->noise_before[i].im + size * sinf(angle)};
+        w->noise_before[i] = w->noise[i];
+        w->noise[i] = next;
+    }
+}
+
+/* What is foreseen and what is not, added up in w->work. */
+static void add_up(const struct cascade *c, const struct cascade_share *shares, struct worker *w) {
+    for (size_t i = 0; i < c->points; i++) {
+        struct cascade_share share = shares[c->ring[i]];
+        w->work[i].re = share.now * c->now[i].re + share.before * c->before[i].re +
+                        share.spread * w->noise[i].re;
+        w->work[i].im = share.now * c->now[i].im + share.before * c->before[i].im +
+                        share.spread * w->noise[i].im;
     }
 }
 
@@ -261,14 +272,19 @@ static const struct motion *perturb_motion(const struct ensemble *e, bool noisy,
     return &w->motion;
 }
 
-static void step_member(const struct ensemble *e, const struct ensemble_run *run, int member,
-                        int lead, struct worker *w) {
+static int steps_to_first(const struct ensemble_run *run) {
+    return 1 + (int)lround(run->age_steps);
+}
+
+static void step_member(const struct ensemble *e, const struct ensemble_run *run,
+                        const struct cascade_share *shares, int member, int lead,
+                        struct worker *w) {
     bool noisy = run->members > 0;
-    int times = lead == 0 ? 1 + (int)lround(run->age_steps) : 1;
-    for (int k = 0; k < times; k++) {
-        step_spectrum(e, noisy, key_of(run->seed, member, lead + k * 100000), w);
+    int times = lead == 0 ? steps_to_first(run) : 1;
+    for (int k = 0; noisy && k < times; k++) {
+        step_noise(&e->cascade, key_of(run->seed, member, lead + k * 100000), w);
     }
-    memcpy(w->work, w->now, e->cascade.points * sizeof *w->work);
+    add_up(&e->cascade, shares + (size_t)lead * e->cascade.rings, w);
     fft2_inverse(w->fft, w->work, w->box);
     if (noisy) {
         find_distances(e, w);
@@ -288,6 +304,7 @@ static void step_member(const struct ensemble *e, const struct ensemble_run *run
 struct round {
     const struct ensemble *ensemble;
     const struct ensemble_run *run;
+    const struct cascade_share *shares; /* [leads][rings] */
     struct worker *workers;
     int first;
     int lead;
@@ -300,7 +317,8 @@ static void rows_of_members(void *context, int part, int begin, int end) {
         if (round->lead == 0) {
             start_member(round->ensemble, round->run, round->first + i, &round->workers[i]);
         }
-        step_member(round->ensemble, round->run, round->first + i, round->lead, &round->workers[i]);
+        step_member(round->ensemble, round->run, round->shares, round->first + i, round->lead,
+                    &round->workers[i]);
     }
 }
 
@@ -319,14 +337,18 @@ int ensemble_run(const struct ensemble *ensemble, const struct ensemble_run *run
     }
     int group = ensemble_group(total, threads, ensemble->pixels);
     struct worker *workers = calloc((size_t)group, sizeof *workers);
-    int result = workers == NULL ? ERR_MEMORY : ERR_OK;
+    struct cascade_share *shares =
+        malloc((size_t)run->leads * ensemble->cascade.rings * sizeof *shares);
+    int result = workers == NULL || shares == NULL
+                     ? ERR_MEMORY
+                     : cascade_shares(&ensemble->cascade, steps_to_first(run), run->leads, shares);
     for (int i = 0; i < group && result == ERR_OK; i++) {
         result = worker_init(ensemble, &workers[i]);
     }
     for (int first = 0; first < total && result == ERR_OK; first += group) {
         int some = total - first < group ? total - first : group;
         for (int lead = 0; lead < run->leads && result == ERR_OK; lead++) {
-            struct round round = {ensemble, run, workers, first, lead};
+            struct round round = {ensemble, run, shares, workers, first, lead};
             parallel_rows(threads, some, rows_of_members, &round);
             for (int i = 0; i < some && result == ERR_OK; i++) {
                 result = run->take(run->context, first + i, lead, workers[i].forecast);
@@ -337,6 +359,7 @@ int ensemble_run(const struct ensemble *ensemble, const struct ensemble_run *run
         worker_finish(&workers[i]);
     }
     free(workers);
+    free(shares);
     return result;
 }
 

@@ -4,9 +4,10 @@
  * perturbation); Pulkkinen et al. 2019, GMD 12, 4185-4219 (incremental mask, noise from the field).
  *
  * The cascade is kept in the Fourier domain. The correlations of the six Gaussian bands between the
- * last frames, brought to the same place along the motion, give an AR(2) process for every
- * wavenumber (its coefficients are those of the bands, weighted as the bands weigh there), so a
- * member is two half spectra and one inverse transform a step. Each step then passes a mask that
+ * last frames, brought to the same place along the motion, give an AR(2) process for every band;
+ * what all bands foresee at a wavenumber, and how much they leave open, is one table per lead
+ * (cascade_shares), so a member is the half spectra of two noises and one inverse transform a step.
+ * Each step then passes a mask that
  * lets rain grow only near rain, takes the distribution of the newest frame, and is carried by the
  * member's own perturbed motion, sampled once.
  *
