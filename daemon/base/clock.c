@@ -9,6 +9,7 @@
 #include "daemon/base/err.h"
 
 enum clock_kind { CLOCK_KIND_REAL, CLOCK_KIND_SCALED, CLOCK_KIND_VIRTUAL };
+enum { PAIR_TRIES = 10, PAIR_GOOD_US = 20 };
 
 static const int64_t us_per_day = INT64_C(86400) * 1000000;
 
@@ -32,6 +33,23 @@ static int64_t read_us(clockid_t id) {
     return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
 }
 
+/* Both clocks at one instant. A program that loses its core between two readings would see time
+ * between them that never passed, so the pair that was read in the shortest time counts. */
+static struct moment read_pair(void) {
+    struct moment pair = {{0}, {0}};
+    int64_t shortest_us = INT64_MAX;
+    for (int i = 0; i < PAIR_TRIES && shortest_us > PAIR_GOOD_US; i++) {
+        int64_t before_us = read_us(CLOCK_BOOTTIME);
+        int64_t utc_us = read_us(CLOCK_REALTIME);
+        int64_t took_us = read_us(CLOCK_BOOTTIME) - before_us;
+        if (took_us < shortest_us) {
+            shortest_us = took_us;
+            pair = (struct moment){.mono = {before_us + took_us / 2}, .utc = {utc_us}};
+        }
+    }
+    return pair;
+}
+
 static int create(enum clock_kind kind, struct clock **ret_clock) {
     struct clock *clock = calloc(1, sizeof(*clock));
     if (clock == NULL) {
@@ -49,7 +67,7 @@ int clock_create_real(struct clock **ret_clock) {
     if (result < 0) {
         return result;
     }
-    clock->step_base = clock_now(clock);
+    clock->step_base = read_pair();
     *ret_clock = clock;
     return 0;
 }
@@ -67,7 +85,8 @@ void clock_wait_for_anchor(struct utc_us anchor) {
 
 int clock_create_scaled(double scale, struct utc_us start, struct utc_us anchor,
                         struct clock **ret_clock) {
-    int64_t since_anchor_us = read_us(CLOCK_REALTIME) - anchor.us;
+    struct moment now = read_pair();
+    int64_t since_anchor_us = now.utc.us - anchor.us;
     if (!(scale >= 1) || !(scale <= 1e6) || since_anchor_us > us_per_day ||
         since_anchor_us < -us_per_day) {
         return ERR_RANGE;
@@ -78,7 +97,7 @@ int clock_create_scaled(double scale, struct utc_us start, struct utc_us anchor,
         return result;
     }
     clock->scale = scale;
-    clock->wire_origin_us = read_us(CLOCK_BOOTTIME);
+    clock->wire_origin_us = now.mono.us;
     /* The real UTC is looked at once: a step of the wall clock must not tear a drill. */
     clock->scenario_origin.utc.us = start.us + llround((double)since_anchor_us * scale);
     clock->scenario_origin.mono.us = clock->wire_origin_us;
@@ -144,7 +163,7 @@ bool clock_is_virtual(const struct clock *clock) {
 }
 
 int64_t clock_take_step(struct clock *clock, int64_t tolerance_us) {
-    struct moment now = clock_now(clock);
+    struct moment now = clock->kind == CLOCK_KIND_REAL ? read_pair() : clock_now(clock);
     int64_t step_us =
         (now.utc.us - clock->step_base.utc.us) - (now.mono.us - clock->step_base.mono.us);
     /* The base moves on in any case, so that slewing by NTP never adds up to a step. */

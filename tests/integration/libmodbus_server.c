@@ -1,15 +1,13 @@
 /* A Modbus server made of libmodbus alone, as an independent counterpart.
- *   libmodbus_server TABLE:ADDRESS:VALUE ...              TCP: one connection after the other,
- * every unit id; prints its port libmodbus_server DEVICE UNIT TABLE:ADDRESS:VALUE ...  a serial
- * line; prints "ready" TABLE: holding or input. */
+ *   libmodbus_server PORT TABLE:ADDRESS:VALUE ...         TCP: one connection after the other
+ *   libmodbus_server DEVICE UNIT TABLE:ADDRESS:VALUE ...  a serial line
+ * Prints "ready" when it listens. TABLE: holding or input. Over TCP it is every unit. */
 #include <modbus.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include <arpa/inet.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 enum { REGISTERS = 65536 };
@@ -50,15 +48,13 @@ static int serve_line(const char *device, const char *unit, modbus_mapping_t *ma
     }
 }
 
-static int serve_tcp(modbus_mapping_t *mapping) {
-    struct sockaddr_in address;
-    socklen_t size = sizeof(address);
-    modbus_t *modbus = modbus_new_tcp("127.0.0.1", 0);
+static int serve_tcp(const char *port, modbus_mapping_t *mapping) {
+    modbus_t *modbus = modbus_new_tcp("127.0.0.1", atoi(port));
     int listener = modbus == NULL ? -1 : modbus_tcp_listen(modbus, 1);
-    if (listener < 0 || getsockname(listener, (struct sockaddr *)&address, &size) < 0) {
+    if (listener < 0) {
         return 1;
     }
-    printf("%u\n", ntohs(address.sin_port));
+    puts("ready");
     (void)fflush(stdout);
     while (modbus_tcp_accept(modbus, &listener) >= 0) {
         serve(modbus, mapping);
@@ -71,11 +67,12 @@ static int serve_tcp(modbus_mapping_t *mapping) {
 
 int main(int argc, char **argv) {
     bool line = argc > 2 && argv[1][0] == '/';
+    int first = line ? 3 : 2;
     modbus_mapping_t *mapping = modbus_mapping_new(0, 0, REGISTERS, REGISTERS);
-    if (mapping == NULL || read_registers(argv + (line ? 3 : 1), argc - (line ? 3 : 1), mapping)) {
+    if (argc < first || mapping == NULL || read_registers(argv + first, argc - first, mapping)) {
         return 2;
     }
-    int result = line ? serve_line(argv[1], argv[2], mapping) : serve_tcp(mapping);
+    int result = line ? serve_line(argv[1], argv[2], mapping) : serve_tcp(argv[1], mapping);
     modbus_mapping_free(mapping);
     return result;
 }

@@ -2,7 +2,6 @@
 (or are told as lost), and in neither case is one wrong. The devices are written here, from the
 specification and the quirk; values are coded with unit and address."""
 import json
-import os
 import socket
 import struct
 import subprocess
@@ -11,9 +10,10 @@ import time
 import unittest
 
 import rtu_peer
-from harness import BINARY, DEADLINE_S, free_ports, wait_for
+from acquiring import ACQUIRE, Acquiring
+from harness import DEADLINE_S, free_ports, wait_for
 
-ACQUIRE = os.path.join(BINARY, "tests", "integration", "acquire")
+SHORT_MS, LONG_MS = 500, 30000  # for devices that do not answer; and where a busy machine must not cost an answer
 PLACES = [(1, 0), (1, 3), (1, 40)]  # three requests
 
 
@@ -89,18 +89,13 @@ def with_crc(body):
     return rtu_peer.frame(body)
 
 
-class Quirks(unittest.TestCase):
-    def acquire(self, place, port, words, rounds=4, timeout_ms=500, period_ms=120):
-        points = [f"{unit}:holding:{at}:uint16:ABCD:1:0" for unit, at in PLACES]
-        return subprocess.Popen([ACQUIRE, f"period={period_ms}", *words, place, str(port),
-                                 str(rounds), str(timeout_ms), *points],
-                                stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+POINTS = [f"{unit}:holding:{at}:uint16:ABCD:1:0" for unit, at in PLACES]
 
-    def judge(self, process):
-        out, errors = process.communicate(timeout=DEADLINE_S * 2)
-        self.assertEqual((process.returncode, errors), (0, ""))
+
+class Quirks(unittest.TestCase):
+    def judge(self, readings):
         statuses = []
-        for reading in map(json.loads, out.splitlines()):
+        for reading in readings:
             if reading["status"] == "ok":
                 self.assertEqual(reading["value"], rtu_peer.coded(*PLACES[reading["point"]]))
             else:
@@ -109,17 +104,19 @@ class Quirks(unittest.TestCase):
                 statuses.append(reading["status"])
         return statuses
 
-    def play(self, serve, words, rtu=False, **more):
+    def play(self, serve, words, rtu=False, timeout_ms=LONG_MS, period_ms=120):
         with Device(serve, rtu) as device:
-            words = list(words) + (["rtu"] if rtu else [])
-            statuses = self.judge(self.acquire("127.0.0.1", device.listener.getsockname()[1],
-                                               words, **more))
-        return statuses, device
+            words = [f"period={period_ms}", *words] + (["rtu"] if rtu else [])
+            port = device.listener.getsockname()[1]
+            done = subprocess.run([ACQUIRE, *words, "127.0.0.1", str(port), "4", str(timeout_ms), *POINTS],
+                                  capture_output=True, text=True, timeout=DEADLINE_S, check=False)
+            self.assertEqual((done.returncode, done.stderr), (0, ""))
+        return self.judge(map(json.loads, done.stdout.splitlines())), device
 
     def needs(self, serve, word, rtu=False):
         """All good with the option, nothing without."""
         self.assertEqual(set(self.play(serve, [word], rtu)[0]), {"ok"})
-        without = set(self.play(serve, [], rtu)[0])
+        without = set(self.play(serve, [], rtu, SHORT_MS)[0])
         self.assertFalse("ok" in without, without)
 
     def test_answers_with_unit_0_or_255(self):
@@ -132,7 +129,7 @@ class Quirks(unittest.TestCase):
 
     def test_the_wrong_one_of_0_and_255_is_refused(self):
         serve = change(lambda _, reply: reply[:6] + b"\xff" + reply[7:])
-        self.assertFalse("ok" in self.play(serve, ["reply-unit-0"])[0])
+        self.assertFalse("ok" in self.play(serve, ["reply-unit-0"], timeout_ms=SHORT_MS)[0])
 
     def test_wrong_byte_count(self):
         for wrong in (0, 1, 7, 255):
@@ -170,32 +167,36 @@ class Quirks(unittest.TestCase):
             connection.sendall(device.answer(device.request(connection)))
         statuses, device = self.play(serve, ["close-after-reply"])
         self.assertEqual(set(statuses), {"ok"})
-        self.assertEqual(len(device.connections), len(device.request_times))
+        # A connection for each request; the last one may have been opened for a request that the end cut off.
+        self.assertIn(len(device.connections) - len(device.request_times), (0, 1))
 
     def test_needs_a_pause_after_connect(self):
-        """Deaf for 60 ms after the connection: what comes before is lost."""
+        """Deaf for a while after the connection: what comes before is lost."""
         def serve(device, connection, number):
-            began = time.monotonic()
+            time.sleep(0.3)  # the deafness itself
+            try:
+                connection.recv(1000, socket.MSG_DONTWAIT)
+            except BlockingIOError:
+                pass
             while True:
-                request = device.request(connection)
-                if time.monotonic() - began >= 0.06:
-                    connection.sendall(device.answer(request))
-        self.assertEqual(set(self.play(serve, ["connect-pause=100"], period_ms=500)[0]), {"ok"})
-        self.assertFalse("ok" in self.play(serve, [])[0])
+                connection.sendall(device.answer(device.request(connection)))
+        self.assertEqual(set(self.play(serve, ["connect-pause=2000"], period_ms=500)[0]), {"ok"})
+        self.assertFalse("ok" in self.play(serve, [], timeout_ms=SHORT_MS)[0])
 
     def test_needs_a_pause_between_requests(self):
         def serve(device, connection, number):
-            answered = 0.0
+            answering = 0.0
             while True:
                 request = device.request(connection)
-                if time.monotonic() - answered >= 0.02:
+                early = time.monotonic() - answering < 0.15
+                answering = time.monotonic()  # before the answer: its receiver cannot be earlier
+                if not early:
                     connection.sendall(device.answer(request))
-                answered = time.monotonic()
-        statuses, device = self.play(serve, ["request-pause=40"], period_ms=400)
+        statuses, device = self.play(serve, ["request-pause=200"], period_ms=1000)
         self.assertEqual(set(statuses), {"ok"})
         times = device.request_times
-        self.assertGreaterEqual(min(b - a for a, b in zip(times, times[1:])), 0.04)
-        self.assertTrue("timeout" in self.play(serve, [])[0])
+        self.assertGreaterEqual(min(b - a for a, b in zip(times, times[1:])), 0.2)
+        self.assertTrue("timeout" in self.play(serve, [], timeout_ms=SHORT_MS)[0])
 
     def test_accepts_one_connection_only(self):
         """A gateway that sees the end of a connection 80 ms late and resets who comes before; it
@@ -217,7 +218,7 @@ class Quirks(unittest.TestCase):
         def serve(device, connection, number):
             while True:
                 connection.sendall(device.answer(device.request(connection)))
-        statuses, device = self.play(serve, ["idle-close=50"], period_ms=250)
+        statuses, device = self.play(serve, ["idle-close=50"], period_ms=1000)
         self.assertEqual(set(statuses), {"ok"})
         self.assertGreater(len(device.connections), 2)
 
@@ -226,7 +227,7 @@ class Quirks(unittest.TestCase):
     def dial(self, port, hello):
         def connected():
             try:
-                return socket.create_connection(("127.0.0.1", port), timeout=5)
+                return socket.create_connection(("127.0.0.1", port), timeout=DEADLINE_S)
             except ConnectionRefusedError:
                 return None
         connection = wait_for(connected, "the port is there")
@@ -247,41 +248,47 @@ class Quirks(unittest.TestCase):
     def test_a_logger_dials_in(self):
         for rtu in (False, True):
             port, = free_ports(1)
-            process = self.acquire("@IMEI860123", port, ["rtu"] if rtu else [], rounds=8)
-            with self.dial(port, b"IMEI86") as connection:
-                time.sleep(0.05)  # the identity in two parts, a heartbeat between requests later
-                connection.sendall(b"0123\r\n")
-                self.answer_some(connection, 4, rtu)
-            # It comes back, and says who it is again in the middle, as a sign of life.
-            with self.dial(port, b"IMEI860123") as connection:
-                self.answer_some(connection, 4, rtu)
-                connection.sendall(b"IMEI860123\r\n")
-                self.answer_some(connection, 100, rtu)
-            statuses = self.judge(process)
-            self.assertTrue("ok" in statuses)
-            self.assertEqual(statuses[-1], "ok")
+            with self.listen("@IMEI860123", port, ["rtu"] if rtu else []) as acquiring:
+                with self.dial(port, b"IMEI86") as connection:
+                    time.sleep(0.05)  # the identity in two parts, a heartbeat between requests later
+                    connection.sendall(b"0123\r\n")
+                    self.answer_some(connection, 4, rtu)
+                # It comes back, and says who it is again in the middle, as a sign of life.
+                since = len(acquiring.readings)
+                with self.dial(port, b"IMEI860123") as connection:
+                    self.answer_some(connection, 4, rtu)
+                    wait_for(lambda: acquiring.statuses(since).count("ok") > 2, "values of the second call")
+                    connection.sendall(b"IMEI860123\r\n")
+                    since = len(acquiring.readings)
+                    self.answer_some(connection, 9, rtu)
+                    wait_for(lambda: acquiring.statuses(since).count("ok") > 6, "values behind the sign of life")
+                self.assertIn("ok", self.judge(acquiring.end()))
+
+    def listen(self, place, port, words):
+        return Acquiring(["period=120", *words], (place, port), LONG_MS, POINTS)
 
     def test_strangers_get_nothing(self):
         port, = free_ports(1)
-        process = self.acquire("@IMEI860123", port, [], rounds=5)
-        for hello in (b"IMEI999", b"\x00\x01\x00\x00\x00\x06", b"IMEI86012X"):
-            with self.dial(port, hello) as connection:
-                connection.settimeout(5)
-                self.assertEqual(connection.recv(100), b"")  # closed, never asked
-        self.assertEqual(set(self.judge(process)), {"no_connection"})
+        with self.listen("@IMEI860123", port, []) as acquiring:
+            for hello in (b"IMEI999", b"\x00\x01\x00\x00\x00\x06", b"IMEI86012X"):
+                with self.dial(port, hello) as connection:
+                    self.assertEqual(connection.recv(100), b"")  # closed, never asked
+            wait_for(lambda: acquiring.statuses(), "readings")
+            self.assertEqual(set(self.judge(acquiring.end())), {"no_connection"})
 
     def test_a_second_call_replaces_the_first(self):
         port, = free_ports(1)
-        process = self.acquire("@ABC", port, [], rounds=8)
-        first = self.dial(port, b"ABC")
-        self.answer_some(first, 2, False)
-        with self.dial(port, b"ABC") as second:
-            first.settimeout(5)
-            while first.recv(100):
-                pass  # an open request at most, then the end
-            self.answer_some(second, 100, False)
-        first.close()
-        self.assertEqual(self.judge(process)[-1], "ok")
+        with self.listen("@ABC", port, []) as acquiring:
+            first = self.dial(port, b"ABC")
+            self.answer_some(first, 2, False)
+            with self.dial(port, b"ABC") as second:
+                while first.recv(100):
+                    pass  # an open request at most, then the end
+                since = len(acquiring.readings)
+                self.answer_some(second, 6, False)
+                wait_for(lambda: "ok" in acquiring.statuses(since), "values of the second")
+            first.close()
+            self.assertIn("ok", self.judge(acquiring.end()))
 
 
 if __name__ == "__main__":

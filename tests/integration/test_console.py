@@ -13,7 +13,7 @@ import threading
 import unittest
 
 from daemon import Daemon, Site
-from harness import SOURCE, Sim, wait_for
+from harness import DEADLINE_S, SOURCE, Sim, wait_for
 from test_daemon_api import SCENARIO
 from test_daemon_people import HIGH, TOKENS, HazardsSite, PeopleSite, credentials
 
@@ -29,7 +29,7 @@ def look(address):
             [BROWSER, "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
              "--disable-background-networking", "--disable-component-update", "--disable-sync",
              f"--user-data-dir={folder}", "--virtual-time-budget=3000", "--dump-dom", f"http://{address}/"],
-            capture_output=True, text=True, timeout=90, check=True)
+            capture_output=True, text=True, timeout=DEADLINE_S, check=True)
         return done.stdout
     finally:
         shutil.rmtree(folder, ignore_errors=True)
@@ -118,7 +118,7 @@ class Browser:
         os.close(self.to_write)
         os.close(self.from_read)
         self.process.terminate()
-        self.process.wait(30)
+        self.process.wait(DEADLINE_S)
         shutil.rmtree(self.folder, ignore_errors=True)
 
 

@@ -10,7 +10,7 @@ import urllib.error
 import urllib.request
 
 from daemon import CTL, DAEMON, Daemon, Site
-from harness import SOURCE, Sim, wait_for
+from harness import DEADLINE_S, SOURCE, Sim, wait_for
 
 SCENARIO = """scenario: api
 about: one gauge above alarm level II, one below all
@@ -24,7 +24,7 @@ stations:
 
 
 def get(address, path):
-    with urllib.request.urlopen(f"http://{address}{path}", timeout=10) as answer:
+    with urllib.request.urlopen(f"http://{address}{path}", timeout=DEADLINE_S) as answer:
         return answer.status, answer.headers["Content-Type"], answer.read().decode()
 
 
@@ -125,7 +125,7 @@ class Api(unittest.TestCase):
     def test_hostile_peers_of_the_control_socket(self):
         def say(data):
             with socket.socket(socket.AF_UNIX) as peer:
-                peer.settimeout(10)
+                peer.settimeout(DEADLINE_S)
                 peer.connect(self.daemon.path("control"))
                 peer.sendall(data)
                 return peer.makefile("rb").readline()
@@ -171,7 +171,7 @@ class Api(unittest.TestCase):
             self.assertEqual(caught.exception.code, code, path)
         request = urllib.request.Request(f"http://{web}/api/v1/alarms", data=b"x", method="POST")
         with self.assertRaises(urllib.error.HTTPError) as caught:
-            urllib.request.urlopen(request, timeout=10)
+            urllib.request.urlopen(request, timeout=DEADLINE_S)
         self.assertEqual(caught.exception.code, 405)
 
     def test_metrics_are_prometheus_text(self):
@@ -197,7 +197,7 @@ class Api(unittest.TestCase):
 
 class Start(unittest.TestCase):
     def run_daemon(self, *arguments):
-        return subprocess.run([DAEMON, *arguments], capture_output=True, text=True, timeout=30, check=False)
+        return subprocess.run([DAEMON, *arguments], capture_output=True, text=True, timeout=DEADLINE_S, check=False)
 
     def test_check_and_print(self):
         site = os.path.join(SOURCE, "deploy", "sites", "binh-dinh")

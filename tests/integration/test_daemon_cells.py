@@ -131,10 +131,10 @@ class DaemonCells(unittest.TestCase):
         with self.daemon:
             self.frame("", 1, 60.0)
             wait_for(lambda: self.states() == {(rule, place): (1, "fresh") for rule in RULES
-                                               for place in ("west", "east")}, "both rules raise", 60)
+                                               for place in ("west", "east")}, "both rules raise")
             self.frame("", 0, 60.0)
             wait_for(lambda: all(self.output(p)[1]["reference_time"] == self.references()[p] for p in RULES),
-                     "both have the newest frame", 60)
+                     "both have the newest frame")
             frames = sorted(glob.glob(self.daemon.path("state/inbox/radar/done/*.nc")))
             self.assertEqual(len(frames), 29)
             self.by_hand(frames)
@@ -148,7 +148,7 @@ class DaemonCells(unittest.TestCase):
         with self.daemon:
             self.frame("", 6, 60.0)
             wait_for(lambda: all("min before the run; at most 90 are allowed" in
-                                 self.conditions().get(("worker-failed", p), "") for p in RULES), "both refuse", 60)
+                                 self.conditions().get(("worker-failed", p), "") for p in RULES), "both refuse")
             self.assertEqual([self.kept(p) for p in RULES], [[], []])
             self.assertEqual(set(self.states().values()), {(None, "unknown")})  # and never "nothing to fear"
 

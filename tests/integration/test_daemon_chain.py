@@ -15,7 +15,7 @@ import time
 import unittest
 
 from daemon import Daemon, MODEL, Site
-from harness import read_exactly, wait_for
+from harness import DEADLINE_S, read_exactly, wait_for
 from test_daemon_grids import AREA, frame
 
 EXTRA = """  - id: areal_rain
@@ -194,7 +194,7 @@ class Chain(unittest.TestCase):
             self.start({"alpha": ("127.0.0.1", gauge.server_address[1], 1)},
                        EXTRA + RAIN.replace("TRIGGERS", "readings: true").replace("DEADLINE", "20 s"),
                        model=self.fake())
-            wait_for(lambda: len(self.kept("watch")) >= 3, "new readings start runs", 120)
+            wait_for(lambda: len(self.kept("watch")) >= 3, "new readings start runs")
             note = self.notes()[-1]
             words = note["argv"]
             self.assertEqual(words[:2], ["--cage", "."])
@@ -213,7 +213,7 @@ class Chain(unittest.TestCase):
             with open(os.path.join(self.kept("watch")[-1], "state.json"), encoding="utf-8") as file:
                 count = json.load(file)["count"]
             self.daemon.start()
-            wait_for(lambda: len(self.kept("watch")) > count, "runs after the restart", 120)
+            wait_for(lambda: len(self.kept("watch")) > count, "runs after the restart")
             with open(os.path.join(self.kept("watch")[-1], "state.json"), encoding="utf-8") as file:
                 self.assertGreater(json.load(file)["count"], count)
 
@@ -227,7 +227,7 @@ class Chain(unittest.TestCase):
         self.daemon.stop()
         self.daemon.model = "./nothing/canhbao-model"
         self.daemon.start(wait=False)
-        self.assertNotEqual(self.daemon.process.wait(30), 0)
+        self.assertNotEqual(self.daemon.process.wait(DEADLINE_S), 0)
         self.assertIn("--model-program ./nothing/canhbao-model: No such file or directory", self.daemon.log())
 
     def test_readings_start_runs_no_faster_than_their_cost_allows(self):
@@ -236,7 +236,7 @@ class Chain(unittest.TestCase):
                        EXTRA + RAIN.replace("TRIGGERS", "readings: true").replace("DEADLINE", "20 s"),
                        model=self.fake())
             self.mode("slow")  # at least half a second each, while readings come each 200 ms
-            wait_for(lambda: sum(n["mode"] == "slow" for n in self.notes()) >= 4, "slow runs", 120)
+            wait_for(lambda: sum(n["mode"] == "slow" for n in self.notes()) >= 4, "slow runs")
             slow = [n for n in self.notes() if n["mode"] == "slow"]
             for before, after in zip(slow, slow[1:]):
                 self.assertGreaterEqual(after["at"] - before["at"], 4 * 0.5 - 0.1)
@@ -250,10 +250,10 @@ class Chain(unittest.TestCase):
             for mode, says in (("refuse", "the series is too short"), ("die", "died of signal 9"),
                                ("lie", "model or product is not that of the job"), ("hang", "deadline")):
                 self.mode(mode)
-                wait_for(lambda says=says: says in self.conditions().get(("worker-failed", "watch"), ""), mode, 120)
+                wait_for(lambda says=says: says in self.conditions().get(("worker-failed", "watch"), ""), mode)
             count = len(self.kept("watch"))
             self.mode("good")
-            wait_for(lambda: len(self.kept("watch")) > count, "a good run again", 120)
+            wait_for(lambda: len(self.kept("watch")) > count, "a good run again")
             wait_for(lambda: ("worker-failed", "watch") not in self.conditions(), "the condition clears")
 
     def test_an_alarm_starts_and_ends_runs(self):
@@ -264,7 +264,7 @@ class Chain(unittest.TestCase):
             wait_for(lambda: self.daemon.alarms()[("flood", "alpha")]["knowledge"]["state"] == "fresh", "readings")
             self.assertEqual(self.notes(), [])
             gauge.value = 7.2
-            wait_for(lambda: len(self.notes()) >= 2, "the alarm starts runs, and readings go on with it", 120)
+            wait_for(lambda: len(self.notes()) >= 2, "the alarm starts runs, and readings go on with it")
             alarms = self.notes()[0]["alarms"]
             self.assertEqual([(a["rule"], a["place"], a["level"], a["scale"]) for a in alarms],
                              [("flood", "alpha", 2, "flood_alarm")])

@@ -50,7 +50,7 @@ class DaemonClasses(unittest.TestCase):
             os.rename(inbox + "/.rain.nc", inbox + "/rain.nc")
             wanted = {("areal", "basin"): 1, ("areal", "basin.steep"): 2, ("areal", "basin.lake"): None}
             wait_for(lambda: {key: alarm["level"]["value"] if alarm["knowledge"]["state"] == "fresh" else None
-                              for key, alarm in daemon.alarms().items()} == wanted, "three levels", 60)
+                              for key, alarm in daemon.alarms().items()} == wanted, "three levels")
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ import unittest
 import urllib.request
 
 from daemon import CTL, Daemon
-from harness import SOURCE, Sim, wait_for
+from harness import DEADLINE_S, SOURCE, Sim, wait_for
 from test_console import BROWSER, look
 
 HAZARDS = os.path.join(SOURCE, "tests", "data", "sites", "hazards")
@@ -64,7 +64,7 @@ class Hazards(unittest.TestCase):
                 file.write(text)
         cls.daemon = Daemon(site).start()
         wait_for(lambda: all(cls.daemon.alarms()[key]["level"]["value"] == level for key, level in EXPECTED.items()),
-                 "every hazard has its level", 150)
+                 "every hazard has its level")
 
     @classmethod
     def tearDownClass(cls):
@@ -73,7 +73,7 @@ class Hazards(unittest.TestCase):
         shutil.rmtree(cls.folder)
 
     def get(self, name):
-        with urllib.request.urlopen(f"http://{self.daemon.web()}/api/v1/{name}", timeout=30) as answer:
+        with urllib.request.urlopen(f"http://{self.daemon.web()}/api/v1/{name}", timeout=DEADLINE_S) as answer:
             return json.load(answer)
 
     def alerts(self):
@@ -103,7 +103,7 @@ class Hazards(unittest.TestCase):
         rows = {row["row"]: row for row in report["event"]["rule"]["rows"]}
         self.assertEqual((rows["storm_surge-02"]["holds"], rows["storm_surge-02"]["provisional"]), (True, True))
         text = subprocess.run([CTL, "--socket", self.daemon.path("control"), "explain", raised["id"]],
-                              capture_output=True, text=True, timeout=60, check=True).stdout
+                              capture_output=True, text=True, timeout=DEADLINE_S, check=True).stdout
         self.assertIn("PROVISIONAL", text)
 
     def test_raises_are_proposed_and_never_applied(self):
@@ -122,7 +122,7 @@ class Hazards(unittest.TestCase):
     def test_the_page_shows_proposals_and_what_is_provisional(self):
         wait_for(lambda: self.daemon.ctl("proposals"), "proposals")
         page = wait_for(lambda: (lambda text: "có thể nâng cấp độ rủi ro từ 3 lên 4" in text and text)(
-            look(self.daemon.web())), "the page shows a proposal", 120)
+            look(self.daemon.web())), "the page shows a proposal")
         self.assertIn("Người trực ban quyết định", page)
         self.assertIn("tạm thời", page)
 

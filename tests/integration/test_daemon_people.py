@@ -11,7 +11,7 @@ from datetime import datetime, timedelta, timezone
 
 from broker import Broker
 from daemon import Daemon, Site
-from harness import SOURCE, Sim, wait_for
+from harness import DEADLINE_S, SOURCE, Sim, wait_for
 
 HIGH = """scenario: high
 about: two stages that stand above alarm level III, one that swings and rests
@@ -126,13 +126,13 @@ class Topics:
     def send(self, body, key="st-0"):
         body = body if isinstance(body, str) else json.dumps(body)
         subprocess.run(["kcat", "-P", "-b", self.broker.address, "-t", self.broker.prefix + "command.v1", "-k", key],
-                       input=body, text=True, check=True, timeout=60)
+                       input=body, text=True, check=True, timeout=DEADLINE_S)
 
     def read(self, name):
         """(offset, key, value or None for a tombstone) of every record that is there."""
         done = subprocess.run(["kcat", "-C", "-e", "-q", "-Z", "-b", self.broker.address, "-t", self.broker.prefix + name,
                                "-o", "beginning", "-f", "%o\t%k\t%s\n"], capture_output=True, text=True, check=False,
-                              timeout=60)
+                              timeout=DEADLINE_S)
         rows = [line.split("\t", 2) for line in done.stdout.splitlines()]
         return [(int(offset), key, None if value == "NULL" else json.loads(value)) for offset, key, value in rows]
 
@@ -157,7 +157,7 @@ class Commands(unittest.TestCase):
         for name, value in dict(headers).items():
             request.add_header(name, value)
         try:
-            with urllib.request.urlopen(request, timeout=30) as reply:
+            with urllib.request.urlopen(request, timeout=DEADLINE_S) as reply:
                 return reply.status, json.loads(reply.read())
         except urllib.error.HTTPError as error:
             text = error.read().decode()
@@ -270,7 +270,7 @@ class Commands(unittest.TestCase):
             self.assertTrue(any(actor.startswith("unix:") for actor in actors), actors)
             topics_seen = subprocess.run(
                 ["/usr/bin/python3", os.path.join(SOURCE, "tests", "schema_check.py"), broker.address,
-                 broker.prefix], capture_output=True, text=True, check=False, timeout=100)
+                 broker.prefix], capture_output=True, text=True, check=False, timeout=DEADLINE_S)
             self.assertEqual(topics_seen.returncode, 0, topics_seen.stdout[-2000:])
 
     def test_tokens_are_checked_at_the_start(self):
@@ -280,7 +280,7 @@ class Commands(unittest.TestCase):
         with PeopleSite({"st-0": ("127.0.0.1", 1, 1)}) as site:
             daemon = Daemon(site.folder, options=("--test", "--credentials", folder))
             daemon.start(wait=False)
-            self.assertEqual(daemon.process.wait(60), 1)
+            self.assertEqual(daemon.process.wait(DEADLINE_S), 1)
             self.assertIn("has 5 bytes", daemon.log())
             self.assertNotIn("short", daemon.log())
 
@@ -307,7 +307,7 @@ class Commands(unittest.TestCase):
             self.assertNotIn(new, self.daemon.log())
 
     def proposal(self):
-        with urllib.request.urlopen(f"http://{self.daemon.web()}/api/v1/proposals", timeout=30) as reply:
+        with urllib.request.urlopen(f"http://{self.daemon.web()}/api/v1/proposals", timeout=DEADLINE_S) as reply:
             proposals = json.loads(reply.read())
         return {p["rule"]: p for p in proposals}.get("rain-risk")
 
@@ -360,7 +360,7 @@ class Compaction(unittest.TestCase):
             def compacted():
                 rows = topics.read("alert-state.v1")
                 return len(rows) > 0 and rows[-1][0] > 40 and len(rows) < rows[-1][0] / 2
-            wait_for(compacted, "the broker compacts the state topic", 100)
+            wait_for(compacted, "the broker compacts the state topic")
             sim.stop()  # the stations are gone: levels stand, knowledge is lost
             same = []
 

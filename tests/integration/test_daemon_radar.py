@@ -144,7 +144,7 @@ class Radar(unittest.TestCase):
                     seen.append((frame, evidence["value"], level))
                 self.assertEqual(os.listdir(os.path.join(inbox, "quarantine")), [])
                 # the silent station's observations keep coming
-                wait_for(lambda: daemon.ctl("status")["store"]["outbox_rows"] < 5, "all is delivered", 60)
+                wait_for(lambda: daemon.ctl("status")["store"]["outbox_rows"] < 5, "all is delivered")
                 self.assertEqual(daemon.stop(), 0)
             checker = Checker(prefix=broker.prefix)
             levels = []

@@ -14,7 +14,7 @@ import netCDF4
 import numpy
 
 from daemon import Daemon, Site
-from harness import wait_for
+from harness import DEADLINE_S, wait_for
 from test_daemon_grids import AREA, EXTRA as GRIDS
 
 EXTRA = """areas:
@@ -255,7 +255,7 @@ class Skill(unittest.TestCase):
 
     def http(self, found):
         def get(path):
-            with urllib.request.urlopen(f"http://{self.daemon.web()}{path}", timeout=10) as answer:
+            with urllib.request.urlopen(f"http://{self.daemon.web()}{path}", timeout=DEADLINE_S) as answer:
                 return answer.read().decode()
         self.assertEqual(json.loads(get("/api/v1/skill?product=nowcast"))["skill"], found)
         self.assertRegex(get("/metrics"), r'canhbao_skill\{product="nowcast",system="forecast",place="",variable='

@@ -8,7 +8,7 @@ import urllib.error
 import urllib.request
 
 from daemon import Daemon, Site
-from harness import wait_for
+from harness import DEADLINE_S, wait_for
 
 EXTRA = """web:
   operators:
@@ -49,7 +49,7 @@ class WhatIf(unittest.TestCase):
         if token:
             request.add_header("Authorization", "Bearer " + token)
         try:
-            with urllib.request.urlopen(request, timeout=30) as reply:
+            with urllib.request.urlopen(request, timeout=DEADLINE_S) as reply:
                 return reply.status, json.load(reply)
         except urllib.error.HTTPError as error:
             text = error.read()
@@ -59,7 +59,7 @@ class WhatIf(unittest.TestCase):
         def there():
             status, output = self.fetch("/api/v1/products/what-if/output.json")
             return output if status == 200 and output["whatif"]["request"]["id"] == identity else None
-        return wait_for(there, "the question is answered", 110)
+        return wait_for(there, "the question is answered")
 
     def check_answers(self):
         asked = self.daemon.ctl("what-if", "store", "Cl2", "200", "--wind", "270/3")

@@ -20,7 +20,7 @@ MINIMAL = os.path.join(harness.SOURCE, "tests", "data", "sites", "minimal")
 
 
 def run(*arguments, program=CTL):
-    return subprocess.run([program, *arguments], capture_output=True, text=True, timeout=60,
+    return subprocess.run([program, *arguments], capture_output=True, text=True, timeout=harness.DEADLINE_S,
                           check=False)
 
 
@@ -210,7 +210,7 @@ class OwnDevice(unittest.TestCase):
                                       "--watch=1h"], stdout=subprocess.PIPE, text=True) as watch:
                 self.assertEqual(json.loads(watch.stdout.readline())["round"], 1)
                 watch.send_signal(number)
-                self.assertEqual((watch.stdout.read(), watch.wait(10)), ("", 0))
+                self.assertEqual((watch.stdout.read(), watch.wait(harness.DEADLINE_S)), ("", 0))
 
 
 class OnTheWire(unittest.TestCase):

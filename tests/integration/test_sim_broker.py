@@ -47,7 +47,7 @@ class Broker(unittest.TestCase):
         command = ["kcat", "-P", "-b", self.bootstrap, "-t", topic, "-k", key]
         command += ["-H", f"ce_id={header}"] if header else []
         text = body if isinstance(body, str) else json.dumps(body, ensure_ascii=False)
-        subprocess.run(command, input=text, text=True, check=True, timeout=30)
+        subprocess.run(command, input=text, text=True, check=True, timeout=harness.DEADLINE_S)
 
     def tail(self, topic, *options, seconds="4"):
         return harness.run_sim("--tail", self.bootstrap, "--topic", topic, "--seconds", seconds,
@@ -55,7 +55,7 @@ class Broker(unittest.TestCase):
 
     def test_topics_exist_and_messages_flow(self):
         listing = json.loads(subprocess.run(["kcat", "-L", "-J", "-b", self.bootstrap], check=True,
-                                            capture_output=True, text=True, timeout=30).stdout)
+                                            capture_output=True, text=True, timeout=harness.DEADLINE_S).stdout)
         topics = {t["topic"]: len(t["partitions"]) for t in listing["topics"]}
         self.assertEqual(topics["canhbao.alert-state.v1"], 1)
         for name in ("alert", "cap", "observation", "run", "health", "command", "reply"):
@@ -63,7 +63,7 @@ class Broker(unittest.TestCase):
         self.produce("canhbao.health.v1", "{}", key="node", header="h-1")
         got = subprocess.run(["kcat", "-C", "-e", "-q", "-b", self.bootstrap, "-t",
                               "canhbao.health.v1", "-f", "%k %s %h\\n"], check=True,
-                             capture_output=True, text=True, timeout=30).stdout
+                             capture_output=True, text=True, timeout=harness.DEADLINE_S).stdout
         self.assertEqual(got, "node {} ce_id=h-1\n")
 
     def test_each_alert_is_printed_once(self):
@@ -143,7 +143,7 @@ class Broker(unittest.TestCase):
             try:
                 self.assertIn(f"127.0.0.1:{free}", other.stdout.readline())
                 listing = subprocess.run(["kcat", "-L", "-b", f"127.0.0.1:{free}"], check=True,
-                                         capture_output=True, text=True, timeout=30).stdout
+                                         capture_output=True, text=True, timeout=harness.DEADLINE_S).stdout
                 self.assertIn(f"broker 1 at 127.0.0.1:{free}", listing)
             finally:
                 other.terminate()

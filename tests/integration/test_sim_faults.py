@@ -28,7 +28,9 @@ def ask(connection, transaction=0x0102):
 class Faults(unittest.TestCase):
     def play(self, fault):
         """A simulator whose station `bad` has the fault from the start, and `good` none."""
-        sim = harness.Sim(text=HEAD + "  - {station: bad, " + fault + "}\n")
+        port, = harness.free_ports(1)  # one that nobody takes while it is refused
+        head = HEAD.replace("id: bad, port: 0", f"id: bad, port: {port}")
+        sim = harness.Sim(text=head + "  - {station: bad, " + fault + "}\n")
         self.addCleanup(sim.__exit__, None, None, None)
         self.sim = sim
         return harness.connect(sim.ports["bad"])
@@ -52,13 +54,13 @@ class Faults(unittest.TestCase):
         self.assertEqual(self.sim.lines("faults"), [])
 
     def test_silence(self):
-        with self.play("kind: silence, to: +4 s") as connection:
+        with self.play("kind: silence, to: +8 s") as connection:
             ask(connection)
+            self.applied("silence")
             connection.settimeout(0.3)
             with self.assertRaises(socket.timeout):
                 connection.recv(1)
-            self.applied("silence")
-            connection.settimeout(5)
+            connection.settimeout(harness.DEADLINE_S)
             harness.wait_for(lambda: any(line["event"] == "end"
                                          for line in self.sim.lines("faults")), "the end is logged")
             ask(connection, 0x0103)  # the swallowed request is never answered
@@ -130,7 +132,7 @@ class Faults(unittest.TestCase):
             self.applied("fin")
 
     def test_refuse(self):
-        with self.play("kind: refuse, from: +3 s, to: +6 s") as connection:
+        with self.play("kind: refuse, from: +4 s, to: +10 s") as connection:
             ask(connection)
             harness.read_exactly(connection, 15)
             with self.assertRaises(ConnectionResetError):  # open connections are cut
@@ -146,7 +148,8 @@ class Faults(unittest.TestCase):
             except ConnectionRefusedError:
                 return False
         harness.wait_for(back, "the port listens again")
-        self.assertEqual([line["event"] for line in self.sim.lines("faults")], ["begin", "end"])
+        harness.wait_for(lambda: [line["event"] for line in self.sim.lines("faults")] == ["begin", "end"],
+                         "begin and end are logged")
 
     def test_nan(self):
         reply = self.reply("kind: nan, point: '*'", 15)
@@ -156,7 +159,7 @@ class Faults(unittest.TestCase):
                          [(None, None, "nan")] * 2)
 
     def test_stuck(self):
-        with self.play("kind: stuck, point: stage, to: +4 s") as connection:
+        with self.play("kind: stuck, point: stage, to: +8 s") as connection:
             seen = set()
             for n in range(20):
                 ask(connection, n)

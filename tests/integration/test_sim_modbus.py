@@ -131,18 +131,18 @@ class Signals(unittest.TestCase):
     """The formulas of the manual page, evaluated here on their own at the time that the truth log
     gives for each value served."""
 
-    def served(self, seed=3):
-        """Truth log of reads over more than 1.2 scenario hours."""
+    def served(self, seed=3, speed=3600, hours=1.2):
+        """Truth log of reads over more than so many scenario hours."""
         with tempfile.NamedTemporaryFile("w", suffix=".csv", encoding="utf-8") as csv:
             csv.write("# comment\ntime,other,stage_m\n2025-01-01T00:00:00Z,0,4.5\n+1 h,0,6.25\n")
             csv.flush()
-            text = SIGNALS.format(speed=3600, seed=seed).replace("CSV", csv.name)
+            text = SIGNALS.format(speed=speed, seed=seed).replace("CSV", csv.name)
             with harness.Sim(text=text) as sim, harness.connect(sim.ports["one"]) as connection:
                 def late_enough():
                     connection.sendall(harness.request(1, 1, 3, 0, 24))
                     harness.read_exactly(connection, 9 + 48)
-                    return self.hours(sim.lines("truth")[-1]) > 1.2
-                harness.wait_for(late_enough, "1.2 scenario hours passed")
+                    return self.hours(sim.lines("truth")[-1]) > hours
+                harness.wait_for(late_enough, f"{hours} scenario hours passed")
                 return sim.lines("truth")
 
     @staticmethod
@@ -179,7 +179,8 @@ class Signals(unittest.TestCase):
     def test_noise_is_seeded(self):
         def by_minute(lines, point):
             return {line["time"][:16]: line["value"] for line in lines if line["point"] == point}
-        first, again, other = self.served(3), self.served(3), self.served(4)
+        # Slow enough that each run reads (nearly) every minute, also where reading takes its time.
+        first, again, other = (self.served(seed, 120, 0.1) for seed in (3, 3, 4))
         for point in ("noise", "walk"):
             a, b, c = by_minute(first, point), by_minute(again, point), by_minute(other, point)
             common = a.keys() & b.keys() & c.keys()

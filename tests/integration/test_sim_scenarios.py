@@ -213,9 +213,10 @@ class Fleet(unittest.TestCase):
             self.assertGreater(len(values), 990)
 
     def test_units_on_one_port_take_many_connections(self):
-        text = self.TEXT.replace("COUNT", "100").replace("port: 0", "port: 15998, spread: units")
-        with harness.Sim(text=text) as sim:
-            connections = [harness.connect(("127.0.0.1", 15998)) for _ in range(300)]
+        port, = harness.free_ports(1)
+        text = self.TEXT.replace("COUNT", "100").replace("port: 0", f"port: {port}, spread: units")
+        with harness.Sim(text=text):
+            connections = [harness.connect(("127.0.0.1", port)) for _ in range(300)]
             for n, connection in enumerate(connections):
                 connection.sendall(harness.request(n, 1 + n % 100, 3, 0, 2))
             for n, connection in enumerate(connections):
@@ -234,7 +235,7 @@ class Fleet(unittest.TestCase):
                 command = ["setpriv", "--bounding-set", "-sys_resource", "--inh-caps",
                            "-sys_resource"] + command
             result = subprocess.run(command, capture_output=True, text=True, preexec_fn=few,
-                                    timeout=60, check=False)
+                                    timeout=harness.DEADLINE_S, check=False)
         self.assertEqual(result.returncode, 1, result.stderr)
         self.assertIn("40064 descriptors are needed", result.stderr)
 

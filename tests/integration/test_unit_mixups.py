@@ -7,7 +7,7 @@ import tempfile
 import unittest
 
 from daemon import DAEMON
-from harness import SOURCE
+from harness import DEADLINE_S, SOURCE
 
 BINH_DINH = os.path.join(SOURCE, "deploy", "sites", "binh-dinh")
 
@@ -24,7 +24,7 @@ class UnitMixUps(unittest.TestCase):
                 self.assertIn(old, text, name)
                 with open(path, "w", encoding="utf-8") as file:
                     file.write(text.replace(old, new, 1))
-            return subprocess.run([DAEMON, "--config", site, "--check"], capture_output=True, text=True, timeout=60, check=False)
+            return subprocess.run([DAEMON, "--config", site, "--check"], capture_output=True, text=True, timeout=DEADLINE_S, check=False)
 
     def test_refused(self):
         self.assertEqual(self.check().returncode, 0)
