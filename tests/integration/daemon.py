@@ -82,7 +82,7 @@ levels:
 class Site:
     """A folder with one stage gauge a simulated station and one rule for all of them."""
 
-    def __init__(self, ports, prefix="canhbao.", period="1 s", stale_after="10 s", timeout="500 ms",
+    def __init__(self, ports, prefix="canhbao.", period="1 s", stale_after="60 s", timeout="5 s",
                  off_delay="0 s", quality="", extra="", node="test"):
         self.folder = tempfile.mkdtemp(prefix="canhbao-site-")
         for name in ("stations", "rules", "areas"):
@@ -176,6 +176,13 @@ class Daemon:
 
     def level(self, place, rule="flood"):
         return self.alarms()[(rule, place)]["level"]["value"]
+
+    def wait_delivered(self):
+        """Until what is committed now is delivered. What is committed meanwhile may wait: while readings come, something
+        is always on its way."""
+        status = self.ctl("status")
+        target = status["delivery"]["delivered"] + status["store"]["outbox_rows"]
+        wait_for(lambda: self.ctl("status")["delivery"]["delivered"] >= target, "what was waiting is delivered")
 
     def query(self, statement):
         """Rows of a copy of the store; the daemon must have ended."""

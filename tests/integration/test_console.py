@@ -21,18 +21,28 @@ BROWSER = shutil.which("chromium")
 PAGE = os.path.join(SOURCE, "daemon", "web", "console", "index.html")
 
 
-def look(address):
-    """The page's text after its scripts ran for a while of the browser's virtual time."""
-    folder = tempfile.mkdtemp(prefix="canhbao-browser-")
+def look(address, *texts):
+    """The page's text after its scripts ran for a while of the browser's virtual time; looks again until it has the
+    texts."""
+    pages = [""]
+
+    def complete():
+        folder = tempfile.mkdtemp(prefix="canhbao-browser-")
+        try:
+            done = subprocess.run(
+                [BROWSER, "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
+                 "--disable-dev-shm-usage", "--disable-background-networking", "--disable-component-update",
+                 "--disable-sync", f"--user-data-dir={folder}", "--virtual-time-budget=3000", "--dump-dom",
+                 f"http://{address}/"], capture_output=True, text=True, timeout=DEADLINE_S, check=True)
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+        pages[0] = done.stdout
+        return all(text in done.stdout for text in texts)
     try:
-        done = subprocess.run(
-            [BROWSER, "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
-             "--disable-background-networking", "--disable-component-update", "--disable-sync",
-             f"--user-data-dir={folder}", "--virtual-time-budget=3000", "--dump-dom", f"http://{address}/"],
-            capture_output=True, text=True, timeout=DEADLINE_S, check=True)
-        return done.stdout
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+        wait_for(complete, "the page has all texts")
+    except AssertionError as error:
+        raise AssertionError(f"{error}: {[text for text in texts if text not in pages[0]]}") from error
+    return pages[0]
 
 
 class Browser:
@@ -50,7 +60,7 @@ class Browser:
             os.dup2(99, 4)
         self.process = subprocess.Popen(
             [BROWSER, "--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--remote-debugging-pipe",
-             "--disable-background-networking", "--window-size=1400,1000", f"--user-data-dir={self.folder}"],
+             "--disable-dev-shm-usage", "--disable-background-networking", "--window-size=1400,1000", f"--user-data-dir={self.folder}"],
             stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, close_fds=False, preexec_fn=arrange)
         os.close(to_read)
         os.close(from_write)
@@ -197,18 +207,16 @@ class Console(unittest.TestCase):
         self.assertNotIn("KHÔNG ĐỌC ĐƯỢC DỰ BÁO", page)
 
     def test_shows_level_scale_place_and_that_it_is_a_test(self):
-        with Sim(text=SCENARIO) as sim, Site(sim.ports, period="200 ms", stale_after="3 s") as site, \
+        with Sim(text=SCENARIO) as sim, Site(sim.ports, period="200 ms") as site, \
                 Daemon(site.folder) as daemon:
             wait_for(lambda: daemon.level("high") == 2 and daemon.level("low") == 0, "both gauges are graded")
-            page = look(daemon.web())
-            for text in ("Trạm high", "báo động II", "báo động lũ", "CHƯA XÁC NHẬN", "THỬ NGHIỆM", "Kafka: MẤT KẾT NỐI",
-                         "1 báo động, 1 chưa xác nhận", "2/2 trạm có số liệu"):
-                self.assertIn(text, page)
-            self.assertIn("1 quy tắc khác ở dưới mọi mức", page)
+            look(daemon.web(), "Trạm high", "báo động II", "báo động lũ", "CHƯA XÁC NHẬN", "THỬ NGHIỆM",
+                 "Kafka: MẤT KẾT NỐI", "1 báo động, 1 chưa xác nhận", "2/2 trạm có số liệu",
+                 "1 quy tắc khác ở dưới mọi mức")
 
     def test_people_act_on_the_page(self):
         with Sim(text=HIGH) as sim, PeopleSite(sim.ports) as site, \
-                Daemon(site.folder, options=("--test", "--credentials", credentials())) as daemon:
+                Daemon(site.folder, options=("--test", "--credentials", credentials(self))) as daemon:
             wait_for(lambda: daemon.level("st-0") == 3 and daemon.level("st-1") == 3, "both stages are high")
 
             def state(place, member):
@@ -246,7 +254,7 @@ class Console(unittest.TestCase):
 
     def test_people_decide_on_the_page(self):
         with Sim(text=HIGH) as sim, HazardsSite(sim.ports) as site, \
-                Daemon(site.folder, options=("--test", "--credentials", credentials())) as daemon:
+                Daemon(site.folder, options=("--test", "--credentials", credentials(self))) as daemon:
             wait_for(lambda: daemon.level("st-0", "rain-risk") == 2 and daemon.level("st-1", "dose") == 1 and
                      all(daemon.level(s) == 3 for s in ("st-0", "st-1")), "all are raised")
 

@@ -37,7 +37,7 @@ class Api(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
         cls.sim = Sim(text=SCENARIO)
-        cls.site = Site(cls.sim.ports, period="200 ms", stale_after="3 s")
+        cls.site = Site(cls.sim.ports, period="200 ms")
         cls.daemon = Daemon(cls.site.folder).start()
         wait_for(lambda: cls.daemon.level("high") == 2 and cls.daemon.level("low") == 0, "both gauges are graded")
 
@@ -53,12 +53,12 @@ class Api(unittest.TestCase):
         return done.stderr
 
     def test_status_says_what_there_is(self):
-        status = wait_for(lambda: [s for s in [self.daemon.ctl("status")] if s["conditions"]],
+        status = wait_for(lambda: [s for s in [self.daemon.ctl("status")]
+                                   if "kafka-unreachable" in [c["class"] for c in s["conditions"]]],
                           "the missing broker is told")[0]
         self.assertEqual(status["status"], "Test")
         self.assertEqual(status["stations"], {"total": 2, "answering": 2, "provisional": 0})
         self.assertEqual(status["alarms"]["raised"], 1)
-        self.assertIn("kafka-unreachable", [c["class"] for c in status["conditions"]])
         text = subprocess.run([CTL, "-s", self.daemon.path("control"), "status"], capture_output=True, text=True,
                               check=True).stdout
         self.assertIn("kafka-unreachable", text)
@@ -90,12 +90,12 @@ class Api(unittest.TestCase):
         self.assertEqual(alarm["annunciation"]["state"], "acknowledged")
         self.assertEqual(alarm["annunciation"]["acknowledged_level"]["value"], 2)
         self.assertTrue(alarm["annunciation"]["acknowledged_by"].startswith("unix:"))
-        self.daemon.ctl("shelve", "flood", "high", "--for", "2 s", "--reason", "thử")
+        self.daemon.ctl("shelve", "flood", "high", "--for", "6 s", "--reason", "thử")
         self.assertEqual(self.daemon.alarms()[("flood", "high")]["override"]["state"], "shelved")
         wait_for(lambda: self.daemon.alarms()[("flood", "high")]["override"]["state"] == "none", "the shelving ends")
         kinds = [event["alert"]["event"] for event in self.daemon.ctl("events", "--limit", "100")
                  if event["alert"]["place"]["id"] == "high"]
-        self.assertEqual(kinds[-3:], ["acknowledged", "shelved", "override_ended"])
+        self.assertEqual([kind for kind in kinds if kind != "knowledge"][-3:], ["acknowledged", "shelved", "override_ended"])
         self.assertIn("24 h at most", self.refused("shelve", "flood", "high", "--for", "300 d", "--reason", "x"))
 
     def test_usage_errors_of_canhbaoctl(self):
@@ -233,7 +233,7 @@ class Start(unittest.TestCase):
         anchor = (datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(seconds=2)).isoformat()
         options = ("--exercise", "--clock-scale", "100", "--clock-start", "2025-11-18T00:00:00Z", "--clock-anchor",
                    anchor.replace("+00:00", "Z"))
-        with Sim(text=SCENARIO) as sim, Site(sim.ports, period="10 s", stale_after="120 s") as site, \
+        with Sim(text=SCENARIO) as sim, Site(sim.ports, period="10 s", stale_after="2 h") as site, \
                 Daemon(site.folder, options=options) as daemon:
             wait_for(lambda: daemon.level("high") == 2, "the gauge is graded")
             self.assertGreaterEqual(daemon.ctl("status")["started"], "2025-11-18T00:00:00")

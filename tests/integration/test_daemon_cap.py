@@ -94,14 +94,19 @@ class Cap(unittest.TestCase):
 
     def test_chain_over_a_kill(self):
         # No broker: every message stays in the outbox, where it can be read in order.
-        with Sim(text=SCENARIO) as sim, Site(sim.ports, period="200 ms", stale_after="5 s") as site, \
+        with Sim(text=SCENARIO) as sim, Site(sim.ports, period="200 ms") as site, \
                 Daemon(site.folder) as daemon:
-            wait_for(lambda: len(daemon.ctl("events", "--limit", "1000")) > 12, "levels swing")
+            def swings():
+                """Raised levels, and how many of them came down to nothing again."""
+                events = [e["alert"] for e in daemon.ctl("events", "--limit", "1000")]
+                return (sum(e["event"] == "raised" for e in events),
+                        sum(e["event"] == "lowered" and e["level"]["value"] == 0 for e in events))
+            wait_for(lambda: min(swings()) >= 2, "levels swing")
             daemon.kill()
             before = len(daemon.query("select row from outbox where row >> 48 = 2"))
             daemon.start()
-            events = len(daemon.ctl("events", "--limit", "1000"))
-            wait_for(lambda: len(daemon.ctl("events", "--limit", "1000")) > events + 12, "they go on")
+            ups, downs = swings()
+            wait_for(lambda: swings()[0] >= ups + 2 and swings()[1] >= downs + 2, "they go on")
             self.assertEqual(daemon.stop(), 0)
             rows = daemon.query("select row, id, key, body from outbox where row >> 48 = 2 order by row")
             self.assertGreater(len(rows), before)
@@ -126,7 +131,7 @@ class Cap(unittest.TestCase):
 
     def test_areas(self):
         areas = ("areas:\n  - {id: reach, name: {vi: Đoạn sông, en: The reach}, file: areas/reach.geojson}\n")
-        with Sim(text=HIGH) as sim, Site(sim.ports, period="200 ms", stale_after="5 s", extra=areas) as site:
+        with Sim(text=HIGH) as sim, Site(sim.ports, period="200 ms", extra=areas) as site:
             site.write("areas/reach.geojson", json.dumps(
                 {"type": "Feature", "id": "reach", "properties": {},
                  "geometry": {"type": "MultiPolygon", "coordinates": ISLANDS}}))

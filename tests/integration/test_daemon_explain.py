@@ -83,11 +83,17 @@ class Explain(unittest.TestCase):
         self.assertIn("canhbao_alarms_chattering 1", metrics)
 
     def test_same_and_changed(self):
-        with Sim(text=SCENARIO) as sim, Site(sim.ports, period="200 ms", stale_after="5 s") as site, \
+        with Sim(text=SCENARIO) as sim, Site(sim.ports, period="200 ms") as site, \
                 Daemon(site.folder) as daemon:
-            wait_for(lambda: len(daemon.ctl("events", "--limit", "1000")) > 12, "levels swing")
-            live = [e["alert"] for e in daemon.ctl("events", "--limit", "1000")]
-            moved = [e for e in live if e["event"] in ("raised", "lowered")]
+            def moves(events):
+                return [e for e in events if e["event"] in ("raised", "lowered")]
+
+            def events_of():
+                return [e["alert"] for e in daemon.ctl("events", "--limit", "1000")]
+            wait_for(lambda: len(moves(events_of())) > 12, "levels swing")
+            wait_for(lambda: daemon.ctl("kpi", "--for", "1 h")["chattering"], "that is chattering")
+            live = events_of()
+            moved = moves(live)
             for event in moved[:6]:
                 self.check_report(daemon.ctl("explain", event["id"]), event)
             refused = daemon.ctl("explain", "0" * 32, check=False)
@@ -96,14 +102,14 @@ class Explain(unittest.TestCase):
             self.check_kpi(daemon, live)
             # From here on the gauge shows 0.1 m too little: decisions stand on calibrated values.
             daemon.ctl("calibrate", "st-0", "stage", "0", "0.1", "1", "1.1", "--instrument", "staff", "--reason", "test")
-            seen = len(daemon.ctl("events", "--limit", "1000"))
-            wait_for(lambda: len(daemon.ctl("events", "--limit", "1000")) > seen + 4, "calibrated levels")
-            calibrated = [e["alert"] for e in daemon.ctl("events", "--limit", "1000")][seen + 2:]
+            seen = len(events_of())
+            wait_for(lambda: len(moves(events_of()[seen:])) > 4, "calibrated levels")
+            calibrated = moves(events_of()[seen:])[2:]
             self.check_report(daemon.ctl("explain", calibrated[0]["id"]), calibrated[0], 0.1)
             daemon.kill()
             daemon.start()
-            before = len(daemon.ctl("events", "--limit", "1000"))
-            wait_for(lambda: len(daemon.ctl("events", "--limit", "1000")) > before + 6, "they go on")
+            before = len(events_of())
+            wait_for(lambda: len(moves(events_of()[before:])) > 6, "they go on")
             self.assertEqual(daemon.stop(), 0)
 
             copy = self.copy_of(daemon)

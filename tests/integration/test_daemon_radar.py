@@ -143,8 +143,7 @@ class Radar(unittest.TestCase):
                     self.assertEqual(alarm["level"]["value"], level, evidence)
                     seen.append((frame, evidence["value"], level))
                 self.assertEqual(os.listdir(os.path.join(inbox, "quarantine")), [])
-                # the silent station's observations keep coming
-                wait_for(lambda: daemon.ctl("status")["store"]["outbox_rows"] < 5, "all is delivered")
+                daemon.wait_delivered()
                 self.assertEqual(daemon.stop(), 0)
             checker = Checker(prefix=broker.prefix)
             levels = []
