@@ -179,7 +179,8 @@ class Skill(unittest.TestCase):
             # Nobody waits for nowcast and check: forecasts come after frames that they are about.
             wait_for(lambda i=i: len(self.kept("radar", "output.json")) == i + 1, f"frame {i} is used")
         for product in ("nowcast", "ensemble"):
-            wait_for(lambda product=product: self.newest(product, "reference_time") == self.time(FRAMES - 1), product)
+            wait_for(lambda product=product: self.newest(product, "reference_time") == self.time(FRAMES - 1),
+                     f"{product} of the last frame")
 
         def rows():
             found = self.daemon.ctl("skill", "nowcast")["skill"]
