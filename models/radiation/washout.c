@@ -13,8 +13,9 @@
 #define HALF_LIFE_S   3600.0 /* natural excess falls faster */
 #define STEP_FROM_S   180.0  /* the readings that a step is told from */
 #define STEP_TO_S     720.0
-#define ENDS_BELOW    0.5 /* of the significance that raised */
-#define SIGMA_FLOOR   0.5 /* nSv/h: the resolution of the instruments */
+#define ENDS_BELOW    0.5    /* of the significance that raised */
+#define PROGENY_S     2100.0 /* half-life of Pb-214 and Bi-214 together, the longer bound */
+#define SIGMA_FLOOR   0.5    /* nSv/h: the resolution of the instruments */
 #define SIGMA_SHARE   0.005
 #define STAYS_AFTER_S 1800.0
 #define ENDED_S       600.0
@@ -221,32 +222,44 @@ static void test_step(const struct washout *w, const struct past *now, double si
     }
 }
 
-/* Whether the excess fell with a half-life below an hour over the last twenty minutes. */
-static bool decays(const struct washout *w, const struct past *now) {
-    double recent = 0, before = 0;
-    size_t recent_n = 0, before_n = 0;
+/* How the excess went over the last twenty minutes, and what of the residual is left when that much
+ * of it falls as progeny do: a part that stays is no rain. */
+struct course {
+    bool falls;    /* with a half-life below an hour */
+    double stays;  /* nSv/h; NaN: not known */
+    double spread; /* of it */
+};
+
+static struct course course_of(const struct washout *w, const struct past *now, double sigma) {
+    double sum[2] = {0, 0}, residual[2] = {0, 0}; /* before, recent */
+    size_t n[2] = {0, 0};
+    double apart = fmax(QUIET_S, 2 * w->options.step_s);
     for (size_t back = 0; back < w->count; back++) {
         const struct past *p = past_at(w, back);
-        double age = seconds(p->utc_us, now->utc_us);
+        double age = seconds(p->utc_us, now->utc_us), mean = 0, sd = 0;
         if (age > fmax(1.5 * QUIET_S, 3.5 * w->options.step_s)) {
             break;
         }
-        if (isnan(p->excess)) {
+        bool recent = age < fmax(QUIET_S / 2, 1.5 * w->options.step_s);
+        if (isnan(p->excess) || (!recent && age < apart)) {
             continue;
         }
-        if (age < fmax(QUIET_S / 2, 1.5 * w->options.step_s)) {
-            recent += p->excess;
-            recent_n++;
-        } else if (age >= fmax(QUIET_S, 2 * w->options.step_s)) {
-            before += p->excess;
-            before_n++;
+        if (p->rain_known) {
+            progeny_predict(&w->progeny, &p->progeny, 0, &mean, &sd);
         }
+        sum[recent] += p->excess;
+        residual[recent] += p->excess - mean;
+        n[recent]++;
     }
-    if (recent_n == 0 || before_n == 0) {
-        return false;
+    if (n[0] == 0 || n[1] == 0) {
+        return (struct course){false, (double)NAN, (double)NAN};
     }
-    double apart = fmax(QUIET_S, 2 * w->options.step_s);
-    return recent / (double)recent_n < before / (double)before_n * exp2(-apart / HALF_LIFE_S);
+    double r[2] = {1 / (double)n[0], 1 / (double)n[1]}, left = exp2(-apart / PROGENY_S);
+    return (struct course){
+        .falls = sum[1] * r[1] < sum[0] * r[0] * exp2(-apart / HALF_LIFE_S),
+        .stays = (residual[1] * r[1] - left * residual[0] * r[0]) / (1 - left),
+        .spread = sigma * sqrt(r[1] + left * left * r[0]) / (1 - left),
+    };
 }
 
 static enum washout_why why_of(const struct washout *w, const struct past *now, bool step,
@@ -299,7 +312,8 @@ static bool look_back(const struct washout *w, const struct past *now, struct st
 
 /* Whether a standing alarm is over: its residual is small again, and what stood is gone, also when
  * no more is taken off than the rain is sure to have brought; or more than half of it fell as
- * progeny do. What stood without rain does not become rain by a later one. */
+ * progeny do and no part of it stays. What stood without rain does not become rain by a later one.
+ */
 static bool over(struct washout *w, const struct past *now, double sigma, double wet_s,
                  bool falling) {
     struct standing s = {0};
@@ -332,9 +346,11 @@ static void judge(struct washout *w, const struct washout_input *in, struct past
     out->significance = found.score;
     bool raised = found.score > w->options.significance;
     bool recent = now->rain_known && wet_s <= WASHOUT_RECENT_S;
-    bool falling = recent && !found.step && !neighbours && decays(w, now);
+    struct course course = course_of(w, now, sigma);
+    bool falling = recent && !found.step && !neighbours && course.falls;
+    bool whole = course.stays < course.spread; /* which holds for no number either */
     if (w->alarmed) {
-        w->alarmed = !over(w, now, sigma, wet_s, falling);
+        w->alarmed = !over(w, now, sigma, wet_s, falling && whole);
     } else if (raised && !falling) {
         w->alarmed = true;
         w->by_step = found.step;

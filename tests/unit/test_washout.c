@@ -208,6 +208,31 @@ static void test_a_rise_that_stays_is_told(void **state) {
     washout_destroy(washout);
 }
 
+/* In rain that brings much more than the rise, which stays: once raised the alarm stands as long as
+ * the rise does, though most of the excess decays; and without the rise it ends. */
+static void test_decay_does_not_end_what_stays(void **state) {
+    (void)state;
+    const double rises[] = {20, 30, 50, 0};
+    for (size_t k = 0; k < sizeof rises / sizeof *rises; k++) {
+        struct washout *washout = quiet();
+        uint64_t seed = 5 + k;
+        double left = 0, share = exp2(-1.0 / 33);
+        int alarms = 0, gaps = 0, late = 0;
+        for (int i = 0; i < 600; i++) {
+            left = left * share + (i < 90 ? 250 * (1 - share) : 0); /* 212 nSv/h at the most */
+            double dose = BACKGROUND + left + (i >= 60 ? rises[k] : 0) + NOISE * normal(&seed);
+            bool alarm = step(washout, 2880 + i, dose, i < 90 ? 9 : 0).state == WASHOUT_ALARM;
+            alarms += alarm;
+            gaps += alarms > 0 && !alarm;
+            late += alarm && i >= 90 + 240;
+        }
+        print_message("rise of %.0f: %d min alarm, then %d without\n", rises[k], alarms, gaps);
+        assert_true(alarms > 0);
+        assert_true(rises[k] > 0 ? gaps == 0 : late == 0);
+        washout_destroy(washout);
+    }
+}
+
 static void test_bad_input(void **state) {
     (void)state;
     struct washout_options options = washout_options_default;
@@ -298,6 +323,7 @@ int main(void) {
         cmocka_unit_test(test_rain_explains_and_stale_rain_does_not),
         cmocka_unit_test(test_nothing_is_held_above_the_ceiling),
         cmocka_unit_test(test_a_rise_that_stays_is_told),
+        cmocka_unit_test(test_decay_does_not_end_what_stays),
         cmocka_unit_test(test_bad_input),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
