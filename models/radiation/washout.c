@@ -348,7 +348,7 @@ static void judge(struct washout *w, const struct washout_input *in, struct past
     bool recent = now->rain_known && wet_s <= WASHOUT_RECENT_S;
     struct course course = course_of(w, now, sigma);
     bool falling = recent && !found.step && !neighbours && course.falls;
-    bool whole = course.stays < course.spread; /* which holds for no number either */
+    bool whole = course.stays < course.spread; /* not when it is not known */
     if (w->alarmed) {
         w->alarmed = !over(w, now, sigma, wet_s, falling && whole);
     } else if (raised && !falling) {
