@@ -49,9 +49,21 @@ class Broker(unittest.TestCase):
         text = body if isinstance(body, str) else json.dumps(body, ensure_ascii=False)
         subprocess.run(command, input=text, text=True, check=True, timeout=harness.DEADLINE_S)
 
-    def tail(self, topic, *options, seconds="4"):
-        return harness.run_sim("--tail", self.bootstrap, "--topic", topic, "--seconds", seconds,
-                               *options)
+    def tail(self, topic, count, *options):
+        """The consumer until it has told of so many messages; the others of the topic lie before the last of them."""
+        with tempfile.TemporaryFile("w+") as out, tempfile.TemporaryFile("w+") as errors:
+            with subprocess.Popen([harness.SIM, "--tail", self.bootstrap, "--topic", topic, "--seconds", "600",
+                                   *options], stdout=out, stderr=errors, text=True) as process:
+                def lines():
+                    text = b"".join(os.pread(file.fileno(), 1 << 20, 0) for file in (out, errors))
+                    return len([line for line in text.splitlines() if b"waiting for topic" not in line])
+                try:
+                    harness.wait_for(lambda: lines() >= count or process.poll() is not None, f"{count} lines")
+                finally:
+                    process.terminate()
+            for file in (out, errors):
+                file.seek(0)
+            return subprocess.CompletedProcess(process.args, process.returncode, out.read(), errors.read())
 
     def test_topics_exist_and_messages_flow(self):
         listing = json.loads(subprocess.run(["kcat", "-L", "-J", "-b", self.bootstrap], check=True,
@@ -73,7 +85,7 @@ class Broker(unittest.TestCase):
         self.produce(topic, event(id="e-2", level=LOW, event="lowered", status="Actual",
                                   reconstructed=False,
                                   knowledge={"state": "doubtful", "cause": "quality_suspect"}))
-        result = self.tail(topic)
+        result = self.tail(topic, 2)
         lines = result.stdout.splitlines()
         self.assertEqual(sorted(lines[:2]), sorted([
             "13:00 19/11/2025 ICT [Exercise, reconstructed] flood: Bình Nghi (binh-nghi): "
@@ -91,7 +103,7 @@ class Broker(unittest.TestCase):
             self.produce(topic, event(id=str(number), event=kind))
         self.produce(topic, event(id="a", event="assessed", level=LOW))
         self.produce(topic, event(id="b", event="assessed"))  # finds a level: news
-        result = self.tail(topic, "--tail-brief")
+        result = self.tail(topic, 3, "--tail-brief")
         kinds = [line.split(", ")[-3] for line in result.stdout.splitlines() if " ICT " in line]
         self.assertEqual(kinds, ["raised", "escalated", "assessed"])
         self.assertIn("8 alerts, 0 duplicates", result.stdout)
@@ -103,8 +115,8 @@ class Broker(unittest.TestCase):
         self.produce(topic, event(id="2", hazard="radiation"))
         self.produce(topic, event(id="3", hazard="chemical",
                                   level=LOW))
-        self.assertEqual(self.tail(topic, "--expect-hazards", "2").returncode, 0)
-        few = self.tail(topic, "--expect-hazards", "3")  # the third has level 0
+        self.assertEqual(self.tail(topic, 3, "--expect-hazards", "2").returncode, 0)
+        few = self.tail(topic, 3, "--expect-hazards", "3")  # the third has level 0
         self.assertEqual(few.returncode, 1)
         self.assertIn("graded alerts of 2 hazards; 3 were expected", few.stderr)
         nobody = harness.run_sim("--tail", "127.0.0.1:1", "--seconds", "1", "--expect-hazards", "1")
@@ -115,18 +127,18 @@ class Broker(unittest.TestCase):
         topic = "tail.json"
         self.produce(topic, event(id="1", new_field=[1, {"a": None}]))
         self.produce(topic, {"something": "else"})
-        result = self.tail(topic, "--tail-json")
+        result = self.tail(topic, 2, "--tail-json")
         bodies = [json.loads(line) for line in result.stdout.splitlines()]
         self.assertIn(event(id="1", new_field=[1, {"a": None}]), bodies)
         self.assertIn({"something": "else"}, bodies)
         self.assertIn("? ICT [?] ?: ? (?): ?: ? (?), ?, knowledge ?: ?, rule ?",
-                      self.tail(topic).stdout)
+                      self.tail(topic, 2).stdout)
 
     def test_what_is_no_event_is_an_error(self):
         topic = "tail.broken"
         self.produce(topic, "no json at all")
         self.produce(topic, event(place={"id": "p", "name_vi": "a\u001b[2Jb"}))
-        result = self.tail(topic)
+        result = self.tail(topic, 2)
         self.assertEqual(result.returncode, 1)
         self.assertIn("1 events could not be read", result.stderr)
         self.assertNotIn("\u001b", result.stdout)
@@ -138,7 +150,7 @@ class Broker(unittest.TestCase):
         self.assertEqual(taken.returncode, 1)
         self.assertIn(f"cannot listen on 127.0.0.1:{port}", taken.stderr)
         free, = harness.free_ports(1)
-        with subprocess.Popen([harness.SIM, "--broker", str(free), "--seconds", "20"],
+        with subprocess.Popen([harness.SIM, "--broker", str(free), "--seconds", "600"],
                               stdout=subprocess.PIPE, text=True) as other:
             try:
                 self.assertIn(f"127.0.0.1:{free}", other.stdout.readline())
