@@ -14,6 +14,14 @@ int err_set(struct err *ret_err, int code, const char *format, ...) {
     return code;
 }
 
+int err_of(const char *name, int code, struct err *ret_err) {
+    if (code != 0 && ret_err != NULL) {
+        const struct err inner = *ret_err;
+        return err_set(ret_err, code, "%.200s: %.300s", name, inner.text);
+    }
+    return code;
+}
+
 const char *err_name(int code) {
     static const char *const names[] = {
         "ok", "invalid", "range",  "syntax",      "not-found", "exists", "limit", "memory",

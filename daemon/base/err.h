@@ -34,6 +34,10 @@ struct err {
 __attribute__((format(printf, 3, 4))) int err_set(struct err *ret_err, int code, const char *format,
                                                   ...);
 
+/* Puts "name: " before the text when code is not 0 (ret_err may be NULL): the file whose content
+ * was refused by code that does not know it. Returns code. */
+int err_of(const char *name, int code, struct err *ret_err);
+
 /* The name of a code, for logs and metrics: "timeout". Never NULL. */
 const char *err_name(int code);
 

@@ -89,7 +89,9 @@ static int find_split(struct run *run, struct err *ret_err) {
     }
     return run->options.from < run->series.count
                ? 0
-               : err_set(ret_err, ERR_RANGE, "the warm-up is longer than the record");
+               : err_set(ret_err, ERR_RANGE,
+                         "%.300s: %zu steps; the warm-up of %" PRId64 " leaves none to fit",
+                         run->forcing, run->series.count, run->warmup_steps);
 }
 
 /* Of "auto", when it is known how much is fitted. */
@@ -194,7 +196,9 @@ static int work(struct run *run, struct err *ret_err) {
     if (run->simulated == NULL) {
         return err_set(ret_err, ERR_MEMORY, "no memory for %zu steps", run->series.count);
     }
-    rc = calibrate_gr(&run->data, &run->options, &run->parameters, &run->result, ret_err);
+    rc = err_of(run->forcing,
+                calibrate_gr(&run->data, &run->options, &run->parameters, &run->result, ret_err),
+                ret_err);
     if (rc != 0) {
         return rc;
     }

@@ -481,7 +481,13 @@ static int run_crest_grid(int argc, char **argv) {
     struct err err = {0};
     int code = args_parse(argc, argv, options, about);
     if (code == MODEL_DONE && strcmp(run.stamp, "start") != 0 && strcmp(run.stamp, "end") != 0) {
-        fprintf(stderr, "canhbao-model crest-grid: --stamp: expected start or end\n");
+        fprintf(stderr, "canhbao-model crest-grid: --stamp: expected start or end, got '%s'\n",
+                run.stamp);
+        code = MODEL_USAGE;
+    }
+    if (code == MODEL_DONE && run.nc == NULL &&
+        (run.guidance_at != NULL || !isnan(run.threshold_unit))) {
+        fprintf(stderr, "canhbao-model crest-grid: --guidance-at and --threshold-unit need --nc\n");
         code = MODEL_USAGE;
     }
     if (code == MODEL_DONE &&

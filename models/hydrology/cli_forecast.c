@@ -72,16 +72,15 @@ struct run {
 /* ---- reading ---- */
 
 static int read_parameters(struct run *run, struct err *ret_err) {
-    json_error_t where;
+    json_t *root = NULL;
     struct gr_parameters p = {0};
     const char *model = "";
-    json_t *root = json_load_file(run->parameters, JSON_REJECT_DUPLICATES, &where);
-    if (root == NULL) {
-        return err_set(ret_err, ERR_CORRUPT, "%s:%d:%d: %s", run->parameters, where.line,
-                       where.column, where.text);
+    int rc = output_read_json(run->parameters, &root, ret_err);
+    if (rc != 0) {
+        return rc;
     }
-    int rc = json_unpack(root, "{s:s, s:{s:F, s:F, s:F, s:F}}", "model", &model, "parameters",
-                         "x1_mm", &p.x1_mm, "x2_mm", &p.x2_mm, "x3_mm", &p.x3_mm, "x4", &p.x4);
+    rc = json_unpack(root, "{s:s, s:{s:F, s:F, s:F, s:F}}", "model", &model, "parameters", "x1_mm",
+                     &p.x1_mm, "x2_mm", &p.x2_mm, "x3_mm", &p.x3_mm, "x4", &p.x4);
     if (rc != 0 || strcmp(model, "gr4h") != 0) {
         rc = err_set(ret_err, ERR_INVALID,
                      "%s: expected \"model\": \"gr4h\" and \"parameters\": {x1_mm, x2_mm, x3_mm, "
@@ -89,7 +88,9 @@ static int read_parameters(struct run *run, struct err *ret_err) {
                      run->parameters);
     }
     json_decref(root);
-    return rc != 0 ? rc : gr_init(&run->gr, GR_HOURLY, &p, false, ret_err);
+    return rc != 0
+               ? rc
+               : err_of(run->parameters, gr_init(&run->gr, GR_HOURLY, &p, false, ret_err), ret_err);
 }
 
 static int read_levels(struct run *run, struct err *ret_err) {

@@ -72,7 +72,9 @@ static int fit(const struct run *run, struct err *ret_err) {
     size_t count = 0;
     struct rating r;
     int rc = read_gaugings(run->fit, &stage, &flow, &count, ret_err);
-    rc = rc != 0 ? rc : rating_fit(stage, flow, count, (int)run->segments, &r, ret_err);
+    rc = rc != 0 ? rc
+                 : err_of(run->fit, rating_fit(stage, flow, count, (int)run->segments, &r, ret_err),
+                          ret_err);
     rc = rc != 0 ? rc : rating_save(run->out, &r, ret_err);
     free(stage);
     free(flow);
@@ -143,11 +145,13 @@ static int run_rating(int argc, char **argv) {
     };
     struct err err = {0};
     int code = args_parse(argc, argv, options, about);
-    if (code == MODEL_DONE &&
-        ((run.fit == NULL) == (run.apply == NULL) || (run.apply == NULL) != (run.stage == NULL))) {
+    if (code == MODEL_DONE && (run.fit == NULL) == (run.apply == NULL)) {
         fprintf(stderr, "canhbao-model rating: either --fit, or --apply with --stage\n");
         code = MODEL_USAGE;
     }
+    code = code != MODEL_DONE ? code
+           : run.fit != NULL  ? args_check_way(argc, argv, options, "--fit", "fit", "segments")
+                              : args_check_way(argc, argv, options, "--apply", "apply stage", "");
     if (code == MODEL_DONE &&
         ((run.fit != NULL ? fit(&run, &err) : apply(&run, &err)) != 0 ||
          run_manifest_write(run.manifest, "rating", options, RUN_MANIFEST_NO_TIME, &err) != 0)) {

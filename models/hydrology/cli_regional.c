@@ -18,15 +18,20 @@ static const char about[] =
     "\n"
     "donors, CSV:  X1 (mm), X2 (mm/d), X3 (mm) and X4 (d) of GR4J; or X4u instead of X4, with\n"
     "              --area-km2: X4 = X4u A^0.3 / 5.995 (Andreassian et al. 2014)\n"
-    "forcing, CSV: time, P, E, Qobs (mm per step, may be nearly all empty): the donor that fits\n"
-    "              at least 10 observations best; without it each parameter's median\n"
+    "forcing, CSV: time, P, E (mm per step) of the basin, and if there are any Qobs (mm per step,\n"
+    "              may be nearly all empty), steps without a break\n"
     "out, JSON:    as calibrate writes it, with \"regional\": true, how it was chosen and the\n"
     "              range of the donors; a guess until calibrate has a record\n"
+    "\n"
+    "With at least 10 observations: the donor that fits them best. Else with a forcing of at\n"
+    "least a year: the 5 donors whose mean runoff under that climate is nearest to the expected\n"
+    "one (--runoff-mm, else by Turc and Mezentsev from P and E), and parameters that give the\n"
+    "mean of their runoffs. Without a forcing: each parameter's median, the poorest guess.\n"
     "--step hourly makes GR4H parameters of the daily donors.\n";
 
 struct run {
     const char *step, *donors, *forcing, *q_column, *out, *manifest;
-    double area_km2;
+    double area_km2, runoff_mm_year; /* NaN: not told */
     int64_t warmup_steps;
     struct table *table;
     struct series series;
@@ -61,6 +66,10 @@ static int read_donors(struct run *run, struct err *ret_err) {
     bool by_area = !table_has(run->table, "X4") && table_has(run->table, "X4u");
     if (by_area && isnan(run->area_km2)) {
         return err_set(ret_err, ERR_INVALID, "%.200s: X4u needs --area-km2", run->donors);
+    }
+    if (!by_area && !isnan(run->area_km2)) {
+        fprintf(stderr, "%.200s: the donors have X4, so --area-km2 is not looked at\n",
+                run->donors);
     }
     rc = read_column(run, "X1", 1e-2, 1e5, x[0], ret_err);
     rc = rc != 0 ? rc : read_column(run, "X2", -1e3, 1e3, x[1], ret_err);
@@ -112,10 +121,58 @@ static int write_out(const struct run *run, const struct gr_parameters *p, const
     return rc;
 }
 
+static size_t count_known(const double *values, size_t from, size_t to) {
+    size_t known = 0;
+    for (size_t t = from; t < to; t++) {
+        known += isnan(values[t]) ? 0 : 1;
+    }
+    return known;
+}
+
+static int by_observations(const struct run *run, const struct calibrate_data *data,
+                           struct err *ret_err) {
+    size_t donor = 0, pairs = 0;
+    double score = 0;
+    int rc = err_of(run->forcing,
+                    regional_best(data, run->sets, run->count, (size_t)run->warmup_steps, &donor,
+                                  &score, &pairs, ret_err),
+                    ret_err);
+    return rc != 0
+               ? rc
+               : write_out(run, &run->sets[donor], "donor that fits the observations best",
+                           json_pack("{s:I, s:f, s:I}", "donor_row", (json_int_t)donor + 1,
+                                     "score_of_roots", score, "observations", (json_int_t)pairs),
+                           ret_err);
+}
+
+static int by_climate(const struct run *run, const struct calibrate_data *data,
+                      struct err *ret_err) {
+    struct regional_similar similar;
+    int rc = err_of(run->forcing,
+                    regional_similar(data, run->sets, run->count, (size_t)run->warmup_steps,
+                                     run->runoff_mm_year, &similar, ret_err),
+                    ret_err);
+    if (rc != 0) {
+        return rc;
+    }
+    json_t *rows = json_array();
+    for (size_t i = 0; i < similar.donor_count; i++) {
+        (void)json_array_append_new(rows, json_integer((json_int_t)similar.donors[i] + 1));
+    }
+    return write_out(run, &similar.parameters, "mean runoff of the donors nearest in annual runoff",
+                     json_pack("{s:o, s:f, s:s, s:f}", "donor_rows", rows, "runoff_mm_year",
+                               similar.runoff_mm_year, "runoff_from",
+                               isnan(run->runoff_mm_year) ? "Turc-Mezentsev" : "told", "fit_nse",
+                               similar.fit_nse),
+                     ret_err);
+}
+
 static int work(struct run *run, struct err *ret_err) {
     bool daily = strcmp(run->step, "daily") == 0;
     const struct series_column columns[] = {
-        {"P", 0, 2000, 0}, {"E", 0, 200, 0}, {run->q_column, 0, 2000, 0}};
+        {"P", 0, 2000, 0},
+        {"E", 0, 200, 0},
+        {run->q_column != NULL ? run->q_column : "Qobs", 0, 2000, run->q_column == NULL}};
     int rc = read_donors(run, ret_err);
     if (rc == 0 && run->forcing == NULL) {
         struct gr_parameters median = regional_median(run->sets, run->count);
@@ -130,16 +187,10 @@ static int work(struct run *run, struct err *ret_err) {
     const struct calibrate_data data = {
         daily ? GR_DAILY : GR_HOURLY, run->series.count, series_column(&run->series, 0),
         series_column(&run->series, 1), series_column(&run->series, 2)};
-    size_t donor = 0, pairs = 0;
-    double score = 0;
-    rc = regional_best(&data, run->sets, run->count, (size_t)run->warmup_steps, &donor, &score,
-                       &pairs, ret_err);
-    return rc != 0
-               ? rc
-               : write_out(run, &run->sets[donor], "donor that fits the observations best",
-                           json_pack("{s:I, s:f, s:I}", "donor_row", (json_int_t)donor + 1,
-                                     "score_of_roots", score, "observations", (json_int_t)pairs),
-                           ret_err);
+    bool observed =
+        count_known(data.observed_mm, (size_t)run->warmup_steps, data.count) >= REGIONAL_PAIRS_MIN;
+    return observed && isnan(run->runoff_mm_year) ? by_observations(run, &data, ret_err)
+                                                  : by_climate(run, &data, ret_err);
 }
 
 static int run_regional(int argc, char **argv) {
@@ -147,13 +198,14 @@ static int run_regional(int argc, char **argv) {
     if (run == NULL) {
         return MODEL_FAILED;
     }
-    run->q_column = "Qobs";
-    run->area_km2 = NAN;
+    run->area_km2 = run->runoff_mm_year = NAN;
     const struct args_option options[] = {
         {"step", ARGS_TEXT, &run->step, true, 0, 0, "daily|hourly", "GR4J or GR4H"},
         {"donors", ARGS_TEXT, &run->donors, true, 0, 0, "FILE.csv", "parameter sets"},
         {"area-km2", ARGS_NUMBER, &run->area_km2, false, 1e-3, 1e7, "KM2", "of the basin"},
-        {"forcing", ARGS_TEXT, &run->forcing, false, 0, 0, "FILE.csv", "a few observations"},
+        {"forcing", ARGS_TEXT, &run->forcing, false, 0, 0, "FILE.csv", "climate, observations"},
+        {"runoff-mm", ARGS_NUMBER, &run->runoff_mm_year, false, 1, 2e4, "MM",
+         "mean runoff of a year, of a map or of neighbours; then no observation is looked at"},
         {"q-column", ARGS_TEXT, &run->q_column, false, 0, 0, "NAME", "instead of Qobs"},
         {"warmup-steps", ARGS_INT, &run->warmup_steps, false, 0, 1e7, "N",
          "steps of the forcing that do not count, 0 unless told"},
@@ -167,6 +219,15 @@ static int run_regional(int argc, char **argv) {
         fprintf(stderr, "canhbao-model regional: --step: expected daily or hourly, got '%s'\n",
                 run->step);
         code = MODEL_USAGE;
+    }
+    if (code == MODEL_DONE) {
+        code = run->forcing == NULL
+                   ? args_check_way(argc, argv, options, "no --forcing", "", "area-km2")
+               : isnan(run->runoff_mm_year)
+                   ? args_check_way(argc, argv, options, "--forcing", "forcing",
+                                    "area-km2 q-column warmup-steps")
+                   : args_check_way(argc, argv, options, "--runoff-mm", "forcing runoff-mm",
+                                    "area-km2 warmup-steps");
     }
     if (code == MODEL_DONE &&
         (work(run, &err) != 0 ||

@@ -228,8 +228,9 @@ static int check_release(const struct run *run, struct flood *flood, struct err 
         found += is ? 1 : 0;
     }
     return found > 0 ? 0
-                     : err_set(ret_err, ERR_NOT_FOUND, "%s: no column bears the id of a reach",
-                               run->release);
+                     : err_set(ret_err, ERR_NOT_FOUND,
+                               "%s: no column is named by the id of a reach, such as '%.60s'",
+                               run->release, flood->reaches->ids[0]);
 }
 
 static int run_network(const struct run *run, struct err *ret_err) {
@@ -271,38 +272,33 @@ static int run_network(const struct run *run, struct err *ret_err) {
     return rc;
 }
 
-/* The options that a method needs are there. */
-static int check_usage(const struct run *run) {
-    const char *missing = NULL;
-    if (strcmp(run->method, "kinematic") == 0) {
-        missing = run->network == NULL ? "network" : run->lateral == NULL ? "lateral" : NULL;
-    } else if (strcmp(run->method, "cunge") == 0) {
-        missing = run->inflow == NULL          ? "inflow"
-                  : isnan(run->reach.length_m) ? "length-m"
-                  : isnan(run->reach.width_m)  ? "width-m"
-                  : isnan(run->reach.slope)    ? "slope"
-                  : isnan(run->reach.manning)  ? "manning"
-                                               : NULL;
-    } else if (strncmp(run->method, "muskingum", 9) == 0 &&
-               (run->method[9] == '\0' || strcmp(run->method + 9, "-nonlinear") == 0)) {
-        missing = run->inflow == NULL                       ? "inflow"
-                  : isnan(run->k)                           ? "k"
-                  : isnan(run->x)                           ? "x"
-                  : run->method[9] != '\0' && isnan(run->m) ? "m"
-                                                            : NULL;
-    } else {
-        fprintf(stderr, "canhbao-model route: unknown --method '%s'; see --help\n", run->method);
-        return MODEL_USAGE;
+/* What each method is told by. */
+static const struct {
+    const char *name, *way, *needs, *may;
+} methods[] = {
+    {"muskingum", "--method muskingum", "inflow k x", ""},
+    {"muskingum-nonlinear", "--method muskingum-nonlinear", "inflow k x m", ""},
+    {"cunge", "--method cunge", "inflow length-m width-m slope manning", ""},
+    {"kinematic", "--method kinematic", "network lateral", "release points state-in state-out"},
+};
+
+static int check_usage(int argc, char **argv, const struct args_option *options,
+                       const char *method) {
+    for (size_t i = 0; i < sizeof methods / sizeof *methods; i++) {
+        if (strcmp(method, methods[i].name) == 0) {
+            return args_check_way(argc, argv, options, methods[i].way, methods[i].needs,
+                                  methods[i].may);
+        }
     }
-    if (missing != NULL) {
-        fprintf(stderr, "canhbao-model route: --method %s needs --%s\n", run->method, missing);
-        return MODEL_USAGE;
-    }
-    return MODEL_DONE;
+    fprintf(stderr,
+            "canhbao-model route: --method: expected muskingum, muskingum-nonlinear, cunge or "
+            "kinematic, got '%s'\n",
+            method);
+    return MODEL_USAGE;
 }
 
 static int run_route(int argc, char **argv) {
-    struct run run = {.k = NAN, .x = NAN, .m = NAN, .reach = {NAN, NAN, NAN, NAN}};
+    struct run run = {0};
     const struct args_option options[] = {
         {"method", ARGS_TEXT, &run.method, true, 0, 0, "METHOD", "see above"},
         {"inflow", ARGS_TEXT, &run.inflow, false, 0, 0, "FILE.csv", "inflow of one reach, m3/s"},
@@ -325,7 +321,7 @@ static int run_route(int argc, char **argv) {
     };
     struct err err = {0};
     int code = args_parse(argc, argv, options, about);
-    code = code != MODEL_DONE ? code : check_usage(&run);
+    code = code != MODEL_DONE ? code : check_usage(argc, argv, options, run.method);
     if (code != MODEL_DONE) {
         return code == ARGS_HELPED ? MODEL_DONE : code;
     }

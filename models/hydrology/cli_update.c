@@ -10,6 +10,7 @@
 #include "models/hydrology/series.h"
 #include "models/hydrology/skill.h"
 #include "models/hydrology/update.h"
+#include "models/output/output.h"
 #include "models/output/run_manifest.h"
 #include "models/table/args.h"
 
@@ -65,23 +66,35 @@ static int fit(struct run *run, struct err *ret_err) {
     struct update_model model;
     int rc = load_series(run, run->fit, 0, ret_err);
     rc = rc != 0 ? rc
-                 : update_fit(series_column(&run->series, 0), series_column(&run->series, 1),
-                              run->series.count, (int)run->leads, (double)run->series.step_us / 1e6,
-                              &model, ret_err);
-    rc = rc != 0 ? rc : update_save(run->out, &model, ret_err);
+                 : err_of(run->fit,
+                          update_fit(series_column(&run->series, 0), series_column(&run->series, 1),
+                                     run->series.count, (int)run->leads,
+                                     (double)run->series.step_us / 1e6, &model, ret_err),
+                          ret_err);
     struct residual *residual = rc == 0 ? calloc(1, sizeof *residual) : NULL;
     if (rc == 0 && residual == NULL) {
         rc = err_set(ret_err, ERR_MEMORY, "no memory for the residuals");
     }
-    rc = rc != 0
-             ? rc
-             : residual_fit(&model, series_column(&run->series, 0), series_column(&run->series, 1),
-                            run->series.count, residual, ret_err);
-    rc = rc != 0 ? rc : residual_append(run->out, residual, ret_err);
+    rc = rc != 0 ? rc
+                 : err_of(run->fit,
+                          residual_fit(&model, series_column(&run->series, 0),
+                                       series_column(&run->series, 1), run->series.count, residual,
+                                       ret_err),
+                          ret_err);
+    if (rc == 0) {
+        json_t *root = update_pack(&model);
+        if (json_object_set_new(root, "residual", residual_pack(residual)) != 0) {
+            json_decref(root);
+            root = NULL; /* no memory, as the writing tells */
+        }
+        rc = output_write_json(run->out, root, ret_err);
+        json_decref(root);
+    }
     free(residual);
     if (rc == 0) {
-        printf("phi1 %.6f, phi2 %.6f, rho %.6f; gain at 1 and %d steps: %.3f %.3f\n", model.phi1,
-               model.phi2, model.rho, model.leads, model.gain[1], model.gain[model.leads]);
+        fprintf(strcmp(run->out, "-") == 0 ? stderr : stdout,
+                "phi1 %.6f, phi2 %.6f, rho %.6f; gain at 1 and %d steps: %.3f %.3f\n", model.phi1,
+                model.phi2, model.rho, model.leads, model.gain[1], model.gain[model.leads]);
     }
     return rc;
 }
@@ -217,14 +230,17 @@ static int run_update(int argc, char **argv) {
     };
     struct err err = {0};
     int code = args_parse(argc, argv, options, about);
-    if (code == MODEL_DONE &&
-        ((run.fit == NULL) == (run.model == NULL) ||
-         (run.model != NULL && (run.series_path == NULL || (run.now == NULL) != run.verify)) ||
-         (run.dry && !run.verify))) {
+    if (code == MODEL_DONE && ((run.fit == NULL) == (run.model == NULL) ||
+                               (run.model != NULL && (run.now == NULL) != run.verify))) {
         fprintf(stderr, "canhbao-model update: either --fit, or --model and --series with --now or "
                         "--verify [--dry]\n");
         code = MODEL_USAGE;
     }
+    code = code != MODEL_DONE ? code
+           : run.fit != NULL  ? args_check_way(argc, argv, options, "--fit", "fit", "leads")
+           : run.verify
+               ? args_check_way(argc, argv, options, "--verify", "model series verify", "dry")
+               : args_check_way(argc, argv, options, "--now", "model series now", "");
     if (code == MODEL_DONE) {
         int rc = run.fit != NULL ? fit(&run, &err)
                  : run.verify    ? verify(&run, &err)

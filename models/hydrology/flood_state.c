@@ -196,16 +196,14 @@ static bool take_state(const json_t *root, const struct flood_site *site, struct
 int flood_state_load(const char *path, const struct flood_site *site,
                      struct flood_state **ret_state, struct flood_skill *ret_skill,
                      struct err *ret_err) {
-    json_error_t where;
-    json_t *root = json_load_file(path, JSON_REJECT_DUPLICATES, &where);
-    if (root == NULL) {
-        return err_set(ret_err, ERR_CORRUPT, "%.200s:%d:%d: %s", path, where.line, where.column,
-                       where.text);
+    json_t *root = NULL;
+    int rc = output_read_json(path, &root, ret_err);
+    if (rc != 0) {
+        return rc;
     }
     const char *kind = json_string_value(json_object_get(root, "kind"));
     const char *network = json_string_value(json_object_get(root, "network_sha256"));
     struct flood_state *state = NULL;
-    int rc = 0;
     if (kind == NULL || strcmp(kind, "flood-state") != 0 || network == NULL) {
         rc = err_set(ret_err, ERR_CORRUPT, "%.200s: not a state of the flood model", path);
     } else if (strcmp(network, site->network) != 0) {

@@ -10,6 +10,7 @@
 #include <jansson.h>
 
 #include "daemon/base/text.h"
+#include "models/output/output.h"
 
 void gr_series_start(const struct gr *gr, struct gr_series *ret_series) {
     memset(ret_series, 0, sizeof *ret_series);
@@ -190,14 +191,13 @@ static int check_parameters(const json_t *root, const struct gr *gr) {
 
 int gr_series_load(const char *path, const struct gr *gr, struct gr_series *ret_series,
                    int64_t *ret_utc_us, struct err *ret_err) {
-    json_error_t where;
-    json_t *root = json_load_file(path, JSON_REJECT_DUPLICATES, &where);
-    if (root == NULL) {
-        return err_set(ret_err, ERR_CORRUPT, "%s:%d:%d: %s", path, where.line, where.column,
-                       where.text);
+    json_t *root = NULL;
+    int rc = output_read_json(path, &root, ret_err);
+    if (rc != 0) {
+        return rc;
     }
     struct gr_series *series = calloc(1, sizeof *series);
-    int rc = series == NULL ? ERR_MEMORY : check_parameters(root, gr);
+    rc = series == NULL ? ERR_MEMORY : check_parameters(root, gr);
     int64_t utc_us = 0;
     if (rc == ERR_INVALID) {
         (void)err_set(ret_err, rc,
@@ -220,7 +220,7 @@ int gr_series_load(const char *path, const struct gr *gr, struct gr_series *ret_
             rc = gr_state_unpack(json_object_get(root, "wet_state"), gr, &series->wet);
         }
         if (rc != 0) {
-            (void)err_set(ret_err, rc, "%s: not a state that this program has written", path);
+            (void)err_set(ret_err, rc, "%s: not a state as --state-out writes it", path);
         }
     }
     if (rc == 0) {

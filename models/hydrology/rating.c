@@ -1,6 +1,5 @@
 #include "models/hydrology/rating.h"
 
-#include <errno.h>
 #include <math.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -9,6 +8,8 @@
 #include <string.h>
 
 #include <jansson.h>
+
+#include "models/output/output.h"
 
 /* Standard normal quantiles of 75 and 95 %. */
 #define NORMAL_75 0.6744897501960817
@@ -341,10 +342,6 @@ double rating_stage(const struct rating *rating, double flow_m3_s, enum rating_m
 
 int rating_save(const char *path, const struct rating *rating, struct err *ret_err) {
     const struct rating *r = rating;
-    char temporary[4096];
-    if (snprintf(temporary, sizeof temporary, "%s.tmp", path) >= (int)sizeof temporary) {
-        return err_set(ret_err, ERR_LIMIT, "the name of the rating file is too long");
-    }
     json_t *power = json_array();
     for (int s = 0; s < r->segments; s++) {
         double a = 0, b = 0;
@@ -364,13 +361,9 @@ int rating_save(const char *path, const struct rating *rating, struct err *ret_e
         "inverse_normal_matrix", inverse, "sigma_log", r->sigma_log, "rms_log", r->rms_log,
         "leave_one_out_rms_log", loo, "leave_one_out_refused", r->loo_refused, "gaugings", r->count,
         "lowest_m", r->lowest_m, "highest_m", r->highest_m);
-    int failed = root == NULL ||
-                 json_dump_file(root, temporary, JSON_INDENT(1) | JSON_REAL_PRECISION(17)) != 0 ||
-                 rename(temporary, path) != 0;
+    int rc = output_write_json(path, root, ret_err);
     json_decref(root);
-    return failed
-               ? err_set(ret_err, ERR_IO, "%s: cannot write the rating: %s", path, strerror(errno))
-               : 0;
+    return rc;
 }
 
 static bool is_possible(const struct rating *r) {
@@ -392,15 +385,16 @@ int rating_unpack(const char *name, json_t *root, struct rating *ret_rating, str
     const char *kind = "";
     json_t *inverse = NULL, *at = NULL, *loo = NULL;
     int version = 0;
-    int bad = json_unpack(root,
-                          "{s:s, s:i, s:i, s:F, s:o, s:[F,F,F], s:o, s:F, s:F, s:o, s:i, "
-                          "s:i, s:F, s:F}",
-                          "kind", &kind, "version", &version, "segments", &r.segments, "c_m",
-                          &r.c_m, "break_m", &at, "log_coefficients", &r.coefficient[0],
-                          &r.coefficient[1], &r.coefficient[2], "inverse_normal_matrix", &inverse,
-                          "sigma_log", &r.sigma_log, "rms_log", &r.rms_log, "leave_one_out_rms_log",
-                          &loo, "leave_one_out_refused", &r.loo_refused, "gaugings", &r.count,
-                          "lowest_m", &r.lowest_m, "highest_m", &r.highest_m);
+    json_error_t why = {.text = "a number is out of its range"};
+    int bad = json_unpack_ex(
+        root, &why, 0,
+        "{s:s, s:i, s:i, s:F, s:o, s:[F,F,F], s:o, s:F, s:F, s:o, s:i, "
+        "s:i, s:F, s:F}",
+        "kind", &kind, "version", &version, "segments", &r.segments, "c_m", &r.c_m, "break_m", &at,
+        "log_coefficients", &r.coefficient[0], &r.coefficient[1], &r.coefficient[2],
+        "inverse_normal_matrix", &inverse, "sigma_log", &r.sigma_log, "rms_log", &r.rms_log,
+        "leave_one_out_rms_log", &loo, "leave_one_out_refused", &r.loo_refused, "gaugings",
+        &r.count, "lowest_m", &r.lowest_m, "highest_m", &r.highest_m);
     bad = bad != 0 || strcmp(kind, "rating") != 0 || version != 1 || json_array_size(inverse) != 9;
     for (size_t i = 0; !bad && i < 9; i++) {
         r.inverse[i / 3][i % 3] = json_number_value(json_array_get(inverse, i));
@@ -410,21 +404,20 @@ int rating_unpack(const char *name, json_t *root, struct rating *ret_rating, str
         r.loo_rms_log = json_is_number(loo) ? json_number_value(loo) : NAN;
     }
     if (bad || !is_possible(&r)) {
-        return err_set(ret_err, ERR_CORRUPT, "%s: not a rating that this program has written",
-                       name);
+        return err_set(ret_err, ERR_CORRUPT,
+                       "%.300s: not a rating as rating --fit writes it: %.150s", name, why.text);
     }
     *ret_rating = r;
     return 0;
 }
 
 int rating_load(const char *path, struct rating *ret_rating, struct err *ret_err) {
-    json_error_t where;
-    json_t *root = json_load_file(path, JSON_REJECT_DUPLICATES, &where);
-    if (root == NULL) {
-        return err_set(ret_err, ERR_CORRUPT, "%s:%d:%d: %s", path, where.line, where.column,
-                       where.text);
+    json_t *root = NULL;
+    int rc = output_read_json(path, &root, ret_err);
+    if (rc != 0) {
+        return rc;
     }
-    int rc = rating_unpack(path, root, ret_rating, ret_err);
+    rc = rating_unpack(path, root, ret_rating, ret_err);
     json_decref(root);
     return rc;
 }

@@ -173,14 +173,14 @@ int reaches_save(const char *path, const struct reaches *reaches, struct err *re
     return table_out_close(&out, true, ret_err);
 }
 
-static int load_rows(const struct table *table, struct reaches *reaches, double *values[5],
-                     struct err *ret_err) {
+static int load_rows(const char *path, const struct table *table, struct reaches *reaches,
+                     double *values[5], struct err *ret_err) {
     struct kinematic *k = reaches->kinematic;
     size_t id_column = 0;
     int rc = table_find(table, "id", &id_column, ret_err);
     if (rc == 0 && table_rows(table) != reaches->count) {
-        rc = err_set(ret_err, ERR_INVALID, "the state has %zu reaches, the network %zu",
-                     table_rows(table), reaches->count);
+        rc = err_set(ret_err, ERR_INVALID, "%.300s: the state has %zu reaches, the network %zu",
+                     path, table_rows(table), reaches->count);
     }
     for (size_t c = 0; rc == 0 && c < 5; c++) {
         size_t column = 0;
@@ -223,7 +223,7 @@ int reaches_load(const char *path, struct reaches *reaches, struct err *ret_err)
         values[c] = calloc(table_rows(table) + 1, sizeof(double));
         rc = values[c] == NULL ? err_set(ret_err, ERR_MEMORY, "no memory for the state") : rc;
     }
-    rc = rc != 0 ? rc : load_rows(table, reaches, values, ret_err);
+    rc = rc != 0 ? rc : load_rows(path, table, reaches, values, ret_err);
     for (size_t c = 0; c < 5; c++) {
         free(values[c]);
     }

@@ -89,3 +89,128 @@ int regional_best(const struct calibrate_data *data, const struct gr_parameters 
     *ret_pairs = pairs;
     return 0;
 }
+
+/* Mean of the known steps times steps a year. */
+static double mean_mm_year(const double *values, size_t from, size_t to, double steps_year,
+                           size_t *ret_known) {
+    double sum = 0, known = 0;
+    for (size_t t = from; t < to; t++) {
+        if (!isnan(values[t])) {
+            sum += values[t];
+            known += 1;
+        }
+    }
+    *ret_known = (size_t)known;
+    return sum / known * steps_year;
+}
+
+/* What is expected of the climate. */
+static double turc_mezentsev(const struct calibrate_data *data, size_t from, double steps_year) {
+    double rain = 0, evaporation = 0, known = 0;
+    for (size_t t = from; t < data->count; t++) {
+        if (!isnan(data->rain_mm[t]) && !isnan(data->evaporation_mm[t])) {
+            rain += data->rain_mm[t];
+            evaporation += data->evaporation_mm[t];
+            known += 1;
+        }
+    }
+    rain *= steps_year / known;
+    return rain - rain / sqrt(1 + pow(rain / (evaporation / known * steps_year), 2));
+}
+
+/* Keeps the donors with the smallest distances, in order. */
+static void keep_nearest(struct regional_similar *similar, double *distances, size_t donor,
+                         double distance) {
+    size_t at = similar->donor_count;
+    while (at > 0 && distance < distances[at - 1]) {
+        at--;
+    }
+    for (size_t i = similar->donor_count; i > at; i--) {
+        if (i < REGIONAL_SIMILAR) {
+            similar->donors[i] = similar->donors[i - 1];
+            distances[i] = distances[i - 1];
+        }
+    }
+    if (at < REGIONAL_SIMILAR) {
+        similar->donors[at] = donor;
+        distances[at] = distance;
+        similar->donor_count += similar->donor_count < REGIONAL_SIMILAR ? 1 : 0;
+    }
+}
+
+static int find_similar(const struct calibrate_data *data, const struct gr_parameters *donors,
+                        size_t count, size_t from, double *room_mm,
+                        struct regional_similar *similar, struct err *ret_err) {
+    double steps_day = data->step == GR_DAILY ? 1 : 24, steps_year = 365.25 * steps_day;
+    double distances[REGIONAL_SIMILAR];
+    if (isnan(similar->runoff_mm_year)) {
+        similar->runoff_mm_year = turc_mezentsev(data, from, steps_year);
+    }
+    for (size_t i = 0; i < count; i++) {
+        size_t known = 0;
+        calibrate_simulate(data, &donors[i], room_mm);
+        double runoff_mm = mean_mm_year(room_mm, from, data->count, steps_year, &known);
+        if ((double)known < REGIONAL_DAYS_MIN * steps_day) {
+            return err_set(ret_err, ERR_INVALID,
+                           "%.1f days of known rain and evaporation after the warm-up; at least %d "
+                           "are needed to compare donors",
+                           (double)known / steps_day, REGIONAL_DAYS_MIN);
+        }
+        if (runoff_mm > 0 && similar->runoff_mm_year > 0) {
+            keep_nearest(similar, distances, i, fabs(log(runoff_mm / similar->runoff_mm_year)));
+        }
+    }
+    return similar->donor_count > 0
+               ? 0
+               : err_set(ret_err, ERR_INVALID,
+                         "an expected runoff of %.4g mm a year, and no donor that gives any",
+                         similar->runoff_mm_year);
+}
+
+/* The mean of the donors' runoff; unknown where one of them is. */
+static void average(const struct calibrate_data *data, const struct gr_parameters *donors,
+                    const struct regional_similar *similar, double *room_mm, double *ret_mean_mm) {
+    for (size_t t = 0; t < data->count; t++) {
+        ret_mean_mm[t] = 0;
+    }
+    for (size_t i = 0; i < similar->donor_count; i++) {
+        calibrate_simulate(data, &donors[similar->donors[i]], room_mm);
+        for (size_t t = 0; t < data->count; t++) {
+            ret_mean_mm[t] += room_mm[t] / (double)similar->donor_count;
+        }
+    }
+}
+
+int regional_similar(const struct calibrate_data *data, const struct gr_parameters *donors,
+                     size_t count, size_t from, double runoff_mm_year,
+                     struct regional_similar *ret_similar, struct err *ret_err) {
+    struct regional_similar similar = {.runoff_mm_year = runoff_mm_year};
+    struct search_result result;
+    double *room_mm = malloc((data->count + 1) * sizeof *room_mm);
+    double *mean_mm = malloc((data->count + 1) * sizeof *mean_mm);
+    int rc = room_mm == NULL || mean_mm == NULL
+                 ? err_set(ret_err, ERR_MEMORY, "no memory for %zu steps", data->count)
+                 : find_similar(data, donors, count, from, room_mm, &similar, ret_err);
+    if (rc == 0 && similar.donor_count == 1) {
+        similar.parameters = donors[similar.donors[0]];
+        similar.fit_nse = 1;
+    } else if (rc == 0) {
+        struct calibrate_data mean = *data;
+        const struct calibrate_options options = {.objective = CALIBRATE_NSE,
+                                                  .from = from,
+                                                  .to = data->count,
+                                                  .restarts = 1,
+                                                  .threads = 1,
+                                                  .seed = 1};
+        average(data, donors, &similar, room_mm, mean_mm);
+        mean.observed_mm = mean_mm;
+        rc = calibrate_gr(&mean, &options, &similar.parameters, &result, ret_err);
+        similar.fit_nse = rc == 0 ? result.score : NAN;
+    }
+    free(room_mm);
+    free(mean_mm);
+    if (rc == 0) {
+        *ret_similar = similar;
+    }
+    return rc;
+}

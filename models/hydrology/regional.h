@@ -26,4 +26,24 @@ int regional_best(const struct calibrate_data *data, const struct gr_parameters 
                   size_t count, size_t from, size_t *ret_donor, double *ret_score,
                   size_t *ret_pairs, struct err *ret_err);
 
+/* Regionalisation by the water balance and by averaging outputs (Oudin et al. 2008 found physical
+ * similarity and averaged hydrographs of 4 to 7 donors better than averaged parameters): of all
+ * donors, run with the climate of the basin, the REGIONAL_SIMILAR whose mean runoff is nearest to
+ * the expected one in the logarithm; then one parameter set whose runoff fits the mean of theirs.
+ */
+enum { REGIONAL_SIMILAR = 5, REGIONAL_DAYS_MIN = 365 };
+struct regional_similar {
+    struct gr_parameters parameters;
+    double runoff_mm_year;                        /* expected */
+    size_t donors[REGIONAL_SIMILAR], donor_count; /* nearest first */
+    double fit_nse; /* of the runoff of `parameters` against the mean of the donors'; 1 for one */
+};
+
+/* runoff_mm_year NaN: from rain and potential evaporation (Turc 1954, Mezentsev 1955),
+ * P - P / sqrt(1 + (P / E)^2). data->observed_mm is not looked at; `from`: steps before it warm up.
+ * ERR_INVALID: fewer than REGIONAL_DAYS_MIN days known after it, or no rain or runoff in them. */
+int regional_similar(const struct calibrate_data *data, const struct gr_parameters *donors,
+                     size_t count, size_t from, double runoff_mm_year,
+                     struct regional_similar *ret_similar, struct err *ret_err);
+
 #endif

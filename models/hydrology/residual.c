@@ -104,7 +104,7 @@ static json_t *pack_table(const double table[][RESIDUAL_QUANTILES], int leads) {
     return rows;
 }
 
-static json_t *residual_pack(const struct residual *residual) {
+json_t *residual_pack(const struct residual *residual) {
     return json_pack("{s:o, s:o}", "log_ratio", pack_table(residual->log_ratio, residual->leads),
                      "log_ratio_1", pack_table(residual->log_ratio_1, residual->leads));
 }
@@ -161,26 +161,13 @@ const double *residual_of(const struct residual *residual, enum update_mark mark
     return mark == UPDATE_OK ? residual->log_ratio[from_then] : residual->log_ratio_1[from_then];
 }
 
-int residual_append(const char *path, const struct residual *residual, struct err *ret_err) {
-    json_error_t where;
-    json_t *root = json_load_file(path, JSON_REJECT_DUPLICATES, &where);
-    if (root == NULL || json_object_set_new(root, "residual", residual_pack(residual)) != 0) {
-        json_decref(root);
-        return err_set(ret_err, ERR_IO, "%.300s: cannot add the residuals", path);
-    }
-    int rc = output_write_json(path, root, ret_err);
-    json_decref(root);
-    return rc;
-}
-
 int residual_load(const char *path, struct residual *ret_residual, struct err *ret_err) {
-    json_error_t where;
-    json_t *root = json_load_file(path, JSON_REJECT_DUPLICATES, &where);
-    if (root == NULL) {
-        return err_set(ret_err, ERR_CORRUPT, "%s:%d:%d: %s", path, where.line, where.column,
-                       where.text);
+    json_t *root = NULL;
+    int rc = output_read_json(path, &root, ret_err);
+    if (rc != 0) {
+        return rc;
     }
-    int rc = residual_unpack(json_object_get(root, "residual"), ret_residual);
+    rc = residual_unpack(json_object_get(root, "residual"), ret_residual);
     json_decref(root);
     return rc == 0 ? 0
                    : err_set(ret_err, rc,

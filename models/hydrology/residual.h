@@ -26,9 +26,9 @@ struct residual {
 int residual_fit(const struct update_model *model, const double *observed, const double *simulated,
                  size_t count, struct residual *ret_residual, struct err *ret_err);
 
-/* In the file of update_save(), which must be there, as member "residual". Loading refuses
- * (ERR_CORRUPT) a file without it and numbers that cannot be such quantiles. */
-int residual_append(const char *path, const struct residual *residual, struct err *ret_err);
+/* The member "residual" of an updating file (update_pack()). Loading refuses (ERR_CORRUPT) a file
+ * without it and numbers that cannot be such quantiles. */
+json_t *residual_pack(const struct residual *residual);
 int residual_load(const char *path, struct residual *ret_residual, struct err *ret_err);
 /* The member itself, inside another file. */
 int residual_unpack(const json_t *object, struct residual *ret_residual);

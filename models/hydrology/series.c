@@ -13,31 +13,52 @@ void series_finish(struct series *series) {
     *series = (struct series){0};
 }
 
+/* told_by: the row that ends the shortest step; 0: the step was given. */
+static int refuse_grid(const struct series *series, size_t row, size_t told_by, size_t time_column,
+                       struct err *ret_err) {
+    double step_h = (double)series->step_us / 3.6e9;
+    const char *text = table_text(series->table, row, time_column);
+    if (told_by == 0) {
+        return table_refuse(series->table, row, time_column, ERR_INVALID, ret_err,
+                            "'%.40s' is not on the grid of %.9g h that starts with the first row",
+                            text, step_h);
+    }
+    return table_refuse(
+        series->table, row, time_column, ERR_INVALID, ret_err,
+        "'%.40s' is not on the grid that starts with the first row; its step is the shortest "
+        "distance of two rows, %.9g h from '%.40s' to '%.40s'",
+        text, step_h, table_text(series->table, told_by - 1, time_column),
+        table_text(series->table, told_by, time_column));
+}
+
 /* Places every row on the grid of the step. */
-static int place_rows(struct series *series, size_t time_column, struct err *ret_err) {
+static int place_rows(struct series *series, const char *path, size_t time_column,
+                      struct err *ret_err) {
     size_t rows = table_rows(series->table);
     if (rows == 0) {
-        return err_set(ret_err, ERR_INVALID, "the table has no rows");
+        return err_set(ret_err, ERR_INVALID, "%.300s: the table has no rows", path);
     }
     int64_t *time_us = malloc(rows * sizeof *time_us);
     if (time_us == NULL) {
         return err_set(ret_err, ERR_MEMORY, "no memory for %zu times", rows);
     }
+    size_t told_by = 0; /* the row that ends the shortest step; 0: the step was given */
     int rc = table_times(series->table, time_column, time_us, ret_err);
     if (rc == 0 && series->step_us == 0) {
-        rc = rows < 2 ? err_set(ret_err, ERR_INVALID, "one row does not tell the step") : 0;
-        series->step_us = rows < 2 ? 0 : time_us[1] - time_us[0];
-        for (size_t i = 2; i < rows; i++) { /* the first hole may stand at the start */
+        rc = rows < 2
+                 ? err_set(ret_err, ERR_INVALID, "%.300s: one row does not tell the step", path)
+                 : 0;
+        for (size_t i = 1; i < rows; i++) { /* the first hole may stand at the start */
             int64_t distance_us = time_us[i] - time_us[i - 1];
-            series->step_us = distance_us < series->step_us ? distance_us : series->step_us;
+            if (told_by == 0 || distance_us < series->step_us) {
+                series->step_us = distance_us;
+                told_by = i;
+            }
         }
     }
     for (size_t i = 0; rc == 0 && i < rows; i++) {
         if ((time_us[i] - time_us[0]) % series->step_us != 0) {
-            rc = table_refuse(series->table, i, time_column, ERR_INVALID, ret_err,
-                              "'%.40s' is not on the grid of %.9g h that starts with the first row",
-                              table_text(series->table, i, time_column),
-                              (double)series->step_us / 3.6e9);
+            rc = refuse_grid(series, i, told_by, time_column, ret_err);
         }
     }
     if (rc == 0) {
@@ -47,7 +68,8 @@ static int place_rows(struct series *series, size_t time_column, struct err *ret
         series->inserted = (size_t)count - rows;
         series->row = count > SERIES_STEPS_MAX ? NULL : malloc((size_t)count * sizeof *series->row);
         if (series->row == NULL) {
-            rc = err_set(ret_err, ERR_LIMIT, "the times span %llu steps, more than can be held",
+            rc = err_set(ret_err, ERR_LIMIT,
+                         "%.300s: the times span %llu steps, more than can be held", path,
                          (unsigned long long)count);
         }
     }
@@ -87,7 +109,7 @@ int series_read(const char *path, int64_t step_us, const struct series_column *c
     size_t time_column = 0;
     int rc = table_read(path, &series.table, ret_err);
     rc = rc != 0 ? rc : table_find(series.table, "time", &time_column, ret_err);
-    rc = rc != 0 ? rc : place_rows(&series, time_column, ret_err);
+    rc = rc != 0 ? rc : place_rows(&series, path, time_column, ret_err);
     if (rc == 0) {
         series.values = calloc(series.count * column_count + 1, sizeof *series.values);
         by_row = malloc(table_rows(series.table) * sizeof *by_row);

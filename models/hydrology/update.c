@@ -1,13 +1,13 @@
 #include "models/hydrology/update.h"
 
-#include <errno.h>
 #include <math.h>
 #include <stdbool.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include <jansson.h>
+
+#include "models/output/output.h"
 
 /* phi1, phi2 of an AR(2) with roots inside the unit circle. */
 static bool is_stable(double phi1, double phi2) {
@@ -153,20 +153,11 @@ static json_t *gains(const double *gain, int leads) {
     return array;
 }
 
-int update_save(const char *path, const struct update_model *model, struct err *ret_err) {
-    char temporary[4096];
-    if (snprintf(temporary, sizeof temporary, "%s.tmp", path) >= (int)sizeof temporary) {
-        return err_set(ret_err, ERR_LIMIT, "the name of the file is too long");
-    }
-    json_t *root = json_pack(
-        "{s:s, s:i, s:f, s:f, s:f, s:f, s:o, s:o}", "kind", "update", "version", 1, "step_s",
-        model->step_s, "phi1", model->phi1, "phi2", model->phi2, "rho", model->rho, "gain",
-        gains(model->gain, model->leads), "gain_1", gains(model->gain_1, model->leads));
-    int failed = root == NULL ||
-                 json_dump_file(root, temporary, JSON_INDENT(1) | JSON_REAL_PRECISION(17)) != 0 ||
-                 rename(temporary, path) != 0;
-    json_decref(root);
-    return failed ? err_set(ret_err, ERR_IO, "%s: cannot write: %s", path, strerror(errno)) : 0;
+json_t *update_pack(const struct update_model *model) {
+    return json_pack("{s:s, s:i, s:f, s:f, s:f, s:f, s:o, s:o}", "kind", "update", "version", 1,
+                     "step_s", model->step_s, "phi1", model->phi1, "phi2", model->phi2, "rho",
+                     model->rho, "gain", gains(model->gain, model->leads), "gain_1",
+                     gains(model->gain_1, model->leads));
 }
 
 static bool take_gains(const json_t *array, int *leads, double *ret_gain) {
@@ -188,33 +179,34 @@ static bool take_gains(const json_t *array, int *leads, double *ret_gain) {
 int update_unpack(const char *name, json_t *root, struct update_model *ret_model,
                   struct err *ret_err) {
     struct update_model model = {0};
+    json_error_t why = {.text = "a number is out of its range"};
     const char *kind = "";
     int version = 0, leads_1 = 0;
     json_t *gain = NULL, *gain_1 = NULL;
     bool good =
-        json_unpack(root, "{s:s, s:i, s:F, s:F, s:F, s:F, s:o, s:o}", "kind", &kind, "version",
-                    &version, "step_s", &model.step_s, "phi1", &model.phi1, "phi2", &model.phi2,
-                    "rho", &model.rho, "gain", &gain, "gain_1", &gain_1) == 0;
+        json_unpack_ex(root, &why, 0, "{s:s, s:i, s:F, s:F, s:F, s:F, s:o, s:o}", "kind", &kind,
+                       "version", &version, "step_s", &model.step_s, "phi1", &model.phi1, "phi2",
+                       &model.phi2, "rho", &model.rho, "gain", &gain, "gain_1", &gain_1) == 0;
     good = good && strcmp(kind, "update") == 0 && version == 1 && model.step_s > 0 &&
            is_stable(model.phi1, model.phi2) && model.rho >= 0 && model.rho < 1 &&
            take_gains(gain, &model.leads, model.gain) &&
            take_gains(gain_1, &leads_1, model.gain_1) && leads_1 == model.leads;
     if (!good) {
         return err_set(ret_err, ERR_CORRUPT,
-                       "%s: not an updating model that this program has written", name);
+                       "%.300s: not an updating model as update --fit writes it: %.150s", name,
+                       why.text);
     }
     *ret_model = model;
     return 0;
 }
 
 int update_load(const char *path, struct update_model *ret_model, struct err *ret_err) {
-    json_error_t where;
-    json_t *root = json_load_file(path, JSON_REJECT_DUPLICATES, &where);
-    if (root == NULL) {
-        return err_set(ret_err, ERR_CORRUPT, "%s:%d:%d: %s", path, where.line, where.column,
-                       where.text);
+    json_t *root = NULL;
+    int rc = output_read_json(path, &root, ret_err);
+    if (rc != 0) {
+        return rc;
     }
-    int rc = update_unpack(path, root, ret_model, ret_err);
+    rc = update_unpack(path, root, ret_model, ret_err);
     json_decref(root);
     return rc;
 }

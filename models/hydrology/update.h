@@ -52,7 +52,8 @@ double update_forecast(const struct update_model *model, const double *observed,
                        const double *simulated, size_t now, int lead, double simulated_then,
                        enum update_mark *ret_mark, int *ret_age);
 
-int update_save(const char *path, const struct update_model *model, struct err *ret_err);
+/* The file of a model, to be written by output_write_json(). NULL: no memory. */
+json_t *update_pack(const struct update_model *model);
 int update_load(const char *path, struct update_model *ret_model, struct err *ret_err);
 /* The same from an object inside another file; `name` stands for it in errors. */
 int update_unpack(const char *name, json_t *root, struct update_model *ret_model,

@@ -60,6 +60,28 @@ int output_write_bytes(const char *path, const void *data, size_t size, struct e
     return 0;
 }
 
+int output_read_json(const char *path, json_t **ret_root, struct err *ret_err) {
+    json_error_t where;
+    FILE *file = fopen(path, "rb");
+    if (file == NULL) {
+        return err_set(ret_err, ERR_IO, "%.300s: cannot open: %s", path, strerror(errno));
+    }
+    errno = 0;
+    json_t *root = json_loadf(file, JSON_REJECT_DUPLICATES, &where);
+    int failed = ferror(file) != 0 ? errno : 0;
+    (void)fclose(file); /* only read */
+    if (failed != 0) {
+        json_decref(root);
+        return err_set(ret_err, ERR_IO, "%.300s: cannot read: %s", path, strerror(failed));
+    }
+    if (root == NULL) {
+        return err_set(ret_err, ERR_CORRUPT, "%.300s:%d:%d: not JSON: %.150s", path, where.line,
+                       where.column, where.text);
+    }
+    *ret_root = root;
+    return 0;
+}
+
 int output_write_json(const char *path, const json_t *json, struct err *ret_err) {
     char *text = json != NULL ? json_dumps(json, JSON_INDENT(1) | JSON_REAL_PRECISION(17)) : NULL;
     if (text == NULL) {

@@ -23,6 +23,10 @@ int output_write_fd(int fd, const char *text);
 int output_write_file(const char *path, const char *text, struct err *ret_err);
 int output_write_bytes(const char *path, const void *data, size_t size, struct err *ret_err);
 
+/* JSON that an earlier run or a person left; no key twice. ERR_IO when it cannot be read,
+ * ERR_CORRUPT with "file:line:column". json_decref() the root. */
+int output_read_json(const char *path, json_t **ret_root, struct err *ret_err);
+
 /* JSON, indented, numbers with 17 digits; `path` NULL or "-" is standard output. `json` NULL is
  * told as ERR_MEMORY. */
 int output_write_json(const char *path, const json_t *json, struct err *ret_err);

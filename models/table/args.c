@@ -59,6 +59,19 @@ static int set_value(const struct args_option *option, const char *text, const c
     return MODEL_USAGE;
 }
 
+/* The option that a word names; ARGS_OPTIONS_MAX for none. */
+static size_t find_option(const struct args_option *options, const char *word) {
+    const char *equals = strchr(word, '=');
+    size_t length = equals == NULL ? strlen(word) : (size_t)(equals - word);
+    for (size_t k = 0; options[k].name != NULL && k < ARGS_OPTIONS_MAX; k++) {
+        if (strncmp(word, "--", 2) == 0 && strlen(options[k].name) + 2 == length &&
+            strncmp(word + 2, options[k].name, length - 2) == 0) {
+            return k;
+        }
+    }
+    return ARGS_OPTIONS_MAX;
+}
+
 int args_parse(int argc, char **argv, const struct args_option *options, const char *about) {
     bool given[ARGS_OPTIONS_MAX] = {false};
     for (int i = 1; i < argc; i++) {
@@ -68,15 +81,9 @@ int args_parse(int argc, char **argv, const struct args_option *options, const c
         }
     }
     for (int i = 1; i < argc; i++) {
-        size_t k = 0;
+        size_t k = find_option(options, argv[i]);
         const char *equals = strchr(argv[i], '=');
-        size_t length = equals == NULL ? strlen(argv[i]) : (size_t)(equals - argv[i]);
-        while (options[k].name != NULL &&
-               (strncmp(argv[i], "--", 2) != 0 || strlen(options[k].name) + 2 != length ||
-                strncmp(argv[i] + 2, options[k].name, length - 2) != 0)) {
-            k++;
-        }
-        if (options[k].name == NULL || k >= ARGS_OPTIONS_MAX) {
+        if (k == ARGS_OPTIONS_MAX) {
             fprintf(stderr, "canhbao-model %s: unknown option '%s'; see --help\n", argv[0],
                     argv[i]);
             return MODEL_USAGE;
@@ -112,6 +119,41 @@ int args_parse(int argc, char **argv, const struct args_option *options, const c
         if (options[k].required && !given[k]) {
             fprintf(stderr, "canhbao-model %s: --%s %s is missing; see --help\n", argv[0],
                     options[k].name, options[k].placeholder);
+            return MODEL_USAGE;
+        }
+    }
+    return MODEL_DONE;
+}
+
+static bool is_word_of(const char *words, const char *word) {
+    size_t length = strlen(word);
+    for (const char *at = strstr(words, word); at != NULL; at = strstr(at + 1, word)) {
+        if ((at == words || at[-1] == ' ') && (at[length] == ' ' || at[length] == '\0')) {
+            return true;
+        }
+    }
+    return false;
+}
+
+int args_check_way(int argc, char **argv, const struct args_option *options, const char *way,
+                   const char *needs, const char *may) {
+    bool given[ARGS_OPTIONS_MAX + 1] = {false};
+    for (int i = 1; i < argc; i++) {
+        size_t k = find_option(options, argv[i]);
+        given[k] = true;
+        i += k < ARGS_OPTIONS_MAX && options[k].kind != ARGS_SWITCH && strchr(argv[i], '=') == NULL;
+    }
+    for (size_t k = 0; options[k].name != NULL; k++) {
+        const char *name = options[k].name;
+        bool needed = is_word_of(needs, name);
+        if (needed && !given[k]) {
+            fprintf(stderr, "canhbao-model %s: %s needs --%s; see --help\n", argv[0], way, name);
+            return MODEL_USAGE;
+        }
+        if (given[k] && !needed && !options[k].required && strcmp(name, "manifest") != 0 &&
+            !is_word_of(may, name)) {
+            fprintf(stderr, "canhbao-model %s: --%s has no meaning with %s; see --help\n", argv[0],
+                    name, way);
             return MODEL_USAGE;
         }
     }

@@ -37,6 +37,13 @@ enum { ARGS_OPTIONS_MAX = 64 };
 enum { ARGS_HELPED = 100 };
 int args_parse(int argc, char **argv, const struct args_option *options, const char *about);
 
+/* Of a model that can be called in several ways, after args_parse(): this way needs the options of
+ * `needs` and can do with those of `may` (names with blanks between) besides the required ones and
+ * --manifest. One that is missing, or one of another way that would be ignored, is told on stderr:
+ * MODEL_USAGE. `way` names the way: "--method cunge". */
+int args_check_way(int argc, char **argv, const struct args_option *options, const char *way,
+                   const char *needs, const char *may);
+
 /* Tells the error of a run on stderr as one line and returns the exit code of the process:
  * MODEL_FAILED for what the machine could not do, MODEL_REFUSED for the input. */
 int model_exit_of(const char *model, const struct err *err);

@@ -76,6 +76,71 @@ static void test_few_observations_choose(void **state) {
     }
 }
 
+/* Sorted by hand; the guess gives the mean of their runoff; Turc-Mezentsev by its formula. */
+static void test_similar_runoff_and_the_mean_of_the_outputs(void **state) {
+    (void)state;
+    enum { N = 3 * 366 };
+    static double rain[N], evaporation[N], out[4][N], guess[N];
+    static const struct gr_parameters many[6] = {{250, -1, 60, 1.5}, {600, 0, 120, 2.5},
+                                                 {120, 1, 30, 1.2},  {900, -3, 200, 4},
+                                                 {300, -2, 90, 1.8}, {3000, -8, 300, 2}};
+    double runoff[6] = {0}, error = 0, variance = 0, mean = 0, n = N - 366;
+    uint32_t seed = 5;
+    for (int i = 0; i < N; i++) {
+        seed = seed * 1664525U + 1013904223U;
+        rain[i] = seed % 4 == 0 ? (seed >> 8) % 25 : 0;
+        evaporation[i] = 2 + (i % 365 < 180);
+    }
+    const struct calibrate_data data = {GR_DAILY, N, rain, evaporation, NULL};
+    for (int d = 0; d < 6; d++) {
+        calibrate_simulate(&data, &many[d], guess);
+        for (int i = 366; i < N; i++) {
+            runoff[d] += guess[i] * 365.25 / n;
+        }
+        if (d < 4) {
+            memcpy(out[d], guess, sizeof guess);
+        }
+    }
+    struct regional_similar s;
+    assert_int_equal(regional_similar(&data, many, 6, 366, runoff[4], &s, NULL), 0);
+    assert_int_equal(s.donor_count, REGIONAL_SIMILAR);
+    assert_int_equal(s.donors[0], 4);
+    bool there[6] = {false};
+    for (int k = 0; k < REGIONAL_SIMILAR; k++) {
+        there[s.donors[k]] = true;
+        assert_true(k == 0 || fabs(log(runoff[s.donors[k]] / runoff[4])) >=
+                                  fabs(log(runoff[s.donors[k - 1]] / runoff[4])));
+    }
+    for (int d = 0; d < 6; d++) { /* the one left out is the farthest */
+        for (int k = 0; !there[d] && k < REGIONAL_SIMILAR; k++) {
+            assert_true(fabs(log(runoff[d] / runoff[4])) >=
+                        fabs(log(runoff[s.donors[k]] / runoff[4])));
+        }
+    }
+    assert_int_equal(regional_similar(&data, many, 4, 366, NAN, &s, NULL), 0);
+    assert_int_equal(s.donor_count, 4);
+    double p = 0, e = 0;
+    for (int i = 366; i < N; i++) {
+        p += rain[i] * 365.25 / n;
+        e += evaporation[i] * 365.25 / n;
+        mean += 0.25 * (out[0][i] + out[1][i] + out[2][i] + out[3][i]) / n;
+    }
+    assert_true(fabs(s.runoff_mm_year - (p - p / sqrt(1 + p * p / (e * e)))) < 1e-9 * p);
+    calibrate_simulate(&data, &s.parameters, guess);
+    for (int i = 366; i < N; i++) {
+        double of_all = 0.25 * (out[0][i] + out[1][i] + out[2][i] + out[3][i]);
+        error += (guess[i] - of_all) * (guess[i] - of_all);
+        variance += (of_all - mean) * (of_all - mean);
+    }
+    assert_true(fabs(1 - error / variance - s.fit_nse) < 1e-9 && s.fit_nse > 0.95);
+    /* One donor is taken as it is. */
+    assert_int_equal(regional_similar(&data, many + 2, 1, 366, 1, &s, NULL), 0);
+    assert_memory_equal(&s.parameters, &many[2], sizeof s.parameters);
+    assert_int_equal(regional_similar(&data, many, 6, N - 364, NAN, &s, NULL), ERR_INVALID);
+    memset(rain, 0, sizeof rain);
+    assert_int_equal(regional_similar(&data, many, 6, 366, NAN, &s, NULL), ERR_INVALID);
+}
+
 static int run(const char *line) {
     char text[400];
     char *argv[32] = {NULL};
@@ -123,6 +188,7 @@ int main(void) {
         cmocka_unit_test(test_hourly_recession_is_the_daily_one),
         cmocka_unit_test(test_median),
         cmocka_unit_test(test_few_observations_choose),
+        cmocka_unit_test(test_similar_runoff_and_the_mean_of_the_outputs),
         cmocka_unit_test(test_command_line),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
