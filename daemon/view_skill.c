@@ -17,15 +17,21 @@ enum { HOURS_MAX_DAYS = 8, DAYS_MAX_DAYS = 92 }; /* coarser pools beyond: fewer 
 
 /* ---- skill ---- */
 
+/* Events, of which a miss may have had no forecast at all to compare with. */
+static double event_count(const double *sums) {
+    return sums[SKILL_HITS] + sums[SKILL_MISSES] + sums[SKILL_FALSE_ALARMS];
+}
+
 /* Counts that say more than the measures made of them: of events where there are thresholds, of
- * rises where somebody counts them. */
+ * rises (events that are no pairs of forecast and observation) where somebody counts them. */
 static void put_counts(json_t *row, const struct skill *skill) {
     static const enum skill_sum counts[] = {SKILL_HITS,         SKILL_MISSES,
                                             SKILL_FALSE_ALARMS, SKILL_PEAKS,
                                             SKILL_LEAD_TIMES,   SKILL_MISSED_WITHOUT_FORECAST};
     const double *sums = skill->sums;
     bool rises =
-        sums[SKILL_PEAKS] + sums[SKILL_LEAD_TIMES] + sums[SKILL_MISSED_WITHOUT_FORECAST] > 0;
+        sums[SKILL_PEAKS] + sums[SKILL_LEAD_TIMES] + sums[SKILL_MISSED_WITHOUT_FORECAST] > 0 ||
+        (sums[SKILL_N] == 0 && event_count(sums) > 0);
     size_t count = rises ? sizeof counts / sizeof counts[0] : 3;
     for (size_t i = 0; i < count && !isnan(skill->key.threshold); i++) {
         char name[40];
@@ -39,6 +45,7 @@ static int put_row(void *user, const struct skill *skill) {
     const struct skill_key *key = &skill->key;
     double n = skill->sums[SKILL_N];
     n = n > 0 ? n : fmax(skill->sums[SKILL_CRPS_N], skill->sums[SKILL_BRIER_N]);
+    n = n > 0 ? n : event_count(skill->sums);
     json_t *row =
         json_pack("{s:s, s:s, s:s, s:s, s:s, s:I, s:o, s:f}", "product", key->product, "system",
                   key->system, "place", key->place, "variable", key->variable, "unit", key->unit,

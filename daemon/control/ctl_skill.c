@@ -23,6 +23,9 @@ static const struct column {
     {"peak_error", "peak"},
     {"peak_timing_s", "peak s"},
     {"lead_time_s", "lead s"},
+    {"hits", "hits"},
+    {"misses", "misses"},
+    {"false_alarms", "false"},
     {"missed_without_forecast", "no fc."},
 };
 

@@ -401,6 +401,12 @@ const char *ncvar_name(const struct ncvar *var) {
     return var->name;
 }
 
+void ncvar_text(const struct ncvar *var, const char *attribute, char *ret_text, size_t size) {
+    if (ncpriv_text(var->file, var->id, attribute, ret_text, size) != 0) {
+        ret_text[0] = '\0';
+    }
+}
+
 size_t ncvar_frame_count(const struct ncvar *var) {
     return var->time_dim >= 0 ? var->lengths[var->time_dim] : 1;
 }

@@ -60,6 +60,8 @@ size_t ncvar_member_count(const struct ncvar *var);
 void ncvar_set_member(struct ncvar *var, size_t member);
 void ncvar_close(struct ncvar *var);
 const char *ncvar_name(const struct ncvar *var);
+/* A text attribute of it; "" when there is none or it is longer. */
+void ncvar_text(const struct ncvar *var, const char *attribute, char *ret_text, size_t size);
 
 /* Number of frames (1 without a time dimension). */
 size_t ncvar_frame_count(const struct ncvar *var);

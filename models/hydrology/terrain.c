@@ -93,13 +93,15 @@ static void fill(struct flood *f) {
     }
 }
 
-static void steepest(struct flood *f, double dx_m, double dy_m) {
+static void steepest(struct flood *f, const double *dx_m, const double *dy_m) {
     for (size_t c = 0; c < f->rows * f->columns; c++) {
         double best = 0;
         size_t next = 0;
         for (int w = 0; w < 8 && !isnan(f->dem_m[c]); w++) {
             if (neighbour(f, c, w, &next)) {
-                double distance_m = hypot(ways[w].column * dx_m, ways[w].row * dy_m);
+                size_t row = c / f->columns, other = next / f->columns;
+                double distance_m = hypot(ways[w].column * 0.5 * (dx_m[row] + dx_m[other]),
+                                          ways[w].row * 0.5 * (dy_m[row] + dy_m[other]));
                 double slope = (f->filled_m[c] - f->filled_m[next]) / distance_m;
                 if (slope > best) {
                     best = slope;
@@ -110,12 +112,48 @@ static void steepest(struct flood *f, double dx_m, double dy_m) {
     }
 }
 
-int terrain_drain(size_t rows, size_t columns, double dx_m, double dy_m, const double *dem_m,
-                  double *ret_filled_m, int32_t *ret_d8, struct err *ret_err) {
-    if (rows == 0 || columns == 0 || rows > NETWORK_CELLS_MAX / columns || !(dx_m > 0) ||
-        !(dy_m > 0)) {
-        return err_set(ret_err, ERR_LIMIT, "a terrain of %zu x %zu cells of %g x %g m", rows,
-                       columns, dx_m, dy_m);
+static int check_elevations(size_t columns, size_t cells, const double *dem_m,
+                            struct err *ret_err) {
+    double lowest = INFINITY, highest = -INFINITY;
+    size_t known = 0;
+    for (size_t c = 0; c < cells; c++) {
+        if (isnan(dem_m[c])) {
+            continue;
+        }
+        if (!(dem_m[c] >= TERRAIN_LOWEST_M && dem_m[c] <= TERRAIN_HIGHEST_M)) {
+            return err_set(ret_err, ERR_RANGE,
+                           "row %zu from the north, column %zu: %g m is no elevation of land (%g "
+                           "to %g m); fill values must be declared and the sea masked",
+                           c / columns + 1, c % columns + 1, dem_m[c], TERRAIN_LOWEST_M,
+                           TERRAIN_HIGHEST_M);
+        }
+        lowest = fmin(lowest, dem_m[c]);
+        highest = fmax(highest, dem_m[c]);
+        known++;
+    }
+    if (known == 0) {
+        return err_set(ret_err, ERR_INVALID, "no cell has an elevation");
+    }
+    return known == 1 || highest > lowest
+               ? 0
+               : err_set(ret_err, ERR_INVALID, "every cell has the elevation %g m: no relief",
+                         lowest);
+}
+
+int terrain_drain(size_t rows, size_t columns, const double *dx_m, const double *dy_m,
+                  const double *dem_m, double *ret_filled_m, int32_t *ret_d8, struct err *ret_err) {
+    bool possible = rows > 0 && columns > 0 && rows <= NETWORK_CELLS_MAX / columns;
+    for (size_t row = 0; possible && row < rows; row++) {
+        possible = dx_m[row] > 0 && dy_m[row] > 0;
+    }
+    if (!possible) {
+        return err_set(ret_err, ERR_LIMIT,
+                       "%zu x %zu cells; at most %zu, with sizes above 0, are possible", rows,
+                       columns, NETWORK_CELLS_MAX);
+    }
+    int checked = check_elevations(columns, rows * columns, dem_m, ret_err);
+    if (checked != 0) {
+        return checked;
     }
     size_t cells = rows * columns;
     struct flood f = {
@@ -128,21 +166,22 @@ int terrain_drain(size_t rows, size_t columns, double dx_m, double dy_m, const d
     if (rc == 0) {
         fill(&f);
         steepest(&f, dx_m, dy_m);
-        rc = f.order > 0 ? 0 : err_set(ret_err, ERR_INVALID, "no cell has an elevation");
     }
     free(f.heap);
     free(f.seen);
     return rc;
 }
 
-int terrain_accumulate(size_t rows, size_t columns, const int32_t *d8, int32_t *ret_cells,
-                       int32_t *ret_basin, struct err *ret_err) {
+int terrain_accumulate(size_t rows, size_t columns, const int32_t *d8, const double *row_km2,
+                       int32_t *ret_cells, double *ret_km2, int32_t *ret_basin,
+                       struct err *ret_err) {
     size_t grid = rows * columns, count = 0;
     int32_t *cell_of_grid = calloc(grid, sizeof *cell_of_grid);
     int32_t *downstream = calloc(grid, sizeof *downstream);
     int32_t *basin = calloc(grid, sizeof *basin);
+    double *km2 = calloc(grid, sizeof *km2);
     struct network *network = NULL;
-    int rc = cell_of_grid == NULL || downstream == NULL || basin == NULL
+    int rc = cell_of_grid == NULL || downstream == NULL || basin == NULL || km2 == NULL
                  ? err_set(ret_err, ERR_MEMORY, "no memory for %zu cells", grid)
                  : 0;
     rc = rc != 0 ? rc
@@ -150,14 +189,25 @@ int terrain_accumulate(size_t rows, size_t columns, const int32_t *d8, int32_t *
     rc = rc != 0 ? rc : network_create(count, downstream, NULL, &network, ret_err);
     if (rc == 0) {
         int32_t basins = 0;
+        for (size_t i = 0; i < grid; i++) {
+            if (cell_of_grid[i] >= 0) {
+                km2[network->place_of[cell_of_grid[i]]] = row_km2[i / columns];
+            }
+        }
+        for (size_t p = 0; p < count; p++) { /* downstream places come later */
+            if (network->downstream[p] != NETWORK_OUTLET) {
+                km2[network->downstream[p]] += km2[p];
+            }
+        }
         for (size_t c = 0; c < count; c++) {
             basin[network->place_of[c]] = downstream[c] == NETWORK_OUTLET ? ++basins : 0;
         }
-        for (size_t p = count; p-- > 0;) { /* downstream places come later */
+        for (size_t p = count; p-- > 0;) {
             basin[p] = basin[p] > 0 ? basin[p] : basin[network->downstream[p]];
         }
         for (size_t i = 0; i < grid; i++) {
             int32_t c = cell_of_grid[i];
+            ret_km2[i] = c < 0 ? 0 : km2[network->place_of[c]];
             ret_cells[i] = c < 0 ? 0 : network->cells_above[network->place_of[c]];
             ret_basin[i] = c < 0 ? 0 : basin[network->place_of[c]];
         }
@@ -166,5 +216,6 @@ int terrain_accumulate(size_t rows, size_t columns, const int32_t *d8, int32_t *
     free(cell_of_grid);
     free(downstream);
     free(basin);
+    free(km2);
     return rc;
 }
