@@ -13,6 +13,7 @@
 #include "daemon/base/text.h"
 #include "daemon/station/skill.h"
 #include "daemon/verification.h"
+#include "daemon/view_skill.h"
 
 static void assert_near(double value, double expected) {
     if (!(fabs(value - expected) < 1e-12)) {
@@ -320,6 +321,66 @@ static void a_sum_that_is_no_number_is_refused(void **state) {
     fixture_destroy(fixture);
 }
 
+static const json_t *level_row(const json_t *list, double threshold) {
+    size_t i;
+    const json_t *row;
+    json_array_foreach(list, i, row) {
+        if (json_number_value(json_object_get(row, "threshold")) == threshold) {
+            return row;
+        }
+    }
+    return NULL;
+}
+
+/* A miss with a forecast and one without are the only events of two levels: both are shown as
+ * misses, one of them without a forecast, and no hit. */
+static void a_miss_is_shown_as_one(void **state) {
+    (void)state;
+    struct fixture *fixture = fixture_create();
+    struct skill_score scores[2];
+    struct clock *clock = NULL;
+    struct err err;
+    for (int i = 0; i < 2; i++) {
+        scores[i] = score("forecast", "2025-11-19T00:10:00Z", 0);
+        scores[i].skill.key.threshold = 2 + i;
+        scores[i].skill.key.lead_us = 0;
+        scores[i].skill.sums[SKILL_N] = 0;
+        scores[i].skill.sums[SKILL_MISSES] = 1;
+        scores[i].skill.sums[SKILL_MISSED_WITHOUT_FORECAST] = i;
+    }
+    verification_take(fixture->verification, "checks", "m", scores, 2);
+    assert_int_equal(store_commit(fixture->store, &err), 0);
+    assert_int_equal(clock_create_virtual(at("2025-11-19T01:00:00Z"), &clock), 0);
+    const struct view_source source = {
+        .site = &fixture->site, .clock = clock, .store = fixture->store};
+    json_t *data = view_skill(&source, "nowcast", 0, &err);
+    const json_t *list = json_object_get(data, "skill");
+    assert_int_equal(json_array_size(list), 2);
+    for (int i = 0; i < 2; i++) {
+        static const struct {
+            const char *key;
+            double with, without;
+        } expected[] = {{"n", 1, 1},
+                        {"pod", 0, 0},
+                        {"csi", 0, 0},
+                        {"misses", 1, 1},
+                        {"hits", 0, 0},
+                        {"false_alarms", 0, 0},
+                        {"missed_without_forecast", 0, 1}};
+        const json_t *row = level_row(list, 2 + i);
+        for (size_t k = 0; k < sizeof expected / sizeof *expected; k++) {
+            const json_t *value = json_object_get(row, expected[k].key);
+            assert_true(json_is_number(value));
+            assert_true(json_number_value(value) ==
+                        (i == 0 ? expected[k].with : expected[k].without));
+        }
+        assert_null(json_object_get(row, "far")); /* nothing was warned of */
+    }
+    json_decref(data);
+    clock_destroy(clock);
+    fixture_destroy(fixture);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_sum_has_a_name_of_its_own),
@@ -329,6 +390,7 @@ int main(void) {
         cmocka_unit_test(late_scores_count_once),
         cmocka_unit_test(worse_than_persistence_is_said_and_unsaid),
         cmocka_unit_test(a_sum_that_is_no_number_is_refused),
+        cmocka_unit_test(a_miss_is_shown_as_one),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
