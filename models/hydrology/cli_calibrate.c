@@ -1,5 +1,4 @@
 /* canhbao-model calibrate */
-#include <errno.h>
 #include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
@@ -147,15 +146,8 @@ static json_t *describe(const struct run *run) {
 }
 
 static int write_files(const struct run *run, struct err *ret_err) {
-    char temporary[4096];
     json_t *root = describe(run);
-    int rc = root == NULL ? err_set(ret_err, ERR_MEMORY, "no memory for the result") : 0;
-    if (rc == 0 &&
-        (snprintf(temporary, sizeof temporary, "%s.tmp", run->out) >= (int)sizeof temporary ||
-         json_dump_file(root, temporary, JSON_INDENT(1) | JSON_REAL_PRECISION(17)) != 0 ||
-         rename(temporary, run->out) != 0)) {
-        rc = err_set(ret_err, ERR_IO, "%s: cannot write: %s", run->out, strerror(errno));
-    }
+    int rc = output_write_json(run->out, root, ret_err);
     if (rc == 0 && run->report != NULL) {
         const struct report_plot plots[] = {
             {"Fitted", &run->series, run->data.observed_mm, run->simulated, run->options.from,
@@ -206,10 +198,11 @@ static int work(struct run *run, struct err *ret_err) {
     rc = write_files(run, ret_err);
     if (rc == 0) {
         const struct gr_parameters *p = &run->parameters;
-        printf("x1 %.6g mm, x2 %.6g mm, x3 %.6g mm, x4 %.6g steps; fitted %s %.4f\n", p->x1_mm,
-               p->x2_mm, p->x3_mm, p->x4, run->objective_name, run->result.score);
+        FILE *told = strcmp(run->out, "-") == 0 ? stderr : stdout;
+        fprintf(told, "x1 %.6g mm, x2 %.6g mm, x3 %.6g mm, x4 %.6g steps; fitted %s %.4f\n",
+                p->x1_mm, p->x2_mm, p->x3_mm, p->x4, run->objective_name, run->result.score);
         if (run->split == NULL) {
-            puts("not judged on years of its own: no --split");
+            fputs("not judged on years of its own: no --split\n", told);
         }
     }
     return rc;
@@ -253,7 +246,7 @@ static int run_calibrate(int argc, char **argv) {
          "1 unless told; the result does not depend on it"},
         {"seed", ARGS_INT, &run.seed, false, 0, 1e15, "N", "of the search, 1 unless told"},
         {"report", ARGS_TEXT, &run.report, false, 0, 0, "FILE.html", "report with hydrographs"},
-        {"out", ARGS_TEXT, &run.out, true, 0, 0, "FILE.json", "parameters"},
+        {"out", ARGS_TEXT, &run.out, true, 0, 0, "FILE.json", "parameters, - for stdout"},
         {"manifest", ARGS_TEXT, &run.manifest, false, 0, 0, "FILE.json", "run manifest"},
         {0},
     };

@@ -81,17 +81,20 @@ static int fit(const struct run *run, struct err *ret_err) {
     if (rc != 0) {
         return rc;
     }
-    printf("gaugings %d, stage %.3f to %.3f m, c %.4f m\n", r.count, r.lowest_m, r.highest_m,
-           r.c_m);
+    FILE *told = strcmp(run->out, "-") == 0 ? stderr : stdout;
+    fprintf(told, "gaugings %d, stage %.3f to %.3f m, c %.4f m\n", r.count, r.lowest_m, r.highest_m,
+            r.c_m);
     for (int s = 0; s < r.segments; s++) {
         double a = 0, b = 0;
         rating_power(&r, s, &a, &b);
-        printf("segment %d from %.3f m: a %.6g, b %.6g\n", s + 1, s == 0 ? r.lowest_m : r.break_m,
-               a, b);
+        fprintf(told, "segment %d from %.3f m: a %.6g, b %.6g\n", s + 1,
+                s == 0 ? r.lowest_m : r.break_m, a, b);
     }
-    printf("rms_log %.6f, sigma_log %.6f, leave-one-out rms_log %.6f, not predicted when left out: "
-           "%d\n",
-           r.rms_log, r.sigma_log, r.loo_rms_log, r.loo_refused);
+    fprintf(
+        told,
+        "rms_log %.6f, sigma_log %.6f, leave-one-out rms_log %.6f, not predicted when left out: "
+        "%d\n",
+        r.rms_log, r.sigma_log, r.loo_rms_log, r.loo_refused);
     return 0;
 }
 
@@ -139,7 +142,7 @@ static int run_rating(int argc, char **argv) {
          "power laws, 1 unless told"},
         {"apply", ARGS_TEXT, &run.apply, false, 0, 0, "FILE.json", "rating to apply"},
         {"stage", ARGS_TEXT, &run.stage, false, 0, 0, "FILE.csv", "stages to turn into discharge"},
-        {"out", ARGS_TEXT, &run.out, true, 0, 0, "FILE", "rating or series"},
+        {"out", ARGS_TEXT, &run.out, true, 0, 0, "FILE", "rating or series, - for stdout"},
         {"manifest", ARGS_TEXT, &run.manifest, false, 0, 0, "FILE.json", "run manifest"},
         {0},
     };

@@ -224,7 +224,7 @@ static int run_update(int argc, char **argv) {
         {"now", ARGS_TEXT, &run.now, false, 0, 0, "TIME", "time of issue"},
         {"verify", ARGS_SWITCH, &run.verify, false, 0, 0, NULL, "judge instead of forecast"},
         {"dry", ARGS_SWITCH, &run.dry, false, 0, 0, NULL, "with --verify: no rain to come"},
-        {"out", ARGS_TEXT, &run.out, true, 0, 0, "FILE", "result"},
+        {"out", ARGS_TEXT, &run.out, true, 0, 0, "FILE", "result, - for stdout"},
         {"manifest", ARGS_TEXT, &run.manifest, false, 0, 0, "FILE.json", "run manifest"},
         {0},
     };
