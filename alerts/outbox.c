@@ -6,7 +6,7 @@
 enum {
     REPORTS_MAX = 512, /* taken at a time */
     ROUNDS_MAX = 8,    /* of reports in one service */
-    KEY_BITS = 4096,   /* of the set of busy keys; two keys on one bit only wait for each other */
+    KEY_BITS = 8192,   /* of the set of busy keys; two keys on one bit only wait for each other */
     PAUSE_SHIFT_MAX = 6
 };
 
@@ -40,6 +40,7 @@ struct outbox {
     int64_t rebuild_us; /* not before */
     int rebuilds;       /* in short order */
     uint64_t sent, delivered, failed;
+    size_t in_flight;
 };
 
 int outbox_create(const struct outbox_source *source, struct kafka *kafka,
@@ -85,6 +86,7 @@ static void take_report(struct outbox *outbox, const struct kafka_report *report
     struct row *row = find_row(outbox, (int64_t)report->token, &lane);
     if (!row || row->state != ROW_IN_FLIGHT)
         return; /* a row that was shed while it was on its way */
+    outbox->in_flight--;
     lane->failing = report->result != KAFKA_DELIVERED;
     if (report->result == KAFKA_DELIVERED) {
         row->state = ROW_DELIVERED;
@@ -147,6 +149,7 @@ static void repair(struct outbox *outbox, int64_t now_us) {
         outbox->rebuilds = 0;
     outbox->built_us = now_us;
     outbox->rebuild_us = now_us + pause_us(outbox->rebuilds++);
+    outbox->in_flight = 0;
     for (int i = 0; i < KAFKA_TOPIC_COUNT; i++)
         for (size_t j = 0; j < outbox->lanes[i].count; j++)
             if (outbox->lanes[i].rows[j].state == ROW_IN_FLIGHT)
@@ -183,6 +186,7 @@ static int send_row(struct outbox *outbox, struct lane *lane, struct row *row, i
     result = kafka_send(outbox->kafka, &message, (uint64_t)row->row);
     if (result == 0) {
         row->state = ROW_IN_FLIGHT;
+        outbox->in_flight++;
         outbox->sent++;
     } else if (result != ERR_BUSY && result != ERR_CLOSED) {
         lane->failing = true;
@@ -229,10 +233,16 @@ int outbox_service(struct outbox *outbox, struct mono_us now) {
     return first_error != 0 ? first_error : result;
 }
 
+size_t outbox_in_flight(const struct outbox *outbox) {
+    return outbox->in_flight;
+}
+
 void outbox_status(const struct outbox *outbox, struct mono_us now,
                    struct outbox_status *ret_status) {
-    struct outbox_status status = {
-        .sent = outbox->sent, .delivered = outbox->delivered, .failed = outbox->failed};
+    struct outbox_status status = {.sent = outbox->sent,
+                                   .delivered = outbox->delivered,
+                                   .failed = outbox->failed,
+                                   .in_flight = outbox->in_flight};
     for (int i = 0; i < KAFKA_TOPIC_COUNT; i++) {
         const struct lane *lane = &outbox->lanes[i];
         status.failing[i] = lane->failing;
@@ -241,7 +251,6 @@ void outbox_status(const struct outbox *outbox, struct mono_us now,
             if (row->state != ROW_WAITING && row->state != ROW_IN_FLIGHT)
                 continue;
             status.waiting[i]++;
-            status.in_flight += row->state == ROW_IN_FLIGHT;
             if (now.us - row->since_us > status.oldest_us)
                 status.oldest_us = now.us - row->since_us;
         }

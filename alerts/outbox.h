@@ -23,7 +23,7 @@
 #include "daemon/base/clock.h"
 #include "daemon/base/err.h"
 
-enum { OUTBOX_WINDOW = 256 };
+enum { OUTBOX_WINDOW = 512 };
 
 /* A row waiting for delivery. `key_hash` is hash_spread(key). */
 struct outbox_ref {
@@ -68,6 +68,9 @@ struct outbox *outbox_destroy(struct outbox *outbox);
  * that appended messages, when the producer wakes, and at least every 100 ms. Returns the first
  * error of the source (delivery goes on with the next call), else 0. */
 int outbox_service(struct outbox *outbox, struct mono_us now);
+
+/* Rows handed over and not reported yet. */
+size_t outbox_in_flight(const struct outbox *outbox);
 
 void outbox_status(const struct outbox *outbox, struct mono_us now,
                    struct outbox_status *ret_status);

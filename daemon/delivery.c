@@ -4,7 +4,13 @@
 #include <stdlib.h>
 #include <time.h>
 
-enum { IDLE_US = 100000, DRAIN_PAUSE_NS = 2000000 };
+enum {
+    IDLE_US = 100000,
+    BUSY_ROWS = 32, /* with so many in flight reports come one after another, and ... */
+    BUSY_US = 2000, /* ... are taken together: each service costs a turn of the loop, and what it
+                       sends one of the producer's threads */
+    DRAIN_PAUSE_NS = 2000000
+};
 
 struct delivery {
     struct loop *loop;
@@ -12,11 +18,12 @@ struct delivery {
     struct kafka *kafka;
     struct outbox *outbox;
     struct loop_timer timer;
-    atomic_bool woken; /* a post is on its way */
+    atomic_bool woken; /* a post is on its way, or the service that it asked for */
     int error;
 };
 
 static void serve(struct delivery *delivery) {
+    atomic_store(&delivery->woken, false);
     delivery->error = outbox_service(delivery->outbox, clock_wire(loop_clock(delivery->loop)));
     loop_timer_start_in(&delivery->timer, IDLE_US);
 }
@@ -27,8 +34,11 @@ static void on_due(void *ctx) {
 
 static void on_post(void *ctx) {
     struct delivery *delivery = ctx;
-    atomic_store(&delivery->woken, false);
-    serve(delivery);
+    if (outbox_in_flight(delivery->outbox) < BUSY_ROWS) {
+        serve(delivery);
+    } else {
+        loop_timer_start_in(&delivery->timer, BUSY_US); /* no other post comes before it */
+    }
 }
 
 /* From the producer's threads. */

@@ -13,7 +13,8 @@
 #include "daemon/station_seqs.h"
 
 enum {
-    GROUP_US = 500000,       /* the oldest of a group without an event waits so long, wire time */
+    GROUP_US = 500000,       /* the oldest of a group without an event waits so long, wire time, */
+    GROUP_INPUTS = 1000,     /* ... or until there are so many: writing them holds up the loop */
     RETRY_US = 200000,       /* after a commit that failed */
     TICK_US = 1000000,       /* scenario time, but ... */
     TICK_WIRE_US = 100000,   /* ... not more often than this in real time */
@@ -40,6 +41,7 @@ struct pipeline {
     struct loop_timer tick_timer, commit_timer, snapshot_timer;
     struct loop_hook hook;
     bool group_open, group_has_event, commit_failed;
+    size_t group_inputs;
     bool follow_due;  /* events were committed that followers have not seen */
     int64_t followed; /* store number of the last event that followers saw */
 
@@ -61,6 +63,12 @@ struct moment pipeline_now(const struct pipeline *pipeline) {
 
 /* ---- the group ---- */
 
+static void close_group(struct pipeline *pipeline) {
+    pipeline->follow_due = pipeline->follow_due || pipeline->group_has_event;
+    pipeline->group_open = pipeline->group_has_event = false;
+    pipeline->group_inputs = 0;
+}
+
 static int commit(struct pipeline *pipeline) {
     struct err err = {0};
     int64_t begin = clock_wire(pipeline->clock).us;
@@ -78,9 +86,7 @@ static int commit(struct pipeline *pipeline) {
         loop_timer_start_in(&pipeline->commit_timer, RETRY_US);
         return result;
     }
-    pipeline->group_open = false;
-    pipeline->follow_due = pipeline->follow_due || pipeline->group_has_event;
-    pipeline->group_has_event = false;
+    close_group(pipeline);
     loop_timer_stop(&pipeline->commit_timer);
     pipeline->options.on_committed(pipeline->options.ctx);
     return 0;
@@ -137,7 +143,8 @@ static void serve_followers(struct pipeline *pipeline) {
 
 static void on_turn(void *ctx) {
     struct pipeline *pipeline = ctx;
-    if (pipeline->group_has_event && !pipeline->commit_failed) {
+    bool due = pipeline->group_has_event || pipeline->group_inputs >= GROUP_INPUTS;
+    if (due && !pipeline->commit_failed) {
         (void)commit(pipeline); /* a failure is told and tried again by the timer */
     }
     serve_followers(pipeline);
@@ -396,6 +403,7 @@ static int take(struct pipeline *pipeline, struct engine_input *input) {
         return result;
     }
     open_group(pipeline);
+    pipeline->group_inputs++;
     struct engine_sink sink = live_sink;
     sink.context = pipeline;
     result = engine_step(pipeline->engine, input, &sink);
@@ -534,9 +542,7 @@ static int save_snapshot(struct pipeline *pipeline, struct err *ret_err) {
                                  engine_now(pipeline->engine).utc, pipeline->scratch.data,
                                  pipeline->scratch.length, ret_err);
     if (result == 0) { /* it committed the group too */
-        pipeline->group_open = false;
-        pipeline->follow_due = pipeline->follow_due || pipeline->group_has_event;
-        pipeline->group_has_event = false;
+        close_group(pipeline);
         pipeline->options.on_committed(pipeline->options.ctx);
     }
     return result;

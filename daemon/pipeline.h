@@ -3,8 +3,8 @@
  * Everything that the engine may know comes through here. Each input is numbered, stepped through
  * the engine at once, and put into the store's group together with what it caused: journal entry,
  * reading, event, alarm state, messages. A group with an event is committed at the end of the same
- * turn of the loop; one without when it is half a second old. Only committed messages can be
- * delivered.
+ * turn of the loop; one without when it is half a second old, or of many inputs. Only committed
+ * messages can be delivered.
  *
  * Start: the newest snapshot is loaded and the journal after it stepped again, so that the engine
  * stands where the last commit left it. Events of that replay carry the ids they had; the store

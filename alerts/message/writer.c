@@ -1,6 +1,5 @@
 #include "alerts/message/writer.h"
 
-#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -29,20 +28,31 @@ static size_t character_length(const char *text) {
     return text_is_utf8_line(text, length) ? length : 0;
 }
 
+static bool is_plain(unsigned char c) {
+    return c >= 0x20 && c < 0x7f && c != '"' && c != '\\';
+}
+
 static void put_string(struct json_writer *writer, const char *text) {
     put(writer, "\"", 1);
-    while (*text != '\0') {
+    for (;;) {
+        size_t length = 0;
+        while (is_plain((unsigned char)text[length])) {
+            length++;
+        }
+        put(writer, text, length);
+        text += length;
         unsigned char c = (unsigned char)*text;
+        if (c == '\0') {
+            break;
+        }
         char escape[8];
-        size_t length = 1;
+        length = 1;
         if (c == '"' || c == '\\') {
             escape[0] = '\\';
             escape[1] = (char)c;
             put(writer, escape, 2);
         } else if (c < 0x20 || c == 0x7f) {
             put(writer, escape, (size_t)snprintf(escape, sizeof escape, "\\u%04x", c));
-        } else if (c < 0x80) {
-            put(writer, text, 1);
         } else if ((length = character_length(text)) > 0) {
             put(writer, text, length);
         } else {
@@ -109,7 +119,7 @@ void json_number(struct json_writer *writer, const char *key, double value) {
 void json_int(struct json_writer *writer, const char *key, int64_t value) {
     char number[24];
     put_key(writer, key);
-    put(writer, number, (size_t)snprintf(number, sizeof number, "%" PRId64, value));
+    put(writer, number, text_format_int(value, number));
 }
 
 void json_truth(struct json_writer *writer, const char *key, bool value) {

@@ -271,23 +271,62 @@ static void split_time(int64_t utc_us, int *ret_year, int *ret_month, int *ret_d
     *ret_us = (int)(rest % 1000000);
 }
 
+/* `count` digits of a number, zeros in front. */
+static char *put_digits(char *at, int value, int count) {
+    for (int i = count - 1; i >= 0; i--, value /= 10) {
+        at[i] = (char)('0' + value % 10);
+    }
+    return at + count;
+}
+
+/* By hand, as text_format_int() and exact_decimal(): each reading carries several times and
+ * numbers, and the general functions of the C library would cost more than all else about its
+ * message. */
 void text_format_time(int64_t utc_us, char *ret_text, size_t size) {
+    static const char joints[] = "--T::";
+    char text[32]; /* a year of up to nine digits, from the largest int64_t */
     int year, month, day, second, us;
     split_time(utc_us, &year, &month, &day, &second, &us);
-    int length = snprintf(ret_text, size, "%04d-%02d-%02dT%02d:%02d:%02d", year, month, day,
-                          second / 3600, second / 60 % 60, second % 60);
-    if (length < 0 || (size_t)length >= size) {
+    if (year < 0 || year > 9999) {
+        (void)snprintf(ret_text, size, "%04d-%02d-%02dT%02d:%02d:%02d.%06dZ", year, month, day,
+                       second / 3600, second / 60 % 60, second % 60, us);
         return;
     }
-    char *tail = ret_text + length;
-    size_t room = size - (size_t)length;
-    if (us == 0) {
-        (void)snprintf(tail, room, "Z");
-    } else if (us % 1000 == 0) {
-        (void)snprintf(tail, room, ".%03dZ", us / 1000);
-    } else {
-        (void)snprintf(tail, room, ".%06dZ", us);
+    const int parts[] = {month, day, second / 3600, second / 60 % 60, second % 60};
+    char *at = put_digits(text, year, 4);
+    for (int i = 0; i < 5; i++) {
+        *at++ = joints[i];
+        at = put_digits(at, parts[i], 2);
     }
+    if (us != 0) {
+        *at++ = '.';
+        at = us % 1000 == 0 ? put_digits(at, us / 1000, 3) : put_digits(at, us, 6);
+    }
+    *at++ = 'Z';
+    *at = '\0';
+    if (size > 0) {
+        size_t length = (size_t)(at - text) < size ? (size_t)(at - text) : size - 1;
+        memcpy(ret_text, text, length);
+        ret_text[length] = '\0';
+    }
+}
+
+size_t text_format_int(int64_t value, char *ret_text) {
+    char digits[20];
+    size_t count = 0, length = 0;
+    uint64_t rest = value < 0 ? 0 - (uint64_t)value : (uint64_t)value;
+    do {
+        digits[count++] = (char)('0' + rest % 10);
+        rest /= 10;
+    } while (rest > 0);
+    if (value < 0) {
+        ret_text[length++] = '-';
+    }
+    while (count > 0) {
+        ret_text[length++] = digits[--count];
+    }
+    ret_text[length] = '\0';
+    return length;
 }
 
 void text_format_local(int64_t utc_us, int offset_min, char *ret_text, size_t size) {
@@ -322,11 +361,110 @@ static int shortest_digits(double value, char *text, size_t size) {
     return digits;
 }
 
+enum { EXACT_DIGITS_MIN = DBL_DIG, EXACT_POWER_MAX = 22 };
+
+static const uint64_t powers[] = {
+    1ULL,
+    10ULL,
+    100ULL,
+    1000ULL,
+    10000ULL,
+    100000ULL,
+    1000000ULL,
+    10000000ULL,
+    100000000ULL,
+    1000000000ULL,
+    10000000000ULL,
+    100000000000ULL,
+    1000000000000ULL,
+    10000000000000ULL,
+    100000000000000ULL,
+    1000000000000000ULL,
+};
+
+__extension__ typedef unsigned __int128 wide;
+
+/* Rounds magnitude * 10^decimals to a whole number. The magnitude is fraction / 2^shift; all is
+ * exact in 128 bits for shift <= 70 and decimals <= EXACT_POWER_MAX - 1. False when that number
+ * does not read back as the magnitude for sure: it must lie within half a unit of the fraction. */
+static bool round_exactly(uint64_t fraction, int shift, int decimals, uint64_t *ret_number) {
+    wide ten =
+        (wide)powers[decimals < 15 ? decimals : 15] * powers[decimals < 15 ? 0 : decimals - 15];
+    wide scaled = (wide)fraction * ten, half = (wide)1 << (shift - 1);
+    wide number = (scaled + half) >> shift, back = number << shift;
+    wide error = back > scaled ? back - scaled : scaled - back;
+    number -= error == half && (number & 1) != 0; /* to the even one, as the library does */
+    *ret_number = (uint64_t)number;
+    return 2 * error < ten || (2 * error == ten && fraction % 2 == 0);
+}
+
+/* The shortest decimal of a magnitude from 1e-5 to below 1e15 without the C library: 0 when it is
+ * none of these or not certain (powers of two), else its length. */
+static size_t exact_decimal(double magnitude, char *ret_text) {
+    static const double tenths[] = {1e-1, 1e-2, 1e-3, 1e-4, 1e-5};
+    if (!(magnitude >= 1e-5 && magnitude < 1e15)) {
+        return 0;
+    }
+    int exponent = 0, whole = 0, decimals;
+    double mantissa = frexp(magnitude, &exponent);
+    int shift = DBL_MANT_DIG - exponent;
+    if (mantissa == 0.5 || shift < 1) {
+        return 0;
+    }
+    uint64_t fraction = (uint64_t)ldexp(mantissa, DBL_MANT_DIG), number = 0;
+    while (whole < 15 && magnitude >= (double)powers[whole]) {
+        whole++; /* digits before the point */
+    }
+    while (whole <= 0 && magnitude < tenths[-whole]) {
+        whole--; /* zeros behind the point */
+    }
+    int digits = EXACT_DIGITS_MIN;
+    for (;; digits++) {
+        decimals = digits - whole;
+        if (digits > DBL_DECIMAL_DIG || decimals >= EXACT_POWER_MAX) {
+            return 0;
+        }
+        if (round_exactly(fraction, shift, decimals, &number)) {
+            break;
+        }
+    }
+    for (; decimals > 0 && number % 10 == 0; decimals--) {
+        number /= 10;
+    }
+    char text[24];
+    size_t count = text_format_int((int64_t)number, text), length = 0;
+    size_t behind = (size_t)decimals;
+    if (count <= behind) { /* zeros between the point and the first digit */
+        memcpy(ret_text, "0.000000", 2 + behind - count);
+        length = 2 + behind - count;
+        behind = count;
+    }
+    memcpy(ret_text + length, text, count - behind);
+    length += count - behind;
+    if (behind > 0) {
+        if (count > behind) {
+            ret_text[length++] = '.';
+        }
+        memcpy(ret_text + length, text + count - behind, behind);
+        length += behind;
+    }
+    ret_text[length] = '\0';
+    return length;
+}
+
 size_t text_format_double(double value, char *ret_text, size_t size) {
     int length = 0;
     if (!isfinite(value)) {
         length = snprintf(ret_text, size, "null");
         return length < 0 ? 0 : (size_t)length;
+    }
+    char exact[32] = "-";
+    size_t exact_length = exact_decimal(fabs(value), exact + 1);
+    if (exact_length > 0 && exact_length + 1 < size) {
+        const char *from = value < 0 ? exact : exact + 1;
+        exact_length += value < 0;
+        memcpy(ret_text, from, exact_length + 1);
+        return exact_length;
     }
     int digits = shortest_digits(value, ret_text, size);
     length = snprintf(ret_text, size, "%.*e", digits - 1, value);

@@ -33,6 +33,9 @@ int text_parse_time(const char *text, int64_t *ret_utc_us);
 /* "2025-11-19T06:00:00Z", with ".250" or ".250001" when there is a fraction. size >= 28. */
 void text_format_time(int64_t utc_us, char *ret_text, size_t size);
 
+/* A whole number. size >= 24. Returns the length. */
+size_t text_format_int(int64_t value, char *ret_text);
+
 /* Local time for people: "13:00 19/11/2025" with the given offset in minutes (ICT: 420). size >= 20
  */
 void text_format_local(int64_t utc_us, int offset_min, char *ret_text, size_t size);

@@ -66,7 +66,7 @@ static const char *const statement_texts[STATEMENT_COUNT] = {
     [STATEMENT_EVENT_BODY] = "SELECT body FROM events WHERE id=?1",
     [STATEMENT_OUTBOX] = "INSERT INTO outbox(row,key,id,type,source,time_us,sequence,exercise,body)"
                          " VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9)",
-    [STATEMENT_OUTBOX_MARK] = "DELETE FROM outbox WHERE row=?1",
+    [STATEMENT_OUTBOX_MARK] = "DELETE FROM outbox WHERE row BETWEEN ?1 AND ?2",
     [STATEMENT_OUTBOX_SHED] = "DELETE FROM outbox WHERE row IN (SELECT row FROM outbox"
                               " WHERE row>=?1 AND row<?2 ORDER BY row LIMIT ?3)",
     [STATEMENT_OUTBOX_LIST] = "SELECT row,key FROM outbox WHERE row>?1 AND row<?2"
@@ -266,7 +266,7 @@ static int load_state(struct store *store, struct err *ret_err) {
     if (result == 0)
         result = store_query_int(store, "SELECT max(number) FROM snapshots", &snapshot, ret_err);
     store->journal_committed = store->journal_last = (uint64_t)(last > snapshot ? last : snapshot);
-    int64_t highest = 0;
+    int64_t highest = 0, last_rows[KAFKA_TOPIC_COUNT] = {0};
     for (int i = 0; result == 0 && i < KAFKA_TOPIC_COUNT; i++) {
         char sql[128];
         int64_t first = store_topic_first((enum kafka_topic)i);
@@ -279,6 +279,7 @@ static int load_state(struct store *store, struct err *ret_err) {
                        (long long)first, (long long)next); /* always fits */
         if (result == 0)
             result = store_query_int(store, sql, &rows, ret_err);
+        last_rows[i] = row;
         if (row >= first && row - first > highest)
             highest = row - first;
         store->status.outbox_rows += rows;
@@ -286,6 +287,7 @@ static int load_state(struct store *store, struct err *ret_err) {
             store->status.observation_rows = rows;
     }
     store->outbox_next = highest + 1;
+    recent_init(&store->recent, last_rows);
     int64_t shed = 0;
     size_t length = 0;
     if (result == 0 &&
@@ -382,6 +384,7 @@ struct store *store_close(struct store *store) {
     (void)sqlite3_close(store->db);                   /* all statements are finalised */
     bytes_finish(&store->records);
     bytes_finish(&store->journal);
+    recent_finish(&store->recent);
     free(store->dir);
     free(store->path);
     free(store->ballast_path);

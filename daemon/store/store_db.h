@@ -1,6 +1,6 @@
-/* Inside of the store: shared by store.c (opening, schema), store_group.c (writing), store_read.c
- * (reading), store_skill.c (scores) and store_care.c (retention, disk space). Nobody else includes
- * it. */
+/* Inside of the store: shared by store.c (opening, schema), store_group.c (writing), store_recent.c
+ * (messages of the newest group), store_read.c (reading), store_skill.c (scores) and store_care.c
+ * (retention, disk space). Nobody else includes it. */
 #ifndef CANHBAO_DAEMON_STORE_STORE_DB_H
 #define CANHBAO_DAEMON_STORE_STORE_DB_H
 
@@ -8,6 +8,7 @@
 
 #include "daemon/base/bytes.h"
 #include "daemon/store/store.h"
+#include "daemon/store/store_recent.h"
 
 /* An outbox row is its topic in the upper bits and a counter below: the rows of a topic stand
  * together and ascend in the order of commit. */
@@ -61,7 +62,8 @@ struct store {
     uint64_t journal_committed; /* last number in the file */
     uint64_t journal_last;      /* last number, the waiting group included */
 
-    int64_t outbox_next; /* counter of the next outbox row */
+    int64_t outbox_next;  /* counter of the next outbox row */
+    struct recent recent; /* messages that need not be read back */
     struct store_status status;
     bool refuse_readings;
     bool ballast_present;
@@ -96,6 +98,11 @@ int store_retain_skill(struct store *store, struct utc_us now, size_t *rows);
 
 /* Adds the marking of delivered outbox rows to the group. */
 int store_append_delivered(struct store *store, const int64_t *rows, size_t count);
+
+/* store_group.c: the message whose fields begin at `at` of a group's bytes; its pointers go there.
+ */
+void store_record_message(const struct bytes *records, size_t at,
+                          struct kafka_message *ret_message);
 
 /* Takes the next input off a chunk of the journal; *ret_bytes points into it. False at the end, and
  * with reader->failed when the chunk is damaged. */

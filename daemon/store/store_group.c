@@ -326,10 +326,28 @@ static enum kafka_topic bind_message(sqlite3_stmt *s, struct bytes_reader *reade
     return topic;
 }
 
+void store_record_message(const struct bytes *records, size_t at,
+                          struct kafka_message *ret_message) {
+    struct bytes_reader reader;
+    size_t length = 0;
+    bytes_read_init(&reader, records->data, records->length);
+    reader.at = at;
+    struct kafka_message message = {.topic = (enum kafka_topic)bytes_get_u8(&reader)};
+    message.key = get_body(&reader, &length);
+    message.id = get_body(&reader, &length);
+    message.type = get_body(&reader, &length);
+    message.source = get_body(&reader, &length);
+    message.time.us = bytes_get_i64(&reader);
+    message.sequence = bytes_get_u64(&reader);
+    message.exercise = bytes_get_u8(&reader) != 0;
+    message.body = get_body(&reader, &message.body_len);
+    *ret_message = message;
+}
+
 static int write_outbox(struct store *store, struct bytes_reader *reader, bool history,
                         struct change *change) {
     const void *body = NULL;
-    size_t length = 0;
+    size_t length = 0, at = reader->at;
     sqlite3_stmt *s = store_statement(store, STATEMENT_OUTBOX);
     enum kafka_topic topic = bind_message(s, reader, &body, &length);
     (void)get_body(reader, &length); /* place and rule: of events only */
@@ -338,8 +356,10 @@ static int write_outbox(struct store *store, struct bytes_reader *reader, bool h
         change->observations_shed++;
         return SQLITE_DONE;
     }
-    (void)sqlite3_bind_int64(s, 1, store_topic_first(topic) + store->outbox_next++);
+    int64_t row = store_topic_first(topic) + store->outbox_next++;
+    (void)sqlite3_bind_int64(s, 1, row);
     int code = store_run(s);
+    recent_add(&store->recent, row, at);
     change->outbox_rows++;
     change->observation_rows += topic == KAFKA_TOPIC_OBSERVATION;
     return code;
@@ -422,15 +442,22 @@ static int write_delivered(struct store *store, struct bytes_reader *reader,
                            struct change *change) {
     uint32_t count = bytes_get_u32(reader);
     int code = SQLITE_DONE;
-    for (uint32_t i = 0; i < count && code == SQLITE_DONE; i++) {
-        int64_t row = bytes_get_i64(reader);
+    int64_t first = count > 0 ? bytes_get_i64(reader) : 0, last = first;
+    for (uint32_t i = 1; i <= count && code == SQLITE_DONE; i++) {
+        int64_t next = i < count ? bytes_get_i64(reader) : 0;
+        if (next == last + 1) { /* neighbours go together; most rows have them */
+            last = next;
+            continue;
+        }
         sqlite3_stmt *s = store_statement(store, STATEMENT_OUTBOX_MARK);
-        (void)sqlite3_bind_int64(s, 1, row);
+        (void)sqlite3_bind_int64(s, 1, first);
+        (void)sqlite3_bind_int64(s, 2, last);
         code = store_run(s);
-        int gone = sqlite3_changes(store->db); /* 0: it was shed meanwhile */
+        int gone = sqlite3_changes(store->db); /* less than the rows: some were shed meanwhile */
         change->outbox_rows -= gone;
-        if (row >> STORE_TOPIC_SHIFT == KAFKA_TOPIC_OBSERVATION)
+        if (first >> STORE_TOPIC_SHIFT == KAFKA_TOPIC_OBSERVATION)
             change->observation_rows -= gone;
+        first = last = next;
     }
     return code;
 }
@@ -530,6 +557,7 @@ static int write_group(struct store *store, bool history, struct change *ret_cha
     struct bytes_reader reader;
     bytes_read_init(&reader, store->records.data, store->records.length);
     (void)store_statement(store, STATEMENT_OUTBOX_READ); /* a row still open would pin the WAL */
+    recent_begin(&store->recent);
     int code = store_run(store_statement(store, STATEMENT_BEGIN));
     if (code == SQLITE_DONE)
         code = write_journal(store);
@@ -567,7 +595,7 @@ static void finish_group(struct store *store, const struct change *change) {
         status->conditions &= ~(unsigned)STORE_READINGS_SHED;
     store->journal_committed = store->journal_last;
     store->group_records = 0;
-    bytes_clear(&store->records);
+    recent_take(&store->recent, &store->records, change->observations_shed > 0);
     bytes_clear(&store->journal);
 }
 

@@ -461,6 +461,8 @@ int store_read_audit(struct store *store, int64_t after, size_t limit,
 static int list_rows(void *user, enum kafka_topic topic, int64_t after, struct outbox_ref *ret_refs,
                      size_t max, size_t *ret_count) {
     struct store *store = user;
+    if (recent_list(&store->recent, topic, after, ret_refs, max, ret_count))
+        return 0;
     int64_t first = store_topic_first(topic);
     sqlite3_stmt *s = store_statement(store, STATEMENT_OUTBOX_LIST);
     (void)sqlite3_bind_int64(s, 1, after > first ? after : first);
@@ -480,6 +482,8 @@ static int list_rows(void *user, enum kafka_topic topic, int64_t after, struct o
 
 static int read_row(void *user, int64_t row, struct kafka_message *ret_message) {
     struct store *store = user;
+    if (recent_read(&store->recent, row, ret_message))
+        return 0;
     sqlite3_stmt *s = store_statement(store, STATEMENT_OUTBOX_READ);
     (void)sqlite3_bind_int64(s, 1, row);
     int code = sqlite3_step(s);

@@ -446,6 +446,108 @@ static void test_observations_are_shed_oldest_first(void **state) {
     assert_int_equal(status.conditions, 0);
 }
 
+/* What should wait in the outbox, in the order of commit. */
+enum { EXPECTED_MAX = 4096 };
+struct expected {
+    enum kafka_topic topic;
+    int number;
+    bool marked;
+};
+
+static void append_expected(struct fixture *f, unsigned dice, struct expected *expected,
+                            size_t *count, int *numbers) {
+    for (unsigned i = 0; i < dice % 8; i++) {
+        char id[16], body[16];
+        enum kafka_topic topic = (enum kafka_topic)((dice >> (3 + i)) % 3);
+        snprintf(id, sizeof id, "%d", *numbers);
+        snprintf(body, sizeof body, "body %d", *numbers);
+        struct kafka_message message = message_of(topic, "key", id, i % 3 == 2 ? NULL : body);
+        if (i % 2 == 0)
+            assert_int_equal(store_append_event(f->store, &message, "p", "r"), 0);
+        else
+            assert_int_equal(store_append_outbox(f->store, &message), 0);
+        assert_true(*count < EXPECTED_MAX);
+        expected[(*count)++] = (struct expected){topic, (*numbers)++, false};
+    }
+    assert_int_equal(store_commit(f->store, &f->err), 0);
+    size_t left = 0; /* the marks are in the file now */
+    for (size_t i = 0; i < *count; i++)
+        if (!expected[i].marked)
+            expected[left++] = expected[i];
+    *count = left;
+}
+
+static struct expected *next_of(enum kafka_topic topic, struct expected *from,
+                                struct expected *end) {
+    while (from < end && from->topic != topic)
+        from++;
+    return from;
+}
+
+/* Reads a topic from its first row on, five rows at a time, and marks some; what a cursor lists
+ * that stands where the round before ended (out of memory, mostly) must be the end of that. */
+static void compare_expected(struct fixture *f, enum kafka_topic topic, unsigned dice,
+                             struct expected *expected, size_t count, int64_t *cursor) {
+    struct outbox_source source = store_outbox_source(f->store);
+    static int64_t rows[EXPECTED_MAX];
+    size_t row_count = 0, behind = 0;
+    struct expected *next = expected, *end = expected + count;
+    struct outbox_ref refs[5];
+    int64_t after = 0;
+    size_t got = 0;
+    while (source.list(source.user, topic, after, refs, 5, &got) == 0 && got > 0) {
+        for (size_t i = 0; i < got; i++, next++) {
+            struct kafka_message message;
+            next = next_of(topic, next, end);
+            assert_true(next < end && refs[i].row > after);
+            after = refs[i].row;
+            behind += after <= *cursor;
+            rows[row_count++] = after;
+            assert_int_equal(source.read(source.user, after, &message), 0);
+            assert_int_equal(message.topic, topic);
+            assert_int_equal(atoi(message.id), next->number);
+            assert_true(!message.body || atoi((const char *)message.body + 5) == next->number);
+            assert_int_equal(message.sequence, 7);
+            assert_int_equal(message.time.us, 1700000000000000);
+            assert_string_equal(message.source, "//unit");
+            if (dice >> (next->number % 20) & 1 && !next->marked)
+                assert_int_equal(source.mark(source.user, &after, 1), 0);
+            next->marked = next->marked || (dice >> (next->number % 20) & 1);
+        }
+    }
+    assert_int_equal(got, 0);
+    assert_ptr_equal(next_of(topic, next, end), end); /* none was left out */
+    assert_int_equal(source.list(source.user, topic, *cursor, refs, 5, &got), 0);
+    assert_int_equal(got, row_count - behind < 5 ? row_count - behind : 5);
+    for (size_t i = 0; i < got; i++)
+        assert_int_equal(refs[i].row, rows[behind + i]);
+    *cursor = after > *cursor ? after : *cursor;
+}
+
+/* Whether a message comes out of the newest group's bytes or out of the file must not show: random
+ * groups, marks, cursors and restarts. */
+static void test_messages_of_memory_and_file_are_the_same(void **state) {
+    static struct expected expected[EXPECTED_MAX];
+    struct fixture *f = *state;
+    size_t count = 0;
+    int numbers = 0;
+    int64_t cursors[3] = {0};
+    uint64_t seed = 5;
+    open_it(f);
+    for (int round = 0; round < 300; round++) {
+        seed = seed * 6364136223846793005U + 1442695040888963407U;
+        unsigned dice = (unsigned)(seed >> 33);
+        append_expected(f, dice, expected, &count, &numbers);
+        if (dice % 17 == 0)
+            reopen(f);
+        for (int topic = 0; topic < 3; topic++)
+            if (dice % 3 != (unsigned)topic) /* else the cursor stays behind for a round */
+                compare_expected(f, (enum kafka_topic)topic, dice >> 4, expected, count,
+                                 &cursors[topic]);
+    }
+    assert_true(numbers > 800);
+}
+
 static void test_retention_is_bounded_and_keeps_the_last(void **state) {
     struct fixture *f = *state;
     struct store_config config = {.ballast_bytes = 4096, .readings_keep_us = 100 * 1000000LL};
@@ -740,6 +842,7 @@ int main(void) {
                                        TEST(test_state_audit_meta),
                                        TEST(test_group_is_bounded),
                                        TEST(test_observations_are_shed_oldest_first),
+                                       TEST(test_messages_of_memory_and_file_are_the_same),
                                        TEST(test_retention_is_bounded_and_keeps_the_last),
                                        TEST(test_newer_schema_is_refused),
                                        TEST(test_foreign_and_damaged_files_are_refused),

@@ -217,7 +217,7 @@ static void no_shorter_decimal_reads_back(void **state) {
         double value;
         seed = seed * 6364136223846793005U + 1442695040888963407U;
         memcpy(&value, &seed, sizeof value);
-        switch (i % 5) {
+        switch (i % 7) {
         case 0: /* where the gaps to both sides differ */
             value = ldexp(1, (int)(seed >> 53) - 1024);
             break;
@@ -226,6 +226,12 @@ static void no_shorter_decimal_reads_back(void **state) {
             break;
         case 2: /* fewer bits than a normal number has */
             value = ldexp((double)(seed >> 44), -1074);
+            break;
+        case 3: /* what a float32 register holds */
+            value = (double)((float)(int32_t)(seed >> 32) / 1e4F);
+            break;
+        case 4: /* across the bounds between plain and exponent, and zeros behind the point */
+            value = ldexp((double)(seed >> 11), -(int)(seed % 74) - 1);
             break;
         default:
             break;
@@ -237,6 +243,48 @@ static void no_shorter_decimal_reads_back(void **state) {
         assert_int_equal(significant_digits(text), fewest_digits(value));
         assert_true(strtod(text, NULL) == value);
     }
+}
+
+/* Plain decimals must be the very text that the C library gives for as many digits. */
+static void decimals_are_those_of_the_library(void **state) {
+    (void)state;
+    char text[32], wanted[64];
+    uint64_t seed = 13;
+    for (int i = 0; i < 100000; i++) {
+        seed = seed * 6364136223846793005U + 1442695040888963407U;
+        double scale = (double[]){1, 10, 1e3, 1e8, 1e12, 1e15}[(seed >> 3) % 6];
+        double value = ((double)(seed >> 11) / 9007199254740992.0 - 0.5) * scale;
+        value = i % 3 == 0 ? (double)(float)value : i % 3 == 1 ? round(value * 1e4) / 1e4 : value;
+        if (fabs(value) < 1e-5) {
+            continue;
+        }
+        (void)text_format_double(value, text, sizeof text);
+        const char *point = strchr(text, '.');
+        (void)snprintf(wanted, sizeof wanted, "%.*f", point != NULL ? (int)strlen(point + 1) : 0,
+                       value);
+        assert_string_equal(text, wanted);
+        assert_true(point == NULL || text[strlen(text) - 1] != '0');
+    }
+    assert_int_equal(text_format_double(-0.0, text, sizeof text), 2);
+    assert_string_equal(text, "-0");
+}
+
+static void whole_numbers_and_times_fit(void **state) {
+    (void)state;
+    static const int64_t numbers[] = {0, 7, -7, 10, 1234567890, INT64_MAX, INT64_MIN};
+    char text[32], wanted[32];
+    for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++) {
+        size_t length = text_format_int(numbers[i], text);
+        (void)snprintf(wanted, sizeof wanted, "%lld", (long long)numbers[i]);
+        assert_string_equal(text, wanted);
+        assert_int_equal(length, strlen(wanted));
+    }
+    text_format_time(INT64_C(1763532000250000), text, sizeof text);
+    assert_string_equal(text, "2025-11-19T06:00:00.250Z");
+    text_format_time(INT64_C(1763532000000000), text, 8);
+    assert_string_equal(text, "2025-11"); /* cut, and ended */
+    text_format_time(INT64_MAX, text, sizeof text);
+    assert_true(strlen(text) < sizeof text);
 }
 
 static void ids_and_lines(void **state) {
@@ -273,6 +321,8 @@ int main(void) {
         cmocka_unit_test(times_read_back),
         cmocka_unit_test(numbers_print_short_and_exact),
         cmocka_unit_test(no_shorter_decimal_reads_back),
+        cmocka_unit_test(decimals_are_those_of_the_library),
+        cmocka_unit_test(whole_numbers_and_times_fit),
         cmocka_unit_test(ids_and_lines),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
