@@ -64,13 +64,17 @@ class Api(unittest.TestCase):
         self.assertIn("kafka-unreachable", text)
 
     def test_stations_and_readings(self):
-        station = self.daemon.ctl("stations", "high")[0]
+        station = wait_for(lambda: [s for s in self.daemon.ctl("stations", "high") if s["points"][0]["value"] is not None],
+                           "a value")[0]
         self.assertEqual(station["state"], "answering")
         self.assertEqual(station["points"][0]["value"], 7.5)
         self.assertEqual(station["points"][0]["quality"], "good")
-        readings = wait_for(lambda: [r for r in [self.daemon.ctl("readings", "high", "stage", "--limit", "3")]
-                                     if len(r) == 3], "three readings are stored")[0]
-        self.assertEqual([r["value"] for r in readings], [7.5] * 3)
+        def stored():
+            readings = self.daemon.ctl("readings", "high", "stage", "--limit", "30")
+            good = [r for r in readings if r["value"] is not None]  # a busy machine leaves slots out
+            return (readings, good) if len(good) >= 3 else None
+        readings, good = wait_for(stored, "three values are stored")
+        self.assertEqual({r["value"] for r in good}, {7.5})
         self.assertEqual([r["seq"] for r in readings], sorted((r["seq"] for r in readings), reverse=True))
         self.assertIn("no station 'nowhere'", self.refused("stations", "nowhere"))
         page = subprocess.run([CTL, "-s", self.daemon.path("control"), "diag", "high"], capture_output=True,

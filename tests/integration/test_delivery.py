@@ -89,15 +89,15 @@ class Delivery(unittest.TestCase):
             away_until = time.monotonic() + OUTAGE_S
             before = driver.committed
             wait_for(lambda: time.monotonic() > away_until, "the outage itself", OUTAGE_S + DEADLINE_S)
-            wait_for(lambda: driver.committed > before + OUTAGE_S * 50, "it goes on writing")
-            wait_for(lambda: driver.waiting > OUTAGE_S * 100, "all of it waits")
+            wait_for(lambda: driver.committed > before + OUTAGE_S * 20, "it goes on writing")
+            wait_for(lambda: driver.waiting > OUTAGE_S * 40, "all of it waits")
             self.assertIsNone(driver.process.poll())
             self.assertFalse(driver.connected)
             backlog = driver.delivered + driver.waiting
             broker.start()
             wait_for(lambda: driver.delivered >= backlog, "the backlog is delivered")
             self.assertEqual(0, driver.stop())
-            self.judge(broker, OUTAGE_S * 50)
+            self.judge(broker, OUTAGE_S * 20)
 
     @unittest.skipUnless(OURS, "the broker is not ours to kill")
     def test_broker_killed_and_frozen(self):

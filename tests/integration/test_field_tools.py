@@ -20,6 +20,8 @@ MINIMAL = os.path.join(harness.SOURCE, "tests", "data", "sites", "minimal")
 
 
 def run(*arguments, program=CTL):
+    if {"probe", "scan"} & set(arguments) and "--timeout" not in arguments:
+        arguments += ("--timeout", "20 s")  # a busy machine must not cost an answer
     return subprocess.run([program, *arguments], capture_output=True, text=True, timeout=harness.DEADLINE_S,
                           check=False)
 
@@ -207,7 +209,7 @@ class OwnDevice(unittest.TestCase):
         for number in (signal.SIGINT, signal.SIGTERM):
             with Device(struct.pack(">H", 1)) as device, \
                     subprocess.Popen([CTL, "-j", "probe", device.place, "1", "--count", "1",
-                                      "--watch=1h"], stdout=subprocess.PIPE, text=True) as watch:
+                                      "--timeout=20s", "--watch=1h"], stdout=subprocess.PIPE, text=True) as watch:
                 self.assertEqual(json.loads(watch.stdout.readline())["round"], 1)
                 watch.send_signal(number)
                 self.assertEqual((watch.stdout.read(), watch.wait(harness.DEADLINE_S)), ("", 0))

@@ -79,7 +79,7 @@ class Merge(unittest.TestCase):
 
     def run_model(self, *options, code=0):
         done = subprocess.run([MODEL, "merge", "--out", self.path("out.nc"), *map(str, options)], capture_output=True,
-                              text=True, timeout=60, check=False)
+                              text=True, timeout=300, check=False)
         self.assertEqual(done.returncode, code, done.stderr)
         return done.stderr
 

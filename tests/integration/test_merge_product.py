@@ -68,7 +68,7 @@ class MergeProduct(unittest.TestCase):
         done = subprocess.run([MODEL, "merge", "--product", "rain", "--series", self.path("series.csv"), "--stations",
                                self.path("stations.json"), "--areas", self.path("basin.geojson"), "--reference", NOW,
                                "--nc", self.path("out.nc"), "--out", self.path("out.json"), *options],
-                              capture_output=True, text=True, timeout=60, check=False)
+                              capture_output=True, text=True, timeout=300, check=False)
         self.assertEqual(done.returncode, code, done.stderr)
         if code != 0:
             return done.stderr
@@ -235,7 +235,7 @@ class MergeProduct(unittest.TestCase):
         self.write("stations.json", json.dumps(stations))
         done = subprocess.run([MODEL, "merge", "--product", "rain", "--series", self.path("series.csv"), "--stations",
                                self.path("stations.json"), "--areas", self.path("far.geojson"), "--reference", NOW,
-                               "--cell", "0.05", "--out", "-"], capture_output=True, text=True, timeout=60, check=True)
+                               "--cell", "0.05", "--out", "-"], capture_output=True, text=True, timeout=300, check=True)
         output = json.loads(done.stdout)
         self.assertEqual(self.left_out(output)["lost"], "no position")
         results = {r["variable"]: r for r in output["results"]}

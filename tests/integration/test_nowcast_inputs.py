@@ -108,7 +108,7 @@ class Sequence:
 
 
 def run(*arguments):
-    return subprocess.run([MODEL, *map(str, arguments)], capture_output=True, text=True, timeout=100, check=False)
+    return subprocess.run([MODEL, *map(str, arguments)], capture_output=True, text=True, timeout=300, check=False)
 
 
 class Inputs(unittest.TestCase):

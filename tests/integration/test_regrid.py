@@ -156,7 +156,7 @@ class Regrid(unittest.TestCase):
         write(self.path("in.nc"), source, values, source_axes)
         write(self.path("like.nc"), target, numpy.zeros(target[0].shape), target_axes)
         done = subprocess.run([MODEL, "regrid", "--in", self.path("in.nc"), "--like", self.path("like.nc"), "--out",
-                               self.path("out.nc"), "--method", method], capture_output=True, text=True, timeout=60)
+                               self.path("out.nc"), "--method", method], capture_output=True, text=True, timeout=300)
         self.assertEqual((done.returncode, done.stderr), (0, ""))
         with netCDF4.Dataset(self.path("out.nc")) as data:
             return numpy.ma.filled(data["rain"][:].astype(float), numpy.nan).reshape(target[0].shape)

@@ -86,7 +86,7 @@ class Render(unittest.TestCase):
         with open(self.path("leaks"), "w", encoding="utf-8") as file:
             file.write("leak:libfontconfig\n")  # keeps what it read of fonts; only sanitizer builds look
         done = subprocess.run([MODEL, "render", "--out", self.path("out.png"), "--width", str(SIDE * COLUMNS), *arguments],
-                              capture_output=True, text=True, timeout=60, check=False,
+                              capture_output=True, text=True, timeout=300, check=False,
                               env={**os.environ, "LSAN_OPTIONS": f"suppressions={self.path('leaks')}:print_suppressions=0"})
         self.assertEqual(done.returncode, code, done.stderr)
         return done.stderr if code else read_png(self.path("out.png"))

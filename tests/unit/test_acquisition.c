@@ -508,7 +508,7 @@ static void no_value_ever_reaches_the_wrong_point(void **state) {
 
 static void nor_on_real_sockets(void **state) {
     (void)state;
-    enum { ENDPOINTS = 16, ROUNDS_MAX = 200, WANTED = 5000 };
+    enum { ENDPOINTS = 16, ROUNDS_MAX = 3000, WANTED = 5000 };
     struct clock *clock = NULL;
     assert_int_equal(clock_create_real(&clock), 0);
     world_init_on(&world, ENDPOINTS, 5, clock);

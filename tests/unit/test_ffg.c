@@ -104,7 +104,7 @@ static int ffg_ahead(const char *forcing, const char *threshold, const char *for
                     "--threshold-m3-s",
                     (char *)(uintptr_t)threshold,
                     "--out",
-                    "/tmp/canhbao-ffg-out.csv",
+                    "out.csv",
                     "--forecast",
                     (char *)(uintptr_t)forecast};
     return model_ffg.run(forecast != NULL ? 19 : 17, argv);
@@ -127,8 +127,8 @@ static void put_rain(const char *path, int from_h, int to_h, double rain_mm) {
 /* Forecast rain that is the guidance has the ratio 1; before a forecast there is none. */
 static void test_rain_to_come(void **state) {
     (void)state;
-    const char *past = "/tmp/canhbao-ffg-past.csv", *ahead = "/tmp/canhbao-ffg-ahead.csv";
-    const char *out = "/tmp/canhbao-ffg-out.csv";
+    const char *past = "past.csv", *ahead = "ahead.csv";
+    const char *out = "out.csv";
     put_rain(past, 0, 48, 0);
     assert_int_equal(ffg_run(past, "15"), 0);
     double three = cell(out, 1, "ffg_mm");
@@ -150,11 +150,9 @@ static void test_rain_to_come(void **state) {
 
 static void test_command_line(void **state) {
     (void)state;
-    char path[] = "/tmp/canhbao-ffg-XXXXXX";
-    const char *out = "/tmp/canhbao-ffg-out.csv";
-    int fd = mkstemp(path);
-    assert_true(fd >= 0);
-    FILE *file = fdopen(fd, "w");
+    const char *path = "forcing.csv";
+    const char *out = "out.csv";
+    FILE *file = fopen(path, "w");
     assert_non_null(file);
     fputs("time,P,E\n", file);
     for (int h = 0; h < 48; h++) {
@@ -176,6 +174,19 @@ static void test_command_line(void **state) {
     unlink(out);
 }
 
+/* What is written here is in a folder of this run alone. */
+static char folder[] = "/tmp/canhbao-ffg-XXXXXX";
+
+static int enter_folder(void **state) {
+    (void)state;
+    return mkdtemp(folder) == NULL || chdir(folder) != 0 ? -1 : 0;
+}
+
+static int leave_folder(void **state) {
+    (void)state;
+    return chdir("/") != 0 || rmdir(folder) != 0 ? -1 : 0;
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_properties),
@@ -183,5 +194,5 @@ int main(void) {
         cmocka_unit_test(test_command_line),
         cmocka_unit_test(test_rain_to_come),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return cmocka_run_group_tests(tests, enter_folder, leave_folder);
 }

@@ -19,7 +19,7 @@
 
 #include "daemon/base/loop.h"
 
-#define PATIENCE_US INT64_C(20000000)
+#define PATIENCE_US INT64_C(120000000)
 
 struct fixture {
     struct clock *clock;

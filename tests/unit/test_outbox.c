@@ -20,7 +20,7 @@
 #include "alerts/outbox.h"
 #include "daemon/store/store.h"
 
-enum { DEADLINE_S = 60, SEEN_MAX = 8192, KEYS = 5 };
+enum { DEADLINE_S = 300, SEEN_MAX = 8192, KEYS = 5 };
 
 struct seen {
     char topic[48];
