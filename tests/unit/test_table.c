@@ -78,7 +78,7 @@ static void test_refuses_bad_form(void **state) {
         "a\n\"1\"2\n",
         "a\n\"1\n2\"\n",
         "a\r\rb\n",
-        "a,b\n1,Orl\xe9" /* Latin-1 */ "ans\n",
+        "a,b\n1,Montr\xe9\n", /* Latin-1 */
         "a,b\n1,\xc3\n",
     };
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
