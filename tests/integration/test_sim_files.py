@@ -1,5 +1,6 @@
 """Rain-rate grids that canhbao-sim drops, read with ncdump (NetCDF's own reader), and compared with
 the documented formula evaluated here."""
+import datetime
 import math
 import os
 import re
@@ -85,7 +86,10 @@ def first_bytes(path):
 class Files(unittest.TestCase):
     def play(self, wanted, **how):
         """Runs until the files are there; returns (folder of copies' paths, truth, faults)."""
-        sim = harness.Sim(text=scenario(**how), inbox=True)
+        # It begins a little later: frames that were due before it ran would be left out.
+        anchor = datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(seconds=3)
+        sim = harness.Sim(text=scenario(**how), inbox=True,
+                          options=("--anchor", anchor.strftime("%Y-%m-%dT%H:%M:%SZ")))
         self.addCleanup(sim.__exit__, None, None, None)
         paths = [os.path.join(sim.path("inbox"), name) for name in wanted]
         harness.wait_for(lambda: all(map(os.path.exists, paths)), f"files {wanted}")
