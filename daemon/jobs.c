@@ -45,7 +45,10 @@ struct job {
     struct jobs_counters counters;
 
     /* the run */
-    struct worker *worker; /* NULL: none */
+    struct worker *worker;  /* NULL: none */
+    struct mono_us started; /* real time */
+    bool overtaken;         /* the run was cancelled */
+    bool spared;            /* the one before was: this one goes on */
     char name[INBOX_NAME_SIZE];
     int64_t modified_ns; /* of the file */
     struct utc_us newest;
@@ -137,7 +140,11 @@ static void on_worker_end(void *ctx, const struct worker_outcome *outcome) {
     struct job *job = ctx;
     job->counters.running = false;
     job->counters.run_us_last = outcome->run_us;
-    if (outcome->end == WORKER_DONE) {
+    job->spared = job->overtaken;
+    job->overtaken = false;
+    if (job->spared) {
+        job->counters.cancelled++; /* whatever it has printed: the file waits again */
+    } else if (outcome->end == WORKER_DONE) {
         accept(job, outcome);
     } else {
         reject(job, job->name,
@@ -259,6 +266,7 @@ static void start_run(struct job *job, const struct inbox_file *file) {
         return;
     }
     job->counters.running = true;
+    job->started = clock_wire(clock_of(job));
 }
 
 /* ---- looking at the inbox ---- */
@@ -310,9 +318,34 @@ static size_t skip_outdated(struct job *job, const struct inbox_file *files, siz
     return first;
 }
 
+/* Cancels the run when a newer file waits and half the deadline is gone. */
+static void look_for_newer(struct job *job) {
+    char text[CONDITION_TEXT_SIZE];
+    struct inbox_file newest;
+    size_t count = 0;
+    size_t all = 0;
+    int64_t run_us = clock_wire(clock_of(job)).us - job->started.us;
+    if (job->overtaken || job->spared || run_us < job->product->deadline_us / 2 ||
+        inbox_list(job->product->folder, 1, &newest, &count, &all, NULL) != 0 || count == 0 ||
+        newest.modified_ns <= job->modified_ns || strcmp(newest.name, job->name) == 0 ||
+        fault_of(job, &newest, text, sizeof text) != NULL) {
+        return;
+    }
+    job->overtaken = true;
+    (void)snprintf(text, sizeof text,
+                   "the run on %.60s was overtaken by %.60s after %" PRId64 " s and cancelled",
+                   job->name, newest.name, run_us / 1000000);
+    raise_condition(job, CONDITION_JOBS_BEHIND, text);
+    worker_kill(job->worker, "overtaken by a newer file");
+}
+
 /* Starts the newest file that can be run, if nothing runs. */
 static void look(struct job *job) {
-    if (job->worker != NULL || job->stuck) {
+    if (job->worker != NULL) {
+        look_for_newer(job);
+        return;
+    }
+    if (job->stuck) {
         return;
     }
     struct err err = {.code = 0};

@@ -2,7 +2,10 @@
  * a disposable process, and hands on what it printed.
  *
  * One worker at a time per product; newest file first; files that came before one that was used are
- * outdated, become history and are counted. A file ends in done/ (used; it stays as
+ * outdated, become history and are counted. A run that has taken more than half its deadline when a
+ * newer file waits is outdated too: it is cancelled, so that the newest frame does not wait for it;
+ * not two in a row, so that a model slower than its frames still gives something. Its file waits
+ * again, and is history once the newer one was used. A file ends in done/ (used; it stays as
  * history for the windows of later runs), or in quarantine/ with the reason beside it: refused by
  * the model by name, worker died, deadline, output not understood, too large, empty. When more than
  * waiting_max files wait, the oldest go to done/ without a run of their own and are counted.
@@ -77,8 +80,9 @@ struct jobs_options {
 struct jobs_counters {
     uint64_t done; /* files used */
     uint64_t quarantined;
-    uint64_t skipped; /* moved to done/ without a run: outdated, or too many waited */
-    size_t waiting;   /* in the inbox at the last look */
+    uint64_t skipped;   /* moved to done/ without a run: outdated, or too many waited */
+    uint64_t cancelled; /* runs overtaken by a newer file */
+    size_t waiting;     /* in the inbox at the last look */
     bool running;
     int64_t run_us_last; /* real time of the last run */
 };
