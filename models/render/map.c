@@ -16,7 +16,8 @@ enum {
     TITLE_HEIGHT = 62,
     LEGEND_WIDTH = 150,
     BOX = 22,
-    PATH_SIZE = 4096
+    PATH_SIZE = 4096,
+    PIECES_MAX = 20000 /* of one stretch of a line */
 };
 
 /* Class k: from bounds[k] up to bounds[k + 1]; below the first: dry. */
@@ -135,6 +136,20 @@ static double index_on(const double *axis, size_t count, double value) {
     return (double)low + (value - axis[low]) / (axis[low + 1] - axis[low]);
 }
 
+/* On to a place given by rows and columns of cells, 0, 0 the corner of the first one. */
+static void go_to(cairo_t *cr, const struct map *map, const struct frame *frame, double row,
+                  double column, bool drawing) {
+    column = frame->flip_x ? (double)map->grid->columns - column : column;
+    row = frame->flip_y ? (double)map->grid->rows - row : row;
+    double px = frame->left + column * frame->side;
+    double py = frame->top + row * frame->side;
+    if (drawing) {
+        cairo_line_to(cr, px, py);
+    } else {
+        cairo_move_to(cr, px, py);
+    }
+}
+
 static void draw_line(cairo_t *cr, const struct map *map, const struct frame *frame, size_t count,
                       const double *x, const double *y) {
     const struct grid *grid = map->grid;
@@ -146,18 +161,35 @@ static void draw_line(cairo_t *cr, const struct map *map, const struct frame *fr
             continue;
         }
         double turned = grid->degrees ? x[i] + 360.0 * round((middle - x[i]) / 360.0) : x[i];
-        double column = index_on(grid->x, grid->columns, turned) + 0.5;
-        double row = index_on(grid->y, grid->rows, y[i]) + 0.5;
-        column = frame->flip_x ? (double)grid->columns - column : column;
-        row = frame->flip_y ? (double)grid->rows - row : row;
-        double px = frame->left + column * frame->side;
-        double py = frame->top + row * frame->side;
-        if (drawing) {
-            cairo_line_to(cr, px, py);
-        } else {
-            cairo_move_to(cr, px, py);
-        }
+        go_to(cr, map, frame, index_on(grid->y, grid->rows, y[i]) + 0.5,
+              index_on(grid->x, grid->columns, turned) + 0.5, drawing);
         drawing = true;
+    }
+    cairo_stroke(cr);
+}
+
+/* On a grid of 2-D longitude and latitude: in pieces of a quarter of a cell, since only what lies
+ * in a cell can be placed and straight lines on the ground bend in the picture. */
+static void draw_bent_line(cairo_t *cr, const struct map *map, const struct frame *frame,
+                           size_t count, const double *lon, const double *lat) {
+    const struct grid *grid = map->grid;
+    double piece_deg = 0.25 * hypot(grid->lon[1] - grid->lon[0], grid->lat[1] - grid->lat[0]);
+    bool drawing = false;
+    for (size_t i = 1; i < count; i++) {
+        double east = lon[i] - lon[i - 1];
+        double north = lat[i] - lat[i - 1];
+        double pieces = ceil(fmin(hypot(east, north) / piece_deg, (double)PIECES_MAX));
+        pieces = fmax(pieces, 1.0);
+        for (double k = 0.0; k <= pieces; k += 1.0) {
+            double row, column;
+            if (!curvilinear_locate(map->cells, lon[i - 1] + east * (k / pieces),
+                                    lat[i - 1] + north * (k / pieces), &row, &column)) {
+                drawing = false;
+                continue;
+            }
+            go_to(cr, map, frame, row, column, drawing);
+            drawing = true;
+        }
     }
     cairo_stroke(cr);
 }
@@ -174,7 +206,9 @@ static int draw_lines(cairo_t *cr, const struct map *map, const struct frame *fr
     }
     memcpy(x, lines->lon, vertices * sizeof *x);
     memcpy(y, lines->lat, vertices * sizeof *y);
-    (void)geo_forward(map->geo, vertices, x, y); /* what cannot be placed is NaN */
+    if (map->cells == NULL) {
+        (void)geo_forward(map->geo, vertices, x, y); /* what cannot be placed is NaN */
+    }
     cairo_save(cr);
     cairo_rectangle(cr, frame->left, frame->top, frame->side * (double)map->grid->columns,
                     frame->side * (double)map->grid->rows);
@@ -186,7 +220,8 @@ static int draw_lines(cairo_t *cr, const struct map *map, const struct frame *fr
         cairo_set_line_width(cr, line_width_px + (pass == 0 ? halo_px : 0.0));
         for (size_t i = 0; i < lines->count; i++) {
             size_t begin = lines->begin[i];
-            draw_line(cr, map, frame, lines->begin[i + 1] - begin, x + begin, y + begin);
+            (map->cells != NULL ? draw_bent_line : draw_line)(
+                cr, map, frame, lines->begin[i + 1] - begin, x + begin, y + begin);
         }
     }
     cairo_restore(cr);

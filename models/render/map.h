@@ -6,6 +6,7 @@
 #define CANHBAO_MODELS_RENDER_MAP_H
 
 #include "daemon/base/err.h"
+#include "models/grid/curvilinear.h"
 #include "models/grid/geo.h"
 #include "models/grid/grid.h"
 #include "models/render/lines.h"
@@ -22,8 +23,9 @@ struct map {
     const char *line_names[MAP_LINES_MAX]; /* "coast", "rivers": the first is drawn dark, the next
                                               blue */
     const struct lines *lines[MAP_LINES_MAX];
-    struct geo *geo; /* NULL: lines cannot be placed */
-    int width_px;    /* of the field, about */
+    struct geo *geo;                 /* of the grid's projection, for lines */
+    const struct curvilinear *cells; /* instead, by its corners: a grid of 2-D lon and lat */
+    int width_px;                    /* of the field, about */
 };
 
 /* Writes a PNG under its name when complete. ERR_IO, ERR_MEMORY. */

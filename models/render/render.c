@@ -38,6 +38,7 @@ struct picture {
     const char *unit;
     struct grid *grid;
     struct geo *geo;
+    struct curvilinear *cells;
     float *values;
     int64_t valid_us;
     int64_t reference_us; /* INT64_MIN: not a forecast */
@@ -129,12 +130,12 @@ static int read_lines(struct picture *picture, struct map *map, struct err *ret_
         return 0;
     }
     if (picture->grid->curvilinear) {
-        return err_set(ret_err, ERR_UNSUPPORTED,
-                       "%.200s: lines cannot be placed on a grid of 2-D longitude and latitude",
-                       picture->request.in);
+        result = curvilinear_create(picture->grid, CURVILINEAR_CORNERS, &picture->cells, ret_err);
+        map->cells = picture->cells;
+    } else {
+        result = geo_create(picture->env, picture->grid->crs, &picture->geo, ret_err);
+        map->geo = picture->geo;
     }
-    result = geo_create(picture->env, picture->grid->crs, &picture->geo, ret_err);
-    map->geo = picture->geo;
     for (size_t i = 0; i < MAP_LINES_MAX && result == 0; i++) {
         if (paths[i] == NULL) {
             continue;
@@ -194,6 +195,7 @@ static void release(struct picture *picture) {
     }
     free(picture->values);
     geo_destroy(picture->geo);
+    curvilinear_destroy(picture->cells);
     grid_destroy(picture->grid);
     ncvar_close(picture->var);
     ncfile_close(picture->file);

@@ -121,6 +121,44 @@ class Render(unittest.TestCase):
         self.assertGreater(int(river[2]) - int(river[0]), 60)
         self.assertEqual(tuple(picture[at_y, LEFT + COLUMNS * SIDE + 6]), WHITE)  # clipped
 
+    def curvilinear(self, turn):
+        """The same cells by 2-D longitude and latitude, the whole turned about 108.5 E, 13.75 N by `turn` degrees."""
+        east, south = numpy.meshgrid(0.1 * (numpy.arange(COLUMNS) - 5), 0.1 * (2.5 - numpy.arange(ROWS)))
+        c, s = numpy.cos(numpy.radians(turn)), numpy.sin(numpy.radians(turn))
+        self.place = lambda x, y: [108.5 + c * x - s * y, 13.75 + s * x + c * y]  # of degrees east and north of there
+        with netCDF4.Dataset(self.path("bent.nc"), "w") as data:
+            data.createDimension("y", ROWS)
+            data.createDimension("x", COLUMNS)
+            for name, standard, unit, values in (("lon", "longitude", "degrees_east", 108.5 + c * east - s * south),
+                                                 ("lat", "latitude", "degrees_north", 13.75 + s * east + c * south)):
+                variable = data.createVariable(name, "f8", ("y", "x"))
+                variable.standard_name, variable.units, variable[:] = standard, unit, values
+            when = data.createVariable("time", "f8", ())
+            when.units, when.standard_name, when[...] = "minutes since 2025-11-19 07:00:00", "time", 0
+            rain = data.createVariable("rain", "f4", ("y", "x"), fill_value=numpy.nan)
+            rain.units, rain.standard_name, rain.coordinates = "mm h-1", "rainfall_rate", "lat lon time"
+            rain[:] = 0.0
+        return self.path("bent.nc")
+
+    def test_lines_on_2d_longitude_and_latitude(self):
+        for turn in (0, 20, -15):
+            grid = self.curvilinear(turn)
+            # along the border of the columns 6 and 7 and of the rows 3 and 4, from far outside to far outside
+            for name, ends in (("coast", ((0.15, 3), (0.15, -3))), ("rivers", ((-9, -0.1), (9, -0.1)))):
+                with open(self.path(name), "w", encoding="utf-8") as file:
+                    json.dump({"type": "LineString", "coordinates": [self.place(*end) for end in ends]}, file)
+            picture = self.render("--in", grid, "--coast", self.path("coast"), "--rivers", self.path("rivers"))
+            at_x, at_y = LEFT + 7 * SIDE, TOP + 4 * SIDE
+            for row in range(ROWS):  # from rim to rim
+                for y in (TOP + row * SIDE + 5, TOP + row * SIDE + 15):
+                    if abs(y - at_y) > 5:
+                        self.assertLess(picture[y, at_x - 2:at_x + 2].min(axis=0).max(), 130, (turn, row))
+            for x in range(LEFT + 3, LEFT + COLUMNS * SIDE - 3, 10):
+                river = picture[at_y - 2:at_y + 2, x].min(axis=0)
+                if abs(x - at_x) > 5:
+                    self.assertGreater(int(river[2]) - int(river[0]), 60, (turn, x))
+            self.assertEqual(tuple(picture[TOP + 30, LEFT + 30]), WHITE)
+
     def test_maps_of_the_site(self):
         site = os.path.join(SOURCE, "deploy", "sites", "binh-dinh", "map")
         picture = self.render("--in", self.write(), "--coast", os.path.join(site, "coast.geojson"), "--rivers",
