@@ -27,7 +27,7 @@ enum condition_class {
     CONDITION_GRID_REJECTED,       /* subject: product; the file is in quarantine */
     CONDITION_GRID_STALE,          /* subject: product; no new grid for too long */
     CONDITION_MODEL_STALE,         /* subject: product; no good run for too long */
-    CONDITION_SKILL_LOW,           /* subject: product; its forecasts are worse than persistence */
+    CONDITION_SKILL_LOW,           /* subject: product; worse than persistence at some leads */
     CONDITION_WORKER_FAILED,       /* subject: product; died, was killed, or passed its deadline */
     CONDITION_JOBS_BEHIND,         /* subject: product; newer input made older input skipped */
     CONDITION_KAFKA_UNREACHABLE,   /* subject: kafka */

@@ -64,10 +64,9 @@ static void on_run(void *ctx, const struct jobs_run *run) {
         verification_take(models->verification, run->product, parsed->manifest, parsed->scores,
                           parsed->score_count);
     }
-    bool doubtful = verification_is_worse(models->verification, run->product);
     for (size_t i = 0; i < parsed->count; i++) {
         struct model_result *result = &parsed->results[i];
-        if (doubtful && result->lead_us > 0) {
+        if (verification_is_worse(models->verification, run->product, result->lead_us)) {
             result->doubt = MODEL_DOUBT_SKILL;
         }
     }

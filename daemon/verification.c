@@ -9,10 +9,17 @@
 
 static const int64_t US_PER_HOUR = INT64_C(3600000000);
 
+struct lead_verdict {
+    int64_t lead_us;
+    bool worse;
+};
+
 struct judged {
     struct utc_us newest;          /* valid time of the newest score that its runs printed */
     char manifest[HASH_TEXT_SIZE]; /* of the run that was taken last; empty: none */
-    bool worse;                    /* as the subject of scores */
+    bool worse;                    /* as the subject of scores, at one lead at least */
+    struct lead_verdict *leads;    /* those with scores, by rising lead */
+    size_t lead_count;
 };
 
 struct verification {
@@ -104,20 +111,50 @@ int verification_visit(struct store *store, enum skill_period period, struct utc
 
 /* ---- judgement ---- */
 
-/* Sums of one variable of one product over the last day, all leads. */
-struct day {
+/* Sums of one variable of one product at one lead over the last day. */
+struct lead_sums {
     char product[STATION_ID_SIZE], variable[STATION_ID_SIZE];
+    int64_t lead_us;
+    struct utc_us first;                             /* hour of the oldest score */
     double absolute_error, reference_absolute_error; /* where both could be scored */
     double squared_error, reference_squared_error;
 };
 
-enum { DAYS_MAX = 64 }; /* products times variables */
-
 struct judgement {
-    struct day days[DAYS_MAX];
-    size_t count;
-    struct utc_us first; /* hour of the oldest score */
+    struct lead_sums *leads;
+    size_t count, room;
+    size_t last; /* that was found; rows come in the order of their keys */
 };
+
+static bool is_of(const struct lead_sums *lead, const struct skill_key *key) {
+    return lead->lead_us == key->lead_us && strcmp(lead->product, key->product) == 0 &&
+           strcmp(lead->variable, key->variable) == 0;
+}
+
+static struct lead_sums *find_lead(struct judgement *judgement, const struct skill_key *key) {
+    for (size_t i = 0; i < judgement->count; i++) {
+        size_t at = (judgement->last + i) % judgement->count;
+        if (is_of(&judgement->leads[at], key)) {
+            judgement->last = at;
+            return &judgement->leads[at];
+        }
+    }
+    if (judgement->count == judgement->room) {
+        size_t room = 2 * judgement->room + 64;
+        struct lead_sums *leads = realloc(judgement->leads, room * sizeof *leads);
+        if (leads == NULL) {
+            return NULL;
+        }
+        judgement->leads = leads;
+        judgement->room = room;
+    }
+    judgement->last = judgement->count++;
+    struct lead_sums *lead = &judgement->leads[judgement->last];
+    *lead = (struct lead_sums){.lead_us = key->lead_us, .first = {INT64_MAX}};
+    memcpy(lead->product, key->product, sizeof lead->product);
+    memcpy(lead->variable, key->variable, sizeof lead->variable);
+    return lead;
+}
 
 static int note_hour(void *user, struct utc_us start, const struct skill *skill) {
     struct judgement *judgement = user;
@@ -125,76 +162,146 @@ static int note_hour(void *user, struct utc_us start, const struct skill *skill)
     if (key->lead_us <= 0 || !isnan(key->threshold) || strcmp(key->system, "forecast") != 0) {
         return 0;
     }
-    struct day *day = NULL;
-    for (size_t i = 0; i < judgement->count && day == NULL; i++) {
-        bool same = strcmp(judgement->days[i].product, key->product) == 0 &&
-                    strcmp(judgement->days[i].variable, key->variable) == 0;
-        day = same ? &judgement->days[i] : NULL;
+    struct lead_sums *lead = find_lead(judgement, key);
+    if (lead == NULL) {
+        return ERR_MEMORY;
     }
-    if (day == NULL && judgement->count < DAYS_MAX) {
-        day = &judgement->days[judgement->count++];
-        *day = (struct day){.absolute_error = 0};
-        memcpy(day->product, key->product, sizeof day->product);
-        memcpy(day->variable, key->variable, sizeof day->variable);
-    }
-    if (day == NULL) {
-        return 0;
-    }
-    judgement->first.us = start.us < judgement->first.us ? start.us : judgement->first.us;
-    day->absolute_error += skill->sums[SKILL_PAIRED_ABSOLUTE_ERROR];
-    day->reference_absolute_error += skill->sums[SKILL_REFERENCE_ABSOLUTE_ERROR];
-    day->squared_error += skill->sums[SKILL_SQUARED_ERROR];
-    day->reference_squared_error += skill->sums[SKILL_REFERENCE_SQUARED_ERROR];
+    lead->first.us = start.us < lead->first.us ? start.us : lead->first.us;
+    lead->absolute_error += skill->sums[SKILL_PAIRED_ABSOLUTE_ERROR];
+    lead->reference_absolute_error += skill->sums[SKILL_REFERENCE_ABSOLUTE_ERROR];
+    lead->squared_error += skill->sums[SKILL_SQUARED_ERROR];
+    lead->reference_squared_error += skill->sums[SKILL_REFERENCE_SQUARED_ERROR];
     return 0;
 }
 
-/* "" when it is not worse. */
-static void judge_day(const struct day *day, char ret_text[CONDITION_TEXT_SIZE]) {
+static int compare_leads(const void *left, const void *right) {
+    const struct lead_sums *a = left;
+    const struct lead_sums *b = right;
+    return (a->lead_us > b->lead_us) - (a->lead_us < b->lead_us);
+}
+
+/* The error as a multiple of that of persistence, NaN: nothing to compare. The absolute error is
+ * that of pairs: where persistence has none and the forecast has some, it is infinitely worse. */
+static double absolute_ratio(const struct lead_sums *lead) {
+    return lead->absolute_error > 0 || lead->reference_absolute_error > 0
+               ? lead->absolute_error / lead->reference_absolute_error
+               : (double)NAN;
+}
+
+static double squared_ratio(const struct lead_sums *lead) {
+    return lead->reference_squared_error > 0 ? lead->squared_error / lead->reference_squared_error
+                                             : (double)NAN;
+}
+
+static double error_ratio(const struct lead_sums *lead) {
+    return fmax(absolute_ratio(lead), squared_ratio(lead)); /* fmax leaves NaN out */
+}
+
+static void describe(const struct judged *judged, const struct lead_sums *worst,
+                     char ret_text[CONDITION_TEXT_SIZE]) {
+    size_t worse = 0;
+    double first_min = 0;
+    double last_min = 0;
+    for (size_t i = 0; i < judged->lead_count; i++) {
+        if (judged->leads[i].worse) {
+            last_min = (double)judged->leads[i].lead_us / 60e6;
+            first_min = worse == 0 ? last_min : first_min;
+            worse++;
+        }
+    }
+    char times[48] = "where persistence has none";
+    if (isfinite(error_ratio(worst))) {
+        (void)snprintf(times, sizeof times, "up to %.3g times that of persistence",
+                       error_ratio(worst));
+    }
+    (void)snprintf(ret_text, CONDITION_TEXT_SIZE,
+                   "worse than persistence over the last day at %zu of %zu leads, %.15g to %.15g "
+                   "min: %.60s, mean %s error %s",
+                   worse, judged->lead_count, first_min, last_min, worst->variable,
+                   squared_ratio(worst) >= error_ratio(worst) ? "squared" : "absolute", times);
+}
+
+/* The verdicts of one product, by lead. `leads` are sorted. Keeps the old ones when there is no
+ * memory. */
+static void judge_product(struct judged *judged, const char *product,
+                          const struct judgement *judgement, struct utc_us now,
+                          char ret_text[CONDITION_TEXT_SIZE]) {
+    struct lead_verdict *verdicts = calloc(judgement->count + 1, sizeof *verdicts);
+    const struct lead_sums *worst = NULL;
+    size_t count = 0;
+    if (verdicts == NULL) {
+        return;
+    }
+    for (size_t i = 0; i < judgement->count; i++) {
+        const struct lead_sums *lead = &judgement->leads[i];
+        bool enough = now.us - lead->first.us >= VERIFICATION_HOURS_MIN * US_PER_HOUR;
+        if (!enough || strcmp(lead->product, product) != 0 || isnan(error_ratio(lead))) {
+            continue;
+        }
+        if (count == 0 || verdicts[count - 1].lead_us != lead->lead_us) {
+            verdicts[count++] = (struct lead_verdict){lead->lead_us, false};
+        }
+        if (error_ratio(lead) > 1) {
+            verdicts[count - 1].worse = true; /* in one variable at least */
+            worst = worst == NULL || error_ratio(lead) > error_ratio(worst) ? lead : worst;
+        }
+    }
+    free(judged->leads);
+    judged->leads = verdicts;
+    judged->lead_count = count;
     ret_text[0] = '\0';
-    if (day->reference_squared_error > 0 && day->squared_error > day->reference_squared_error) {
-        (void)snprintf(ret_text, CONDITION_TEXT_SIZE,
-                       "worse than persistence over the last day: %.60s, persistence index %.2f",
-                       day->variable, 1 - day->squared_error / day->reference_squared_error);
-    } else if (day->absolute_error > day->reference_absolute_error &&
-               day->reference_absolute_error > 0) {
-        (void)snprintf(ret_text, CONDITION_TEXT_SIZE,
-                       "worse than persistence over the last day: %.60s, mean absolute error %.3g "
-                       "times that of persistence",
-                       day->variable, day->absolute_error / day->reference_absolute_error);
+    if (worst != NULL) {
+        describe(judged, worst, ret_text);
     }
 }
 
 void verification_judge(struct verification *verification, struct utc_us now) {
     const struct verification_options *options = &verification->options;
-    struct judgement judgement = {.count = 0, .first = now};
+    struct judgement judgement = {.count = 0};
     struct utc_us from = skill_period_start(SKILL_HOUR, (struct utc_us){now.us - 23 * US_PER_HOUR});
     if (store_read_skill(options->store, SKILL_HOUR, from, (struct utc_us){now.us + US_PER_HOUR},
                          NULL, note_hour, &judgement) != 0) {
+        free(judgement.leads);
         return; /* the last judgement stands; a damaged store says so itself */
     }
-    bool enough = now.us - judgement.first.us >= VERIFICATION_HOURS_MIN * US_PER_HOUR;
+    if (judgement.count > 0) {
+        qsort(judgement.leads, judgement.count, sizeof *judgement.leads, compare_leads);
+    }
     for (size_t i = 0; i < options->site->product_count; i++) {
         const char *id = options->site->products[i].id;
         struct judged *judged = &verification->products[i];
         char text[CONDITION_TEXT_SIZE] = "";
-        for (size_t k = 0; k < judgement.count && enough && text[0] == '\0'; k++) {
-            if (strcmp(judgement.days[k].product, id) == 0) {
-                judge_day(&judgement.days[k], text);
-            }
-        }
+        judge_product(judged, id, &judgement, now, text);
         if (text[0] != '\0' || judged->worse) {
             judged->worse = text[0] != '\0';
             options->on_condition(options->ctx, CONDITION_SKILL_LOW, id, judged->worse, text);
         }
     }
+    free(judgement.leads);
 }
 
-bool verification_is_worse(const struct verification *verification, const char *product) {
+/* The verdict of the scored lead next to it; of two as near, the longer one. */
+static bool is_worse_at(const struct judged *judged, int64_t lead_us) {
+    int64_t nearest_us = INT64_MAX;
+    bool worse = false;
+    for (size_t i = 0; i < judged->lead_count; i++) {
+        int64_t distance_us = llabs(judged->leads[i].lead_us - lead_us);
+        if (distance_us <= nearest_us) {
+            nearest_us = distance_us;
+            worse = judged->leads[i].worse;
+        }
+    }
+    return worse;
+}
+
+bool verification_is_worse(const struct verification *verification, const char *product,
+                           int64_t lead_us) {
     const struct site *site = verification->options.site;
-    for (size_t i = 0; i < site->product_count; i++) {
+    for (size_t i = 0; lead_us > 0 && i < site->product_count; i++) {
         if (strcmp(site->products[i].id, product) == 0) {
             const struct judged *other = find(verification, site->products[i].skill_of);
-            return verification->products[i].worse || (other != NULL && other->worse);
+            return is_worse_at(&verification->products[i], lead_us) ||
+                   (other != NULL && is_worse_at(other, lead_us));
         }
     }
     return false;
@@ -236,6 +343,9 @@ int verification_create(const struct verification_options *options, struct utc_u
 
 struct verification *verification_destroy(struct verification *verification) {
     if (verification != NULL) {
+        for (size_t i = 0; i < verification->options.site->product_count; i++) {
+            free(verification->products[i].leads);
+        }
         free(verification->products);
         free(verification);
     }

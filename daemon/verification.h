@@ -5,11 +5,12 @@
  * product that prints them are taken, and late ones (skill_score.late), unless the run is the one
  * taken last, which comes again after a restart. They are written with the group of the same turn.
  *
- * Worse than persistence: over the last day of pooled hours, all leads above 0 together, the mean
+ * Worse than persistence is judged lead by lead: over the last day of pooled hours the mean
  * absolute error of "forecast" is larger than that of "persistence" (or, where a gauge's squared
- * error of persistence is kept, the persistence index is below 0), in one variable at least, from
- * at least HOURS_MIN hours. Then CONDITION_SKILL_LOW stands for the product, and its forecasts are
- * doubtful evidence (CAUSE_WORSE_THAN_PERSISTENCE). Without scores nothing is said.
+ * error of persistence is kept, the squared one: the persistence index is below 0), in one variable
+ * at least, and the lead has been scored since HOURS_MIN hours. Then CONDITION_SKILL_LOW stands for
+ * the product and names the leads, and its forecasts at these leads are doubtful evidence
+ * (CAUSE_WORSE_THAN_PERSISTENCE); those at the other leads are not. Without scores nothing is said.
  *
  * Thread rule: loop thread only. */
 #ifndef CANHBAO_DAEMON_VERIFICATION_H
@@ -45,8 +46,10 @@ void verification_take(struct verification *verification, const char *product, c
 void verification_judge(struct verification *verification, struct utc_us now);
 
 /* Whether forecasts of the product (its own or those of `skill_of`, config/site.h) are worse than
- * persistence. */
-bool verification_is_worse(const struct verification *verification, const char *product);
+ * persistence at a lead: the verdict of the scored lead next to it. An analysis (lead 0) is never.
+ * Of an accumulation the lead is that of its end. */
+bool verification_is_worse(const struct verification *verification, const char *product,
+                           int64_t lead_us);
 
 /* Pooled sums over [from, to), one for each key, in the order of the keys: hours are added up.
  * `product` NULL: of all. Stops early when visit returns non-zero and returns that. */

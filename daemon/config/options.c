@@ -266,8 +266,8 @@ static const struct option product_rows[] = {
      .help = "Runs whose outputs are kept below the state folder, in products/ID.", P(keep)},
     {"skill_of", OPTION_ID, "",
      .help =
-         "Product whose verification speaks for the forecasts of this one too: while it is worse "
-         "than persistence they are doubtful.",
+         "Product whose verification speaks for the forecasts of this one too: at leads where it "
+         "is worse than persistence they are doubtful.",
      P(skill_of)},
     SECTION("triggers", "", "What starts a run; only without an inbox."),
     SECTION("series", "", "Readings that a run gets as a CSV file, see {series}."),

@@ -12,6 +12,7 @@ static const struct column {
     {"far", "FAR"},
     {"fss", "FSS"},
     {"mae", "MAE"},
+    {"mae_ratio", "to pers."},
     {"bias", "bias"},
     {"rmse", "RMSE"},
     {"crps", "CRPS"},

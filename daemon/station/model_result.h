@@ -17,7 +17,7 @@ enum { MODEL_CAUSE_SIZE = 96 };
 /* Why a number is there but nothing may be called off because of it. Kept in the journal. */
 enum model_doubt {
     MODEL_DOUBT_NONE,
-    MODEL_DOUBT_SKILL, /* the product's forecasts were worse than persistence over the last day */
+    MODEL_DOUBT_SKILL, /* forecasts with this lead were worse than persistence over the last day */
     MODEL_DOUBT_INPUT, /* the model says that input which quality control doubts matters here */
     MODEL_DOUBT_COUNT
 };

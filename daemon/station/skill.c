@@ -191,6 +191,11 @@ static double measure_kge(const struct skill *skill) {
     return 1 - sqrt(r * r + alpha * alpha + beta * beta);
 }
 
+static double measure_mae_ratio(const struct skill *skill) {
+    return ratio(skill->sums[SKILL_PAIRED_ABSOLUTE_ERROR],
+                 skill->sums[SKILL_REFERENCE_ABSOLUTE_ERROR]);
+}
+
 static double measure_persistence_index(const struct skill *skill) {
     return 1 - ratio(skill->sums[SKILL_SQUARED_ERROR], skill->sums[SKILL_REFERENCE_SQUARED_ERROR]);
 }
@@ -237,6 +242,7 @@ const struct skill_measure *skill_measure(size_t index) {
         {"fss", measure_fss},
         {"bias", measure_bias},
         {"mae", measure_mae},
+        {"mae_ratio", measure_mae_ratio},
         {"rmse", measure_rmse},
         {"brier", measure_brier},
         {"crps", measure_crps},

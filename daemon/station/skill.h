@@ -95,10 +95,11 @@ bool skill_same_key(const struct skill_key *a, const struct skill_key *b);
 void skill_add(struct skill *skill, const double sums[SKILL_SUM_COUNT]);
 
 /* The measures by name, for those who show them; `value` is NaN when there is nothing to divide by.
- * csi, pod, far, fss, bias (mean error) and mae (of rows without a threshold), rmse, brier, crps,
- * reliability (mean squared distance of the reliability curve from the diagonal, weighted by
- * forecasts), nse, kge (2009), persistence_index (1 - SSE / SSE of persistence), peak_error,
- * peak_timing_s, lead_time_s. NULL past the end. */
+ * csi, pod, far, fss, bias (mean error) and mae (of rows without a threshold), mae_ratio (to that
+ * of persistence, where both could be scored; above 1 is worse), rmse, brier, crps, reliability
+ * (mean squared distance of the reliability curve from the diagonal, weighted by forecasts), nse,
+ * kge (2009), persistence_index (1 - SSE / SSE of persistence), peak_error, peak_timing_s,
+ * lead_time_s. NULL past the end. */
 struct skill_measure {
     const char *name;
     double (*value)(const struct skill *skill);

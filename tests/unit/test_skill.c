@@ -173,6 +173,10 @@ static void fixture_destroy(struct fixture *fixture) {
     free(fixture);
 }
 
+static int64_t lead(int minutes) {
+    return INT64_C(60000000) * minutes;
+}
+
 static struct skill_score score(const char *system, const char *valid, double error) {
     struct skill_score score = {.valid = at(valid)};
     struct skill_key *key = &score.skill.key;
@@ -180,7 +184,7 @@ static struct skill_score score(const char *system, const char *valid, double er
     (void)strcpy(key->system, system);
     (void)strcpy(key->variable, "rainfall_rate");
     (void)strcpy(key->unit, "mm h-1");
-    key->lead_us = INT64_C(3600000000);
+    key->lead_us = lead(60);
     key->threshold = (double)NAN;
     score.skill.sums[SKILL_N] = 10;
     score.skill.sums[SKILL_ABSOLUTE_ERROR] = error;
@@ -286,7 +290,7 @@ static void late_scores_count_once(void **state) {
 static void worse_than_persistence_is_said_and_unsaid(void **state) {
     (void)state;
     struct fixture *fixture = fixture_create();
-    assert_false(verification_is_worse(fixture->verification, "nowcast"));
+    assert_false(verification_is_worse(fixture->verification, "nowcast", lead(60)));
     take(fixture, "2025-11-19T00:10:00Z", 5, 2);
     verification_judge(fixture->verification, at("2025-11-19T01:00:00Z"));
     assert_int_equal(fixture->raised, 0); /* an hour is not enough */
@@ -294,22 +298,79 @@ static void worse_than_persistence_is_said_and_unsaid(void **state) {
     verification_judge(fixture->verification, at("2025-11-19T04:20:00Z"));
     assert_int_equal(fixture->raised, 1);
     assert_string_equal(fixture->product, "nowcast");
-    assert_non_null(strstr(fixture->text, "mean absolute error 2.5 times that of persistence"));
-    assert_true(verification_is_worse(fixture->verification, "nowcast"));
-    assert_true(verification_is_worse(fixture->verification, "radar")); /* skill_of */
-    assert_false(verification_is_worse(fixture->verification, "checks"));
+    assert_non_null(strstr(fixture->text,
+                           "at 1 of 1 leads, 60 to 60 min: rainfall_rate, mean absolute "
+                           "error up to 2.5 times that of persistence"));
+    assert_true(verification_is_worse(fixture->verification, "nowcast", lead(60)));
+    assert_true(verification_is_worse(fixture->verification, "radar", lead(60))); /* skill_of */
+    assert_false(verification_is_worse(fixture->verification, "checks", lead(60)));
     reopen(fixture, "2025-11-19T05:00:00Z");
-    assert_true(verification_is_worse(fixture->verification, "radar")); /* at once */
+    assert_true(verification_is_worse(fixture->verification, "radar", lead(60))); /* at once */
     take(fixture, "2025-11-19T05:10:00Z", 1, 20);
     verification_judge(fixture->verification, at("2025-11-19T05:20:00Z"));
     assert_int_equal(fixture->cleared, 1);
-    assert_false(verification_is_worse(fixture->verification, "radar"));
+    assert_false(verification_is_worse(fixture->verification, "radar", lead(60)));
     /* a day later nothing is known, and nothing said */
     take(fixture, "2025-11-19T05:30:00Z", 100, 2);
     verification_judge(fixture->verification, at("2025-11-19T06:00:00Z"));
-    assert_true(verification_is_worse(fixture->verification, "nowcast"));
+    assert_true(verification_is_worse(fixture->verification, "nowcast", lead(60)));
     verification_judge(fixture->verification, at("2025-11-20T12:00:00Z"));
-    assert_false(verification_is_worse(fixture->verification, "nowcast"));
+    assert_false(verification_is_worse(fixture->verification, "nowcast", lead(60)));
+    fixture_destroy(fixture);
+}
+
+/* One forecast and persistence at a lead of so many minutes. */
+static void take_lead(struct fixture *fixture, const char *valid, int minutes, double error,
+                      double persistence) {
+    struct skill_score scores[] = {score("forecast", valid, error)};
+    char manifest[64];
+    struct err err;
+    scores[0].skill.key.lead_us = lead(minutes);
+    scores[0].skill.sums[SKILL_PAIRED_ABSOLUTE_ERROR] = error;
+    scores[0].skill.sums[SKILL_REFERENCE_ABSOLUTE_ERROR] = persistence;
+    scores[0].late = true; /* the leads of a frame come here one after another */
+    (void)snprintf(manifest, sizeof manifest, "%s %d", valid, minutes);
+    verification_take(fixture->verification, "checks", manifest, scores, 1);
+    assert_int_equal(store_commit(fixture->store, &err), 0);
+}
+
+static void leads_are_judged_one_by_one(void **state) {
+    (void)state;
+    static const struct {
+        int minutes;
+        double error;
+        double persistence;
+        bool worse;
+    } table[] = {{10, 1, 2, false}, {20, 2, 2, false}, {40, 3, 2, true},
+                 {50, 0, 0, false}, {60, 1, 0, true},  {90, 2, 3, false}};
+    struct fixture *fixture = fixture_create();
+    for (int hour = 1; hour < 5; hour += 3) {
+        for (size_t i = sizeof table / sizeof table[0]; i-- > 0;) { /* in no order */
+            char valid[32];
+            (void)snprintf(valid, sizeof valid, "2025-11-19T%02d:10:00Z", hour);
+            take_lead(fixture, valid, table[i].minutes, table[i].error, table[i].persistence);
+        }
+    }
+    /* A lead that was first scored an hour ago is not judged, the others are. */
+    take_lead(fixture, "2025-11-19T04:10:00Z", 120, 9, 1);
+    verification_judge(fixture->verification, at("2025-11-19T04:20:00Z"));
+    struct verification *judged = fixture->verification;
+    for (size_t i = 0; i < sizeof table / sizeof table[0]; i++) {
+        if (table[i].minutes != 50) { /* nothing to compare: its neighbours speak for it */
+            assert_int_equal(verification_is_worse(judged, "radar", lead(table[i].minutes)),
+                             table[i].worse);
+        }
+    }
+    assert_false(verification_is_worse(judged, "nowcast", 0));
+    assert_false(verification_is_worse(judged, "nowcast", lead(5)));
+    assert_false(verification_is_worse(judged, "nowcast", lead(29)));
+    assert_true(verification_is_worse(judged, "nowcast", lead(30))); /* as near: the longer */
+    assert_true(verification_is_worse(judged, "nowcast", lead(50)));
+    assert_false(verification_is_worse(judged, "nowcast", lead(120)));
+    assert_false(verification_is_worse(judged, "checks", lead(40)));
+    assert_int_equal(fixture->raised, 1);
+    assert_non_null(strstr(fixture->text, "at 2 of 5 leads, 40 to 60 min: rainfall_rate, mean "
+                                          "absolute error where persistence has none"));
     fixture_destroy(fixture);
 }
 
@@ -389,6 +450,7 @@ int main(void) {
         cmocka_unit_test(scores_pool_once_and_survive),
         cmocka_unit_test(late_scores_count_once),
         cmocka_unit_test(worse_than_persistence_is_said_and_unsaid),
+        cmocka_unit_test(leads_are_judged_one_by_one),
         cmocka_unit_test(a_sum_that_is_no_number_is_refused),
         cmocka_unit_test(a_miss_is_shown_as_one),
     };
