@@ -1,6 +1,7 @@
 #include "models/hydrology/calibrate.h"
 
 #include <math.h>
+#include <stdbool.h>
 #include <stdlib.h>
 
 #include "models/hydrology/gr_series.h"
@@ -9,8 +10,12 @@
 struct job {
     const struct calibrate_data *data;
     const struct calibrate_options *options;
-    double *simulated; /* [thread][count] */
+    double *simulated; /* [thread][SEARCH_BATCH][count] */
     int gaps;
+    struct room {
+        struct gr gr[SEARCH_BATCH];
+        struct gr_state state[SEARCH_BATCH];
+    } * rooms; /* [thread] */
 };
 
 double calibrate_score(enum calibrate_objective objective, const double *observed,
@@ -73,17 +78,35 @@ static struct gr_parameters from_point(const double *x) {
     return (struct gr_parameters){exp(x[0]), sinh(x[1]), exp(x[2]), exp(x[3])};
 }
 
-static double score_point(void *context, int part, const double *x) {
+/* Without gaps the points of a batch run side by side. */
+static void score_points(void *context, int part, const double *const *points, int count,
+                         double *ret_scores) {
     const struct job *job = context;
-    struct gr gr;
-    struct gr_parameters parameters = from_point(x);
-    double *simulated = job->simulated + (size_t)part * job->data->count;
-    if (gr_init(&gr, job->data->step, &parameters, false, NULL) != 0) {
-        return NAN;
+    const struct calibrate_data *data = job->data;
+    size_t from = job->options->from, to = job->options->to, runs = 0;
+    struct room *room = &job->rooms[part];
+    double *simulated = job->simulated + (size_t)part * SEARCH_BATCH * data->count;
+    struct gr_job jobs[SEARCH_BATCH] = {{.gr = NULL}};
+    bool possible[SEARCH_BATCH];
+    for (int i = 0; i < count; i++) {
+        struct gr_parameters parameters = from_point(points[i]);
+        double *out = simulated + (size_t)i * data->count;
+        possible[i] = gr_init(&room->gr[i], data->step, &parameters, false, NULL) == 0;
+        if (possible[i] && job->gaps) {
+            simulate(data, job->gaps, &room->gr[i], to, out);
+        } else if (possible[i]) {
+            gr_state_start(&room->gr[i], &room->state[i]);
+            jobs[runs++] = (struct gr_job){&room->gr[i], &room->state[i], data->rain_mm,
+                                           data->evaporation_mm, out};
+        }
     }
-    simulate(job->data, job->gaps, &gr, job->options->to, simulated);
-    return calibrate_score(job->options->objective, job->data->observed_mm + job->options->from,
-                           simulated + job->options->from, job->options->to - job->options->from);
+    gr_run_many(jobs, runs, to);
+    for (int i = 0; i < count; i++) {
+        ret_scores[i] = possible[i]
+                            ? calibrate_score(job->options->objective, data->observed_mm + from,
+                                              simulated + (size_t)i * data->count + from, to - from)
+                            : (double)NAN;
+    }
 }
 
 static void pass_progress(void *context, int restart, int generation, double best) {
@@ -95,7 +118,7 @@ int calibrate_gr(const struct calibrate_data *data, const struct calibrate_optio
                  struct gr_parameters *ret_parameters, struct search_result *ret_result,
                  struct err *ret_err) {
     double x4_low = log(0.5), x4_high = log(data->step == GR_DAILY ? 15 : 240);
-    struct job job = {data, options, NULL, has_gaps(data)};
+    struct job job = {.data = data, .options = options, .gaps = has_gaps(data)};
     struct search search = {
         .dimensions = 4,
         .low = {log(10), asinh(data->step == GR_DAILY ? -15 : -5), log(2), x4_low},
@@ -104,7 +127,7 @@ int calibrate_gr(const struct calibrate_data *data, const struct calibrate_optio
         .restarts = options->restarts,
         .threads = options->threads,
         .seed = options->seed,
-        .score = score_point,
+        .score = score_points,
         .progress = options->progress == NULL ? NULL : pass_progress,
         .context = &job,
     };
@@ -113,8 +136,11 @@ int calibrate_gr(const struct calibrate_data *data, const struct calibrate_optio
         return err_set(ret_err, ERR_RANGE, "steps %zu to %zu of %zu", options->from, options->to,
                        data->count);
     }
-    job.simulated = calloc((size_t)options->threads * data->count, sizeof(double));
-    if (job.simulated == NULL) {
+    job.simulated = calloc((size_t)options->threads * SEARCH_BATCH * data->count, sizeof(double));
+    job.rooms = calloc((size_t)options->threads, sizeof *job.rooms);
+    if (job.simulated == NULL || job.rooms == NULL) {
+        free(job.simulated);
+        free(job.rooms);
         return err_set(ret_err, ERR_MEMORY, "no memory for %zu steps", data->count);
     }
     const struct gr_parameters usual = {350, 0, 90, data->step == GR_DAILY ? 2 : 12};
@@ -126,6 +152,7 @@ int calibrate_gr(const struct calibrate_data *data, const struct calibrate_optio
                                    job.simulated + options->from, options->to - options->from);
     if (pairs < CALIBRATE_PAIRS_MIN || isnan(first)) {
         free(job.simulated);
+        free(job.rooms);
         return err_set(ret_err, ERR_INVALID,
                        "%zu steps with observed and simulated runoff (at least %d are needed), or "
                        "an observed runoff that does not vary",
@@ -134,6 +161,7 @@ int calibrate_gr(const struct calibrate_data *data, const struct calibrate_optio
     search_run(&search, ret_result);
     *ret_parameters = from_point(ret_result->best);
     free(job.simulated);
+    free(job.rooms);
     return 0;
 }
 

@@ -29,9 +29,16 @@ static double uniform(uint64_t *state) {
 
 static void evaluate(void *context, int part, int begin, int end) {
     struct population *p = context;
-    for (int i = begin; i < end; i++) {
-        double score = p->search->score(p->search->context, part, p->trial[i]);
-        p->trial_score[i] = isnan(score) ? -INFINITY : score;
+    for (int i = begin; i < end; i += SEARCH_BATCH) {
+        const double *points[SEARCH_BATCH];
+        int count = end - i < SEARCH_BATCH ? end - i : SEARCH_BATCH;
+        for (int k = 0; k < count; k++) {
+            points[k] = p->trial[i + k];
+        }
+        p->search->score(p->search->context, part, points, count, &p->trial_score[i]);
+        for (int k = i; k < i + count; k++) {
+            p->trial_score[k] = isnan(p->trial_score[k]) ? -INFINITY : p->trial_score[k];
+        }
     }
 }
 
@@ -129,7 +136,9 @@ static double polish(struct population *p, double *x, double score) {
             memcpy(y, x, sizeof y);
             double move = (d % 2 == 0 ? step : -step) * (s->high[d / 2] - s->low[d / 2]);
             y[d / 2] = fold(y[d / 2] + move, s->low[d / 2], s->high[d / 2]);
-            double got = s->score(s->context, 0, y);
+            const double *one = y;
+            double got = 0;
+            s->score(s->context, 0, &one, 1, &got);
             p->evaluations++;
             if (got > score) {
                 score = got;

@@ -12,7 +12,12 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { SEARCH_DIMENSIONS_MAX = 16, SEARCH_POPULATION = 24, SEARCH_RESTARTS_MAX = 20 };
+enum {
+    SEARCH_DIMENSIONS_MAX = 16,
+    SEARCH_POPULATION = 24,
+    SEARCH_RESTARTS_MAX = 20,
+    SEARCH_BATCH = 4, /* points scored by one call, at most */
+};
 
 struct search {
     int dimensions;
@@ -22,8 +27,10 @@ struct search {
     int restarts;
     int threads;
     uint64_t seed;
-    /* A NaN counts as the worst. `part` is 0 to threads - 1. */
-    double (*score)(void *context, int part, const double *x);
+    /* Of 1 to SEARCH_BATCH points; none may depend on its neighbours. A NaN counts as the worst.
+     * `part` is 0 to threads - 1. */
+    void (*score)(void *context, int part, const double *const *points, int count,
+                  double *ret_scores);
     /* After each generation; NULL for none. */
     void (*progress)(void *context, int restart, int generation, double best);
     void *context;
