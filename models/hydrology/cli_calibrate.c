@@ -80,9 +80,10 @@ static int find_split(struct run *run, struct err *ret_err) {
         }
         int64_t steps = (split_us - run->series.start_us) / run->series.step_us;
         if (steps <= run->warmup_steps || (uint64_t)steps >= run->series.count) {
-            return err_set(ret_err, ERR_RANGE,
-                           "--split: %s leaves nothing to fit after the warm-up or to judge",
-                           run->split);
+            return err_set(
+                ret_err, ERR_RANGE,
+                "--split: %s leaves of %.300s nothing to fit after the warm-up or to judge",
+                run->split, run->forcing);
         }
         run->options.to = (size_t)steps;
     }

@@ -108,6 +108,15 @@ static int read_levels(struct run *run, struct err *ret_err) {
             0) {
             return err_set(ret_err, ERR_SYNTAX, "--levels: '%s' is not a number", part);
         }
+        size_t count = run->input.level_count;
+        if (at[length] == ',' && at[length + 1] == '\0') {
+            return err_set(ret_err, ERR_SYNTAX, "--levels: nothing behind the last comma of '%s'",
+                           run->levels);
+        }
+        if (count > 1 && run->input.levels[count - 1] <= run->input.levels[count - 2]) {
+            return err_set(ret_err, ERR_RANGE, "--levels: '%s': each must be above the one before",
+                           run->levels);
+        }
         at += length + (at[length] == ',');
     }
     return 0;

@@ -13,6 +13,9 @@ void series_finish(struct series *series) {
     *series = (struct series){0};
 }
 
+/* So many rows without a neighbour have another step; fewer may be what gaps have left. */
+enum { WRONG_STEP_ROWS = 4 };
+
 /* told_by: the row that ends the shortest step; 0: the step was given. */
 static int refuse_grid(const struct series *series, size_t row, size_t told_by, size_t time_column,
                        struct err *ret_err) {
@@ -31,6 +34,35 @@ static int refuse_grid(const struct series *series, size_t row, size_t told_by, 
         table_text(series->table, told_by, time_column));
 }
 
+/* The step of the series, where it is not given, and the row that told it (0: it was given). */
+static int find_step(struct series *series, const char *path, const int64_t *time_us,
+                     size_t time_column, size_t *ret_told_by, struct err *ret_err) {
+    size_t rows = table_rows(series->table), nearest = 0;
+    int64_t shortest_us = INT64_MAX;
+    for (size_t i = 1; i < rows; i++) { /* the first hole may stand at the start */
+        if (time_us[i] - time_us[i - 1] < shortest_us) {
+            shortest_us = time_us[i] - time_us[i - 1];
+            nearest = i;
+        }
+    }
+    if (series->step_us == 0) {
+        series->step_us = shortest_us;
+        *ret_told_by = nearest;
+        return rows < 2
+                   ? err_set(ret_err, ERR_INVALID, "%.300s: one row does not tell the step", path)
+                   : 0;
+    }
+    if (rows >= WRONG_STEP_ROWS && shortest_us > series->step_us) {
+        return table_refuse(series->table, nearest, time_column, ERR_INVALID, ret_err,
+                            "no two of the %zu rows are %.9g h apart; the nearest, '%.40s' and "
+                            "this one, are %.9g h",
+                            rows, (double)series->step_us / 3.6e9,
+                            table_text(series->table, nearest - 1, time_column),
+                            (double)shortest_us / 3.6e9);
+    }
+    return 0;
+}
+
 /* Places every row on the grid of the step. */
 static int place_rows(struct series *series, const char *path, size_t time_column,
                       struct err *ret_err) {
@@ -42,20 +74,9 @@ static int place_rows(struct series *series, const char *path, size_t time_colum
     if (time_us == NULL) {
         return err_set(ret_err, ERR_MEMORY, "no memory for %zu times", rows);
     }
-    size_t told_by = 0; /* the row that ends the shortest step; 0: the step was given */
+    size_t told_by = 0;
     int rc = table_times(series->table, time_column, time_us, ret_err);
-    if (rc == 0 && series->step_us == 0) {
-        rc = rows < 2
-                 ? err_set(ret_err, ERR_INVALID, "%.300s: one row does not tell the step", path)
-                 : 0;
-        for (size_t i = 1; i < rows; i++) { /* the first hole may stand at the start */
-            int64_t distance_us = time_us[i] - time_us[i - 1];
-            if (told_by == 0 || distance_us < series->step_us) {
-                series->step_us = distance_us;
-                told_by = i;
-            }
-        }
-    }
+    rc = rc != 0 ? rc : find_step(series, path, time_us, time_column, &told_by, ret_err);
     for (size_t i = 0; rc == 0 && i < rows; i++) {
         if ((time_us[i] - time_us[0]) % series->step_us != 0) {
             rc = refuse_grid(series, i, told_by, time_column, ret_err);

@@ -31,7 +31,8 @@ struct series {
 };
 
 /* Reads column "time" and the named columns. step_us 0 takes the smallest distance of two rows.
- * ERR_INVALID when a time is not on the grid of the step, ERR_LIMIT when the holes make more than
+ * ERR_INVALID when a time is not on the grid of the step or the file has a longer step than
+ * step_us, ERR_LIMIT when the holes make more than
  * SERIES_STEPS_MAX steps, and the errors of models/table. */
 int series_read(const char *path, int64_t step_us, const struct series_column *columns,
                 size_t column_count, struct series *ret_series, struct err *ret_err);

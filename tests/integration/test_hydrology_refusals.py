@@ -1,7 +1,5 @@
 """What the hydrology commands say to inputs that are wrong: one line that names the file, the line and column where
 there is one, and what was wrong; the documented exit code; no output file. And to options that would be ignored."""
-import csv
-import io
 import os
 import shutil
 import tempfile
@@ -15,38 +13,40 @@ from by_hand import CALLS, run, write
 FAILED, USAGE, REFUSED = 1, 2, 3
 
 
-def set_cell(text, row, column, value):
+def set_cell(lines, row, column, value):
     """The table with another text in one field, and the place of it as messages name it."""
-    rows = list(csv.reader(io.StringIO(text)))
-    at = rows[0].index(column)
-    rows[row][at] = value
-    return by_hand.table(rows[0], rows[1:]), f":{row + 1}:{at + 1}:"
+    at = lines[0].split(",").index(column)
+    fields = lines[row].split(",")
+    fields[at] = f'"{value}"'
+    return "\n".join(lines[:row] + [",".join(fields)] + lines[row + 1:]), f":{row + 1}:{at + 1}:"
 
 
-def spoiled_tables(text, columns):
-    """(what, new text, words that the message must have)"""
+def spoiled_tables(text, columns, thorough):
+    """(what, new text, words that the message must have); thorough: in every way, else in some."""
     lines = text.splitlines()
-    rows = list(csv.reader(io.StringIO(text)))
+    names = lines[0].split(",")
     yield "empty", "", ["column names"]
     yield "no rows", lines[0] + "\n", []
     yield "a field too few", "\n".join(lines[:2] + [lines[2].rsplit(",", 1)[0]] + lines[3:]), [":3:", "header"]
     yield "a name twice", "\n".join([lines[0] + ",P,P"] + [line + ",1,1" for line in lines[1:]]), [":1:", "twice"]
     yield "a zero byte", text[:40] + "\0" + text[40:], ["zero byte"]
-    for column in columns + (("time",) if "time" in rows[0] else ()):
-        at = rows[0].index(column)
-        without = [row[:at] + row[at + 1:] for row in rows]
+    for column in columns + (("time",) if "time" in names else ()):
+        at = names.index(column)
         if column not in ("a", "b"):  # members, of any name
-            yield f"no {column}", by_hand.table(without[0], without[1:]), [column]
+            rows = [line.split(",") for line in lines]
+            yield f"no {column}", "\n".join(",".join(row[:at] + row[at + 1:]) for row in rows), [column]
     for column in columns:
-        for value in ("1,5", "x", "nan", "1e999", "-2e9", " 1") if column == columns[0] else ("1,5", "-2e9"):
-            new, place = set_cell(text, 2, column, value)
+        every = thorough and column == columns[0]
+        for value in ("1,5", "x", "nan", "1e999", "-2e9", " 1") if every else ("1,5", "-2e9") if thorough else ("-2e9",):
+            new, place = set_cell(lines, 2, column, value)
             yield f"{column} {value}", new, [place, column, value]
-    if "time" in rows[0]:
-        for value in ("", "32.12.2024", "2024-02-30T00:00Z", "2023-01-01T00:00Z", rows[1][0]):
-            new, place = set_cell(text, 3, "time", value)
+    if "time" in names:
+        before, here = lines[1].split(",")[names.index("time")], lines[3].split(",")[names.index("time")]
+        for value in ("", "32.12.2024", "2024-02-30T00:00Z", "2023-01-01T00:00Z", before) if thorough else (before,):
+            new, place = set_cell(lines, 3, "time", value)
             yield f"time {value}", new, [place, "time", value]
-        odd = rows[3][0].replace(":00Z", ":07Z")
-        yield "off the grid", set_cell(text, 3, "time", odd)[0], ["time", "grid", odd]
+        odd = here.replace(":00Z", ":07Z")
+        yield "off the grid", set_cell(lines, 3, "time", odd)[0], ["time", "grid", odd]
 
 
 class Refusals(unittest.TestCase):
@@ -101,15 +101,17 @@ class Refusals(unittest.TestCase):
             self.refuse(call, FAILED, [name], "a folder")
 
     def test_tables(self):
+        seen = set()
         for call, name, columns, path in self.each_input():
             if columns:
                 with open(path + ".good", encoding="utf-8") as file:
                     good = file.read()
-                for what, text, words in spoiled_tables(good, columns):
+                for what, text, words in spoiled_tables(good, columns, name not in seen):
                     if (call, what) == ("regional few", "no Qobs"):
                         continue  # it may be without
                     write(self.folder, name, text)
                     self.refuse(call, REFUSED, [name, *words], f"{name}: {what}")
+                seen.add(name)
 
     def test_json(self):
         other = {"rating.json": "update.json", "update.json": "rating.json", "gr.json": "rating.json",
@@ -166,6 +168,25 @@ class Refusals(unittest.TestCase):
                 self.assertEqual(len(done.stderr.splitlines()), 1, done.stderr)
                 self.assertIn(more[0], done.stderr)
                 self.assertFalse(os.path.exists(os.path.join(self.folder, "out")))
+
+    def test_tables_of_another_step(self):
+        for call, name, other in (("gr daily", "day.csv", "hour.csv"), ("gr state", "next.csv", "day.csv"),
+                                  ("ffg", "hour.csv", "day.csv"), ("landslide", "mm.csv", "day.csv"),
+                                  ("calibrate", "runoff.csv", "year.csv"), ("regional few", "runoff.csv", "year.csv")):
+            path = os.path.join(self.folder, name)
+            shutil.copyfile(path, path + ".good")
+            shutil.copyfile(os.path.join(self.folder, other), path)
+            self.refuse(call, REFUSED, [name, ":1: time: ", "24 h"], f"{other} as {name}")
+            os.replace(path + ".good", path)
+
+    def test_levels(self):
+        for levels in ("3,2,1", "1,2,", "1,1", "1,2,3,4", "1;2", "1,x"):
+            words = self.words("forecast")
+            words[words.index("--levels") + 1] = levels
+            done = run(self.folder, *words)
+            with self.subTest(levels=levels):
+                self.assertEqual(done.returncode, REFUSED, done.stderr)
+                self.assertIn("--levels", done.stderr)
 
     def test_options_that_are_needed(self):
         for call in CALLS:
