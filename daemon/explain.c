@@ -344,14 +344,7 @@ static int recompute_into(json_t *report, struct store *store, const struct site
         report_not_done(report, "the rule has another revision now");
         return 0;
     }
-    struct engine_site engine_site = {
-        .stations = site->stations,
-        .station_count = site->station_count,
-        .points = site->points,
-        .point_count = site->point_count,
-        .areas = site->areas,
-        .area_count = site->area_count,
-    };
+    const struct engine_site engine_site = site_for_engine(site, NULL);
     struct recompute_options options = {.store = store,
                                         .site = &engine_site,
                                         .rule = rule,

@@ -326,17 +326,7 @@ static int create_delivery(struct parts *parts, struct err *ret_err) {
 static int create_pipeline(struct parts *parts, struct loaded *loaded, struct err *ret_err) {
     const struct site *site = loaded->site;
     loaded->alerting = site_alerting(site, parts->line.exercise || parts->line.test);
-    loaded->engine_site = (struct engine_site){
-        .stations = site->stations,
-        .station_count = site->station_count,
-        .points = site->points,
-        .point_count = site->point_count,
-        .areas = site->areas,
-        .area_count = site->area_count,
-        .rules = site->rules,
-        .rule_count = site->rule_count,
-        .alerting = &loaded->alerting,
-    };
+    loaded->engine_site = site_for_engine(site, &loaded->alerting);
     struct message_context messages = {.status = parts->line.exercise ? MESSAGE_EXERCISE
                                                  : parts->line.test   ? MESSAGE_TEST
                                                                       : MESSAGE_ACTUAL,

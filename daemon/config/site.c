@@ -524,6 +524,20 @@ struct alerting site_alerting(const struct site *site, bool drill) {
     return alerting;
 }
 
+struct engine_site site_for_engine(const struct site *site, const struct alerting *alerting) {
+    return (struct engine_site){
+        .stations = site->stations,
+        .station_count = site->station_count,
+        .points = site->points,
+        .point_count = site->point_count,
+        .areas = site->areas,
+        .area_count = site->area_count,
+        .rules = site->rules,
+        .rule_count = site->rule_count,
+        .alerting = alerting,
+    };
+}
+
 struct site *site_destroy(struct site *site) {
     if (site == NULL) {
         return NULL;

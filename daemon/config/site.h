@@ -24,6 +24,7 @@
 #include "alerts/rule.h"
 #include "daemon/config/errors.h"
 #include "daemon/control/control.h"
+#include "daemon/engine.h"
 #include "daemon/station/station.h"
 #include "daemon/station/units.h"
 #include "daemon/store/store.h"
@@ -183,6 +184,8 @@ struct site *site_destroy(struct site *site); /* NULL is fine; returns NULL */
 /* How a run of this status is to alert: a drill or test waits for nobody's approval, unless the
  * site says that exercises do. Pointers into the site. */
 struct alerting site_alerting(const struct site *site, bool drill);
+/* The site as the engine needs it; its arrays are the site's. `alerting` must stay, or is NULL. */
+struct engine_site site_for_engine(const struct site *site, const struct alerting *alerting);
 
 /* The canonical dump: all settings with their defaults, stations, areas, rules; secrets masked.
  * The same site gives the same bytes. */

@@ -286,14 +286,7 @@ static int vanish(void *ctx, const struct alarm_view *view) {
 
 int consumer_log_make(const struct site *site, uint64_t seed, int steps,
                       struct consumer_log *ret_log, struct err *ret_err) {
-    struct engine_site engine_site = {.stations = site->stations,
-                                      .station_count = site->station_count,
-                                      .points = site->points,
-                                      .point_count = site->point_count,
-                                      .areas = site->areas,
-                                      .area_count = site->area_count,
-                                      .rules = site->rules,
-                                      .rule_count = site->rule_count};
+    const struct engine_site engine_site = site_for_engine(site, NULL);
     struct making *making = calloc(1, sizeof *making);
     struct consumer_log log = {.from_us = START_US, .to_us = START_US + (int64_t)steps * STEP_US};
     int result = ERR_MEMORY;

@@ -74,17 +74,7 @@ int main(int argc, char **argv) {
     }
     struct alerting alerting =
         site_alerting(site, replay.context.status != MESSAGE_ACTUAL); /* Test is a drill, too */
-    struct engine_site engine_site = {
-        .stations = site->stations,
-        .station_count = site->station_count,
-        .points = site->points,
-        .point_count = site->point_count,
-        .areas = site->areas,
-        .area_count = site->area_count,
-        .rules = site->rules,
-        .rule_count = site->rule_count,
-        .alerting = &alerting,
-    };
+    const struct engine_site engine_site = site_for_engine(site, &alerting);
     replay.sink = (struct engine_sink){.context = &replay, .on_event = on_event};
     int result = engine_create(&engine_site, origin, &replay.engine, &err);
     if (result == 0) {

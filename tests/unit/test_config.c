@@ -478,16 +478,7 @@ static void test_binh_dinh(void **state) {
     assert_int_equal(kinds[3], 4);
     assert_int_equal(kinds[4], 9);
     assert_int_equal(site->area_count, 6);
-    const struct engine_site parts = {
-        .stations = site->stations,
-        .station_count = site->station_count,
-        .points = site->points,
-        .point_count = site->point_count,
-        .areas = site->areas,
-        .area_count = site->area_count,
-        .rules = site->rules,
-        .rule_count = site->rule_count,
-    };
+    const struct engine_site parts = site_for_engine(site, NULL);
     const struct moment now = {.mono = {1000000}, .utc = {INT64_C(1763424000000000)}};
     struct engine *engine = NULL;
     struct err engine_err = {0};

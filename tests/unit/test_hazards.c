@@ -203,13 +203,7 @@ static void play(const struct hazard_case *about) {
     struct seen seen = {.about = about};
     struct found found = {.about = about};
     const struct engine_sink sink = {.context = &seen, .on_event = on_event};
-    const struct engine_site engine_site = {.stations = site->stations,
-                                            .station_count = (uint32_t)site->station_count,
-                                            .points = site->points,
-                                            .point_count = (uint32_t)site->point_count,
-                                            .rules = site->rules,
-                                            .rule_count = (uint32_t)site->rule_count,
-                                            .alerting = &site->alerting};
+    const struct engine_site engine_site = site_for_engine(site, &site->alerting);
     struct engine *engine = NULL;
     struct err err = {0};
     uint32_t point = point_of(about);

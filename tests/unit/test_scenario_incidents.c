@@ -190,15 +190,7 @@ static void count_incidents(bool models, struct play *play) {
                                    &err),
                      0);
     const struct site *site = play->site;
-    struct engine_site engine_site = {.stations = site->stations,
-                                      .station_count = (uint32_t)site->station_count,
-                                      .points = site->points,
-                                      .point_count = (uint32_t)site->point_count,
-                                      .areas = site->areas,
-                                      .area_count = (uint32_t)site->area_count,
-                                      .rules = site->rules,
-                                      .rule_count = (uint32_t)site->rule_count,
-                                      .alerting = &site->alerting};
+    const struct engine_site engine_site = site_for_engine(site, &site->alerting);
     play->sink = (struct engine_sink){.context = play, .on_event = on_event};
     if (engine_create(&engine_site, moment_at(play->scenario.start_us, play), &play->engine,
                       &err) != 0) {
