@@ -78,6 +78,7 @@ static const char *const required[] = {
     "value.model_window",
     "value.model_lead",
     "value.model_window_lead",
+    "value.model_word",
     "value.at_least",
     "value.unknown",
     "quantity.other",

@@ -9,7 +9,7 @@
 
 enum language { LANGUAGE_VI, LANGUAGE_EN, LANGUAGE_COUNT };
 
-enum { PHRASES_BYTES_MAX = 65536, PHRASES_MAX = 384 };
+enum { PHRASES_BYTES_MAX = 65536, PHRASES_MAX = 512 };
 
 struct phrases;
 

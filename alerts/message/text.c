@@ -295,17 +295,72 @@ static void put_level(const struct telling *telling, bool assessed, uint32_t lev
     (void)fill(phrase(telling->phrases, "level.zero"), &words, ret_text, size);
 }
 
-static const char *quantity_name(const struct telling *telling, uint32_t index) {
+static const char *quantity_id(const struct telling *telling, uint32_t index) {
     const struct indicator_spec *spec = &telling->event->view.rule->indicators[index];
     const struct indicator *indicator = &telling->event->view.indicators[index];
-    const char *id = spec->kind == INDICATOR_MODEL ? spec->variable : indicator->point->quantity;
-    return phrase_of(telling->phrases, "quantity", id, "");
+    return spec->kind == INDICATOR_MODEL ? spec->variable : indicator->point->quantity;
+}
+
+/* The lowest level of the rule that asks the indicator; 0: none does. */
+static uint32_t level_asking(const struct rule *rule, uint32_t index) {
+    for (uint32_t i = 0; i < rule->level_count; i++) {
+        const struct rule_level *level = &rule->levels[i];
+        for (uint32_t j = level->first_node; j < level->first_node + (uint32_t)level->node_count;
+             j++) {
+            if (rule->nodes[j].kind == NODE_COMPARE && rule->nodes[j].indicator == index) {
+                return level->level;
+            }
+        }
+    }
+    return 0;
+}
+
+/* "lượng mưa", "khả năng đạt báo động I": a model's level is told as the rule's that it speaks for.
+ */
+static void put_quantity(const struct telling *telling, uint32_t index, char *ret_text,
+                         size_t size) {
+    uint32_t level = level_asking(telling->event->view.rule, index);
+    char name[LEVEL_SIZE];
+    if (level > 0) {
+        put_positive_level(telling, level, false, name, sizeof name);
+    } else {
+        (void)snprintf(name, sizeof name, "%s", phrase(telling->phrases, "level.none"));
+    }
+    struct words words = {.level = name};
+    (void)fill(phrase_of(telling->phrases, "quantity", quantity_id(telling, index), ""), &words,
+               ret_text, size); /* names are bounded */
 }
 
 static const char *unit_of(const struct telling *telling, uint32_t index) {
     const struct indicator_spec *spec = &telling->event->view.rule->indicators[index];
     const struct indicator *indicator = &telling->event->view.indicators[index];
     return spec->kind == INDICATOR_MODEL ? spec->unit : indicator->point->unit;
+}
+
+/* Probabilities and shares of an area, which people read in percent. */
+static bool is_share(const struct indicator_spec *spec) {
+    return spec->kind == INDICATOR_MODEL &&
+           (strncmp(spec->variable, "probability_", 12) == 0 ||
+            strstr(spec->variable, "share") != NULL || strcmp(spec->variable, "rain_covered") == 0);
+}
+
+static void put_measure(const struct telling *telling, uint32_t index, double value, bool at_least,
+                        char *ret_text, size_t size) {
+    bool share = is_share(&telling->event->view.rule->indicators[index]);
+    put_number(telling, share ? 100 * value : value, share ? "percent" : unit_of(telling, index),
+               at_least, ret_text, size);
+}
+
+/* What a model's code stands for ("có", "AEGL-2"); NULL: its value is a number. */
+static const char *word_for(const struct telling *telling, uint32_t index) {
+    const struct indicator_spec *spec = &telling->event->view.rule->indicators[index];
+    double value = telling->event->view.indicators[index].value;
+    char key[2 * STATION_ID_SIZE];
+    if (spec->kind != INDICATOR_MODEL || !(value >= 0 && value < 100) || value != floor(value)) {
+        return NULL;
+    }
+    (void)snprintf(key, sizeof key, "word.%s.%d", spec->variable, (int)value);
+    return phrases_find(telling->phrases, key);
 }
 
 /* "lượng mưa 120 mm trong 24 giờ", and briefly for an SMS: "120 mm"; only for a known value. */
@@ -326,16 +381,18 @@ static void put_value(const struct telling *telling, uint32_t index, char *ret_t
     const struct indicator_spec *spec = &telling->event->view.rule->indicators[index];
     const struct indicator *indicator = &telling->event->view.indicators[index];
     const struct phrases *phrases = telling->phrases;
-    char number[VALUE_SIZE], window[48], lead[48], key[48];
+    char number[VALUE_SIZE], quantity[VALUE_SIZE], window[48], lead[48], key[48];
     bool model = spec->kind == INDICATOR_MODEL;
+    const char *word = word_for(telling, index);
     bool rise = spec->kind == INDICATOR_RISE;
     bool falls = indicator->value < 0;
-    put_number(telling, rise ? fabs(indicator->value) : indicator->value, unit_of(telling, index),
-               indicator->lower_bound && !(rise && falls), number, sizeof number);
+    put_measure(telling, index, rise ? fabs(indicator->value) : indicator->value,
+                indicator->lower_bound && !(rise && falls), number, sizeof number);
+    put_quantity(telling, index, quantity, sizeof quantity);
     put_duration(telling, spec->window_us, window, sizeof window);
     put_duration(telling, spec->lead_us, lead, sizeof lead);
-    struct words words = {.quantity = quantity_name(telling, index),
-                          .number = number,
+    struct words words = {.quantity = quantity,
+                          .number = word != NULL ? word : number,
                           .window = window,
                           .lead = lead};
     if (rise) {
@@ -345,10 +402,11 @@ static void put_value(const struct telling *telling, uint32_t index, char *ret_t
                    size);
         return;
     }
-    (void)fill(phrase_of(phrases, "brief", model ? spec->variable : indicator->point->quantity, ""),
-               &words, ret_brief, brief_size);
-    (void)snprintf(key, sizeof key, "value.%s%s%s", endings[spec->kind],
-                   model && spec->window_us > 0 ? "_window" : "",
+    (void)fill(phrase_of(phrases, "brief", quantity_id(telling, index), ""), &words, ret_brief,
+               brief_size);
+    (void)snprintf(key, sizeof key, "value.%s%s%s%s", endings[spec->kind],
+                   word != NULL ? "_word" : "",
+                   model && word == NULL && spec->window_us > 0 ? "_window" : "",
                    model && spec->lead_us > 0 ? "_lead" : "");
     (void)fill(phrase(phrases, key), &words, ret_text, size);
 }
@@ -434,23 +492,24 @@ static int add(char *text, size_t size, const char *sentence, const struct words
 
 static int add_evidence(const struct telling *telling, uint32_t index, char *text, size_t size) {
     const struct indicator *indicator = &telling->event->view.indicators[index];
-    char value[VALUE_SIZE], brief[VALUE_SIZE], threshold[VALUE_SIZE], time[96];
+    char value[VALUE_SIZE], brief[VALUE_SIZE], threshold[VALUE_SIZE], quantity[VALUE_SIZE];
+    char time[96];
     uint32_t level = telling->event->view.alarm->level;
-    struct words words = {.quantity = quantity_name(telling, index),
-                          .value = value,
-                          .time = time,
-                          .threshold = threshold};
+    put_quantity(telling, index, quantity, sizeof quantity);
+    struct words words = {
+        .quantity = quantity, .value = value, .time = time, .threshold = threshold};
     if (!isfinite(indicator->value)) {
         return add(text, size, phrase(telling->phrases, "evidence.none"), &words);
     }
     put_value(telling, index, value, sizeof value, brief, sizeof brief);
     put_time(telling, "time.long", indicator->observed.utc, time, sizeof time);
     double bound = event_threshold(telling->event, level, index);
-    if (isfinite(bound)) {
-        put_number(telling, bound, unit_of(telling, index), false, threshold, sizeof threshold);
+    bool compared = isfinite(bound) && word_for(telling, index) == NULL;
+    if (compared) {
+        put_measure(telling, index, bound, false, threshold, sizeof threshold);
     }
     return add(text, size,
-               phrase(telling->phrases, isfinite(bound) ? "evidence.threshold" : "evidence.plain"),
+               phrase(telling->phrases, compared ? "evidence.threshold" : "evidence.plain"),
                &words);
 }
 

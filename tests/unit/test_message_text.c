@@ -55,6 +55,18 @@ static void check_filled(const char *text) {
     assert_null(strstr(text, ". ."));
 }
 
+/* A number that stands alone says nothing: of what, in what unit? "0,995" would be read as a stage.
+ */
+static void check_no_bare_number(const char *sms) {
+    for (const char *at = sms; at != NULL; at = strstr(at, ", ")) {
+        at += at == sms ? 0 : 2;
+        size_t length = strspn(at, "0123456789,.");
+        if (length > 0 && strncmp(at + length - 1, ", ", 2) == 0) {
+            fail_msg("a bare number: %s", sms);
+        }
+    }
+}
+
 /* An independent count: GSM when all ASCII and none of the characters of the extension. */
 static size_t parts_again(const char *text) {
     size_t characters = 0;
@@ -85,6 +97,10 @@ static void check_text(const struct random_event *random, const struct phrases *
             assert_false(has_decimal_point(all[i]));
         }
     }
+    /* The demonstration site has no quantity without a name. */
+    assert_null(strstr(text.description, vietnamese ? "iá trị đo" : "easured value"));
+    check_no_bare_number(text.sms);
+    check_no_bare_number(text.sms_plain);
     check_filled(text.sms_plain);
     check_times(text.sms_plain, vietnamese ? " gio VN" : " ICT");
     assert_in_range(parts_again(text.sms), 1, 2);
@@ -139,6 +155,64 @@ static void by_hand(struct random_event *random) {
     random->indicators[0].lower_bound = false;
     random->indicators[0].newest.simulated = false;
     random->indicators[0].observed.utc = random->event.at.utc;
+}
+
+static void next_of(struct random_event *random, const char *rule) {
+    do {
+        random_event_next(random);
+    } while (strcmp(random->event.view.rule->id, rule) != 0);
+    random->context = (struct message_context){.status = MESSAGE_ACTUAL};
+    random->event.kind = EVENT_RAISED;
+    random->alarm.assessed = true;
+    random->alarm.level = 1;
+    random->alarm.defined_mask = 7;
+    random->alarm.knowledge = KNOWLEDGE_FRESH;
+    random->alarm.publication = PUBLICATION_ISSUED;
+    for (uint32_t i = 0; i < random->event.view.rule->indicator_count; i++) {
+        random->indicators[i].value = NAN;
+        random->indicators[i].lower_bound = false;
+    }
+    random->indicators[0].observed.utc.us = INT64_C(1763532000000000); /* 2025-11-19T06:00:00Z */
+    random->indicators[1].observed.utc.us = INT64_C(1763532000000000);
+}
+
+/* What a model gives is told as what it is: never as a measured value, never as a bare number. */
+static void test_models_in_words(void **state) {
+    struct random_event random;
+    struct message_text text;
+    struct phrases *vi = phrases_of(LANGUAGE_VI);
+    struct phrases *en = phrases_of(LANGUAGE_EN);
+    (void)state;
+    assert_int_equal(random_event_init(&random, 7), 0);
+    next_of(&random, "flood-forecast"); /* the probabilities of the three alarm levels in 24 h */
+    random.indicators[0].value = 0.995;
+    assert_int_equal(message_text(vi, &random.event, &random.context, 420, &text), 0);
+    assert_non_null(strstr(text.description,
+                           "Khả năng đạt báo động I 99,5 % trong 24 giờ, dự báo trước 24 giờ, "
+                           "ngưỡng 50 %, lúc 13:00 giờ VN"));
+    assert_non_null(strstr(text.description, "Chưa có số liệu: khả năng đạt báo động II."));
+    assert_non_null(strstr(text.description, "Chưa có số liệu: khả năng đạt báo động III."));
+    assert_non_null(strstr(text.sms, "hả năng"));
+    assert_int_equal(message_text(en, &random.event, &random.context, 420, &text), 0);
+    assert_non_null(strstr(text.description, "Probability of flood alarm level I 99.5 % in 24 h, "
+                                             "forecast for 24 h ahead, threshold 50 %"));
+    next_of(&random, "gas-plume"); /* the level is a code, the concentration a number */
+    random.indicators[0].value = 2;
+    random.indicators[1].value = 4.41;
+    random.alarm.level = 2;
+    assert_int_equal(message_text(vi, &random.event, &random.context, 420, &text), 0);
+    assert_non_null(strstr(text.description, "Mức theo mô hình phát tán: AEGL-2, lúc 13:00"));
+    assert_non_null(strstr(text.description, "Nồng độ theo mô hình phát tán 4,41 mg/m³, lúc"));
+    next_of(&random, "dose-rain");
+    random.indicators[1].value = 1;
+    assert_int_equal(message_text(vi, &random.event, &random.context, 420, &text), 0);
+    assert_non_null(strstr(text.description, "Suất liều tăng do mưa: có, lúc 13:00"));
+    random.indicators[1].value = 0;
+    assert_int_equal(message_text(en, &random.event, &random.context, 420, &text), 0);
+    assert_non_null(strstr(text.description, "A rise that rain explains: no, at 13:00"));
+    (void)phrases_destroy(vi);
+    (void)phrases_destroy(en);
+    random_event_finish(&random);
 }
 
 static void test_a_flood_in_words(void **state) {
@@ -330,6 +404,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_two_thousand_events),
         cmocka_unit_test(test_a_flood_in_words),
+        cmocka_unit_test(test_models_in_words),
         cmocka_unit_test(test_names_at_their_limit_still_fit),
         cmocka_unit_test(test_sms_and_letters),
         cmocka_unit_test(test_sentences_are_checked),
