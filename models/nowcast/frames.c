@@ -1,7 +1,6 @@
 #include "models/nowcast/frames.h"
 
 #include <math.h>
-#include <stdbool.h>
 #include <stdlib.h>
 
 #include "daemon/base/text.h"
@@ -211,6 +210,52 @@ int frames_open(const char *const *paths, size_t path_count, const char *variabl
     frames_pixel_m(frames.grid, &frames.pixel_x_m, &frames.pixel_y_m);
     *ret_frames = frames;
     return ERR_OK;
+}
+
+/* Opens of each file its frames, keeps those of the file with the newest one. */
+static int open_newest_file(const char *const *paths, size_t path_count, const char *variable,
+                            int64_t step_s, struct frames *ret_newest, struct err *ret_err) {
+    struct frames newest = {0};
+    for (size_t i = 0; i < path_count; i++) {
+        struct frames one;
+        int result = frames_open(&paths[i], 1, variable, step_s, &one, ret_err);
+        if (result != ERR_OK) {
+            frames_finish(&newest);
+            return result;
+        }
+        bool newer =
+            newest.count == 0 || one.utc_us[one.count - 1] > newest.utc_us[newest.count - 1];
+        frames_finish(newer ? &newest : &one);
+        newest = newer ? one : newest;
+    }
+    *ret_newest = newest;
+    return ERR_OK;
+}
+
+int frames_open_newest_grid(const char *const *paths, size_t path_count, const char *variable,
+                            int64_t step_s, struct frames *ret_frames, bool *ret_taken,
+                            struct err *ret_err) {
+    const char *taken[FRAMES_FILES_MAX];
+    size_t count = 0;
+    struct frames newest = {0};
+    if (path_count == 0 || path_count > FRAMES_FILES_MAX) { /* which frames_open refuses */
+        return frames_open(paths, path_count, variable, step_s, ret_frames, ret_err);
+    }
+    int result = open_newest_file(paths, path_count, variable, step_s, &newest, ret_err);
+    for (size_t i = 0; i < path_count && result == ERR_OK; i++) {
+        struct frames one;
+        result = frames_open(&paths[i], 1, variable, step_s, &one, ret_err);
+        if (result == ERR_OK) {
+            ret_taken[i] = grid_same(one.grid, newest.grid);
+            frames_finish(&one);
+        }
+        if (result == ERR_OK && ret_taken[i]) {
+            taken[count++] = paths[i];
+        }
+    }
+    frames_finish(&newest);
+    return result == ERR_OK ? frames_open(taken, count, variable, step_s, ret_frames, ret_err)
+                            : result;
 }
 
 struct frames frames_borrow(struct grid_env *env, struct grid *grid, int64_t *utc_us, size_t count,

@@ -5,6 +5,7 @@
 #ifndef CANHBAO_NOWCAST_FRAMES_H
 #define CANHBAO_NOWCAST_FRAMES_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -48,6 +49,11 @@ struct frames {
  * large a grid, or a single frame without a step. */
 int frames_open(const char *const *paths, size_t path_count, const char *variable, int64_t step_s,
                 struct frames *ret_frames, struct err *ret_err);
+/* As frames_open, of those files alone that have the grid of the newest frame: a radar may get
+ * another one. ret_taken: which, [path_count]. */
+int frames_open_newest_grid(const char *const *paths, size_t path_count, const char *variable,
+                            int64_t step_s, struct frames *ret_frames, bool *ret_taken,
+                            struct err *ret_err);
 void frames_finish(struct frames *frames);
 
 /* A sequence that the caller has: env, grid and utc_us [count], rising, stay the caller's and must

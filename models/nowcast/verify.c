@@ -40,7 +40,9 @@ static const char about[] =
     "Output: JSON with model, product, reference_time, manifest, results (empty), scored_until,\n"
     "and scores: [{product, system, place, variable, unit, lead_s, threshold, valid_time, sums, "
     "late}];\n"
-    "scored: what counts as scored for the next run.\n";
+    "scored: what counts as scored for the next run; left_out: files on another grid than that of "
+    "the\n"
+    "newest frame, which are not scored.\n";
 
 /* A forecast of one time that was scored: none is scored twice. */
 struct pair {
@@ -64,6 +66,7 @@ struct verify {
     size_t new_count; /* of them, those of this run */
     size_t left;      /* more than a run may have; for the next one */
     json_t *scores;
+    json_t *left_out; /* names of files on another grid than the newest frame */
 };
 
 /* ---- writing of scores ---- */
@@ -299,12 +302,24 @@ static int score_leads(struct verify *run, struct ncvar *var, const char *path, 
     return result;
 }
 
-static int check_grid(struct verify *run, struct ncvar *var, const char *path,
-                      struct err *ret_err) {
+/* A radar may get another grid: what is not on that of the newest frame cannot be compared. */
+static int leave_out(struct verify *run, const char *path, struct err *ret_err) {
+    const char *slash = strrchr(path, '/');
+    const char *name = slash != NULL ? slash + 1 : path;
+    fprintf(stderr,
+            "canhbao-model verify: warning: %.200s is left out: another grid than that of the "
+            "newest frame\n",
+            path);
+    return json_array_append_new(run->left_out, json_string(name)) == 0
+               ? 0
+               : err_set(ret_err, ERR_MEMORY, "no memory for the name of %.200s", path);
+}
+
+static int check_grid(struct verify *run, struct ncvar *var, bool *ret_same, struct err *ret_err) {
     struct grid *grid = NULL;
     int result = ncvar_grid(var, &grid, ret_err);
-    if (result == 0 && !grid_same(grid, run->frames.grid)) {
-        result = err_set(ret_err, ERR_INVALID, "%.200s: its grid is not that of the frames", path);
+    if (result == 0) {
+        *ret_same = grid_same(grid, run->frames.grid);
     }
     grid_destroy(grid);
     return result;
@@ -320,13 +335,17 @@ static int score_file(struct verify *run, const char *path, bool ensemble, struc
                      ? ncvar_open_ensemble(file, "rainfall_rate", NULL, "mm h-1", &var, ret_err)
                      : ncvar_open(file, "rainfall_rate", NULL, "mm h-1", &var, ret_err);
     }
-    result = result == 0 ? check_grid(run, var, path, ret_err) : result;
-    if (result == 0) {
+    bool same = true;
+    result = result == 0 ? check_grid(run, var, &same, ret_err) : result;
+    if (result == 0 && !same) {
+        result = leave_out(run, path, ret_err);
+    } else if (result == 0) {
         times_us = malloc(ncvar_frame_count(var) * sizeof *times_us);
         result = times_us == NULL ? err_set(ret_err, ERR_MEMORY, "no memory for times")
                                   : ncvar_times(var, INT64_MAX, times_us, ret_err);
     }
-    result = result == 0 ? score_leads(run, var, path, ensemble, times_us, ret_err) : result;
+    result =
+        result == 0 && same ? score_leads(run, var, path, ensemble, times_us, ret_err) : result;
     free(times_us);
     ncvar_close(var);
     ncfile_close(file);
@@ -375,8 +394,17 @@ static int read_previous(struct verify *run, struct err *ret_err) {
 
 static int prepare(struct verify *run, struct err *ret_err) {
     /* The step of the frames means nothing here, and a single one would not tell it. */
-    int result =
-        frames_open(run->observed.words, run->observed.count, NULL, 60, &run->frames, ret_err);
+    const struct args_list *observed = &run->observed;
+    bool taken[FRAMES_FILES_MAX];
+    int result = frames_open_newest_grid(observed->words, observed->count, NULL, 60, &run->frames,
+                                         taken, ret_err);
+    if (result != 0) {
+        return result;
+    }
+    run->left_out = json_array();
+    for (size_t i = 0; i < observed->count && result == 0; i++) {
+        result = taken[i] ? 0 : leave_out(run, observed->words[i], ret_err);
+    }
     if (result != 0) {
         return result;
     }
@@ -428,6 +456,7 @@ static int write_output(struct verify *run, struct err *ret_err) {
     }
     json_t *output = output_object("verify", run->product, newest_us, manifest, json_array());
     if (output != NULL && (json_object_set(output, "scores", run->scores) != 0 ||
+                           json_object_set(output, "left_out", run->left_out) != 0 ||
                            json_object_set_new(output, "scored_until", json_string(until)) != 0 ||
                            json_object_set_new(output, "scored", list_scored(run)) != 0)) {
         json_decref(output);
@@ -485,6 +514,7 @@ static int run_verify(int argc, char **argv) {
         code = MODEL_DONE;
     }
     json_decref(run->scores);
+    json_decref(run->left_out);
     free(run->rate);
     free(run->forecast);
     free(run->persistence);

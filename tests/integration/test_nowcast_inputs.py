@@ -3,10 +3,12 @@
 The same rain, blobs that drift at a constant speed, is written in many forms: axes up and down, projections, 2-D
 latitude and longitude, packings, time units, steps, gaps, several files. The truth is the formula of the blobs at
 the valid time, so a mirrored axis, a lost scale or a wrong time shows as an error of the forecast."""
+import json
 import os
 import subprocess
 import sys
 import tempfile
+import time
 import unittest
 
 import netCDF4
@@ -230,6 +232,33 @@ class Inputs(unittest.TestCase):
             self.assertIn(done.returncode, (1, 3), done.stderr)
             self.assertIn(word, done.stderr)
             self.assertFalse(os.path.exists(self.path("no.nc")))
+
+    def test_verify_when_the_radar_gets_another_grid(self):
+        """What is on the newest frame's grid is scored as if there were nothing else; the rest is named."""
+        def write(sequence, word, now):
+            frames = [sequence.write(self.path(f"{word}{int(m)}.nc"), [m]) for m in sequence.minutes]
+            forecast = self.path(f"{word}-forecast.nc")
+            at = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(START + 60 * now))
+            done = run("nowcast", "--in", *frames, "--at", at, "--step", "300", "--leads", "3", "--out", forecast)
+            self.assertEqual(done.returncode, 0, done.stderr)
+            return frames, forecast
+
+        def verify(observed, forecasts):
+            out = self.path("scores.json")
+            done = run("verify", "--of", "nowcast", "--observed", *observed, "--forecast", *forecasts, "--out", out)
+            self.assertEqual(done.returncode, 0, done.stderr)
+            with open(out, encoding="utf-8") as file:
+                return json.load(file), done.stderr
+
+        old, old_forecast = write(Sequence(minutes=[0.0, 5.0, 10.0]), "old", 10)
+        new, new_forecast = write(Sequence(columns=100, minutes=[15.0, 20.0, 25.0, 30.0, 35.0]), "new", 25)
+        alone, _ = verify(new, [new_forecast])
+        both, said = verify([new[1], *old, new[4], new[0], new[2], new[3]], [old_forecast, new_forecast])
+        self.assertEqual({s["lead_s"] for s in alone["scores"]}, {300, 600})
+        self.assertEqual((alone["left_out"], both["scores"]), ([], alone["scores"]))
+        self.assertEqual(both["left_out"], [os.path.basename(path) for path in (*old, old_forecast)])
+        for path in (*old, old_forecast):
+            self.assertIn(f"{path} is left out: another grid", said)
 
     def test_a_frame_missing_in_part_or_whole(self):
         def stripes(x_km, y_km, minutes):
