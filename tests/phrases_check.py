@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 """The sentences of the messages have words, in every language, for whatever a model gives to rules
 (daemon/config/rule_load.c): its name, and what an SMS says of a number without a unit. Otherwise a probability would be told
-as a measured value, or stand alone.
+as a measured value, or stand alone. And the operator's page has words for every cause and every condition.
 
 phrases_check.py ROOT; phrases_check.py --self-test ROOT. Exit: 0 fine, 1 faults."""
 import pathlib
@@ -27,15 +27,33 @@ def faults(wanted, sentences):
     return found + [f"only in some languages: {key}" for key in sorted(in_some)]
 
 
+def page_faults(root, page):
+    """Codes of the sources that a table of the page lacks."""
+    codes = {"CAUSE": ("alerts/evidence.c", r'\[CAUSE_(?!NONE)\w+\] = "(\w+)"'),
+             "CONDITION": ("daemon/health.c", r'\[CONDITION_\w+\] = "([a-z-]+)"')}
+    found = []
+    for table, (path, pattern) in codes.items():
+        wanted = set(re.findall(pattern, (root / path).read_text(encoding="utf-8")))
+        told = re.search(rf"const {table} = \{{(.*?)\}};", page, re.S)
+        keys = set(re.findall(r'"?([a-z_-]+)"?:"', told[1])) if told else set()
+        found += [f"page: {table} lacks {code}" for code in sorted(wanted - keys)] + ([] if wanted else [f"no {table} in {path}"])
+    return found
+
+
 def main():
     root = pathlib.Path(sys.argv[-1])
     folder = root / "alerts/message/templates"
     sentences = {path.stem: path.read_text(encoding="utf-8") for path in sorted(folder.glob("*.txt"))}
     wanted = variables(root)
-    problems = faults(wanted, sentences) + ([] if len(wanted) > 20 else ["the table of models was not found"])
+    page = (root / "daemon/web/console/index.html").read_text(encoding="utf-8")
+    problems = page_faults(root, page) + faults(wanted, sentences)
+    problems += [] if len(wanted) > 20 else ["the table of models was not found"]
     if "--self-test" in sys.argv:
         without = {name: text.replace("brief.ffg_ratio", "brief.none", name == "vi") for name, text in sentences.items()}
-        problems = [] if faults(wanted, without) and faults(wanted + [("new", False)], sentences) else ["a planted fault was not found"]
+        planted = [faults(wanted, without), faults(wanted + [("new", False)], sentences),
+                   page_faults(root, page.replace("outdated_run:", "outdated:")),
+                   page_faults(root, page.replace('"loop-late":', '"late":'))]
+        problems = [f"planted fault {i} was not found" for i, found in enumerate(planted) if not found]
     for problem in problems:
         print(problem)
     return 1 if problems else 0
