@@ -14,7 +14,8 @@ enum {
     WRONG_PERIOD_US = 60000000, /* a wrong device is looked at again */
     SETTLE_US = 60000000,       /* a record may be written so late, at most an interval */
     RETRY_MIN_US = 5000000,     /* after a failure: doubles ... */
-    RETRY_MAX_US = 1800000000   /* ... up to this */
+    RETRY_MAX_US = 1800000000,  /* ... up to this */
+    UNANSWERED_MAX = 3 /* how often in a row one request of a fill may stay without an answer */
 };
 
 enum purpose { FOR_NOTHING, FOR_IDENTITY, FOR_CLOCK, FOR_MEMORY };
@@ -33,6 +34,7 @@ struct one {
 
     int64_t identity_due_us, clock_due_us, memory_due_us; /* scenario time */
     uint32_t identity_failures, clock_failures, memory_failures;
+    uint32_t unanswered; /* requests of this fill, in a row */
     struct logger_facts facts;
     struct logger_memo memo;
     struct memory_fill fill;
@@ -310,6 +312,7 @@ static void begin_fill(struct one *one) {
     }
     struct logger_hole hole = one->memo.holes[0];
     one->facts.filling = true;
+    one->unanswered = 0;
     memory_fill_begin(memory, one->endpoint->units[one->read.unit].registers_max, hole.from,
                       hole.to, now, one->config->clock.limit_us, on_record, one, &one->fill);
 }
@@ -329,10 +332,16 @@ static void take_memory(struct one *one, const struct aside_answer *answer) {
     char why[96];
     one->facts.requests++;
     if (answer->status != READING_OK) {
+        /* A line that loses a request now and then would never get through a long fill as a whole:
+         * the same is asked again at the next look. */
+        if (answer->status != READING_EXCEPTION && ++one->unanswered < UNANSWERED_MAX) {
+            return;
+        }
         why_of(answer, why);
         memory_trouble(one, why);
         return;
     }
+    one->unanswered = 0;
     if (memory_fill_take(&one->fill, answer->data) != 0) {
         one->facts.index_refused++;
         memory_trouble(one, "the index register says what no ring of this size can");

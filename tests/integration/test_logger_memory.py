@@ -204,6 +204,7 @@ class Device(socketserver.ThreadingTCPServer):
         self.records, self.index = [], None  # (second, stage, tips), the oldest first; a wrong index
         self.down = False
         self.blocks, self.blocks_max = 0, None  # requests for records, and how many are answered
+        self.lost_every = None  # of these requests
         self.opened = set()
         super().__init__(("127.0.0.1", 0), Handler)
         threading.Thread(target=self.serve_forever, daemon=True).start()
@@ -243,6 +244,8 @@ class Handler(socketserver.BaseRequestHandler):
                 if start >= 200 and count > 2:
                     device.blocks += 1
                     if device.blocks_max is not None and device.blocks > device.blocks_max:
+                        continue
+                    if device.lost_every is not None and device.blocks % device.lost_every == 0:
                         continue
                 data = device.registers(start, count)
                 self.request.sendall(
@@ -315,6 +318,15 @@ class WithADevice(Case):
         # The numbers of the station are given once each.
         doubles = self.daemon.query("select r.seq, count(*) from readings r group by r.seq having count(*) > 1")
         self.assertEqual(doubles, [])
+
+    def test_a_line_that_loses_requests(self):
+        """The fill takes some fifty requests; each fourth of them gets no answer."""
+        self.device.lost_every = 4
+        inside = self.make_hole(3)
+        wait_for(lambda: self.logger()["memory"]["records"] >= 3 and self.logger()["memory"]["state"] == "idle",
+                 "the hole is filled")
+        self.assertEqual(self.daemon.stop(), 0)
+        self.assertEqual(self.stored(inside), self.expected(inside))
 
     def test_a_wrong_clock(self):
         self.device.clock_offset_s = 3600
