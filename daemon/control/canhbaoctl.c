@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "daemon/base/text.h"
+#include "daemon/control/ctl_error.h"
 #include "daemon/control/ctl_explain.h"
 #include "daemon/control/ctl_field.h"
 #include "daemon/control/ctl_kpi.h"
@@ -406,23 +407,23 @@ static int build_request(const struct ctl_command *command, char **arguments, in
     json_object_set_new(request, "do", json_string(command->request));
     for (int i = 0; i < count; i++) {
         if (json_object_set_new(request, keys[i], json_string(arguments[i])) != 0) {
-            fprintf(stderr, "canhbaoctl: '%s' is not valid UTF-8\n", arguments[i]);
+            ctl_error("'%s' is not valid UTF-8", arguments[i]);
             return EXIT_USAGE;
         }
     }
     if (options->reason != NULL &&
         json_object_set_new(request, "reason", json_string(options->reason)) != 0) {
-        fputs("canhbaoctl: --reason is not valid UTF-8\n", stderr);
+        ctl_error("--reason is not valid UTF-8");
         return EXIT_USAGE;
     }
     if (options->until != NULL &&
         json_object_set_new(request, "until", json_string(options->until)) != 0) {
-        fputs("canhbaoctl: --until is not valid UTF-8\n", stderr);
+        ctl_error("--until is not valid UTF-8");
         return EXIT_USAGE;
     }
     if (options->as_of != NULL &&
         json_object_set_new(request, "as_of", json_string(options->as_of)) != 0) {
-        fputs("canhbaoctl: --as-of is not valid UTF-8\n", stderr);
+        ctl_error("--as-of is not valid UTF-8");
         return EXIT_USAGE;
     }
     if (options->follow) {
@@ -440,12 +441,12 @@ static int build_request(const struct ctl_command *command, char **arguments, in
 static int connect_daemon(const char *path, FILE **ret_stream) {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
     if (text_copy(address.sun_path, sizeof address.sun_path, path) != 0) {
-        fprintf(stderr, "canhbaoctl: the socket path '%s' is too long\n", path);
+        ctl_error("the socket path '%s' is too long", path);
         return EXIT_USAGE;
     }
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
     if (fd < 0 || connect(fd, (const struct sockaddr *)&address, sizeof address) != 0) {
-        fprintf(stderr, "canhbaoctl: no daemon answers at %s: %s\n", path, strerror(errno));
+        ctl_error("no daemon answers at %s: %s", path, strerror(errno));
         if (fd >= 0) {
             close(fd);
         }
@@ -467,7 +468,7 @@ static int send_request(FILE *stream, const json_t *request) {
     int failed = fprintf(stream, "%s\n", text) < 0 || fflush(stream) != 0;
     free(text);
     if (failed) {
-        fprintf(stderr, "canhbaoctl: cannot send: %s\n", strerror(errno));
+        ctl_error("cannot send: %s", strerror(errno));
     }
     return failed ? EXIT_NO_DAEMON : 0;
 }
@@ -500,7 +501,7 @@ static int handle_line(const struct ctl_command *command, const struct options *
     }
     if (!json_is_true(json_object_get(reply, "ok"))) {
         const char *error = json_string_value(json_object_get(reply, "error"));
-        fprintf(stderr, "canhbaoctl: refused: %s\n", error != NULL ? error : "no reason given");
+        ctl_error("refused: %s", error != NULL ? error : "no reason given");
         return EXIT_REFUSED;
     }
     const json_t *data = json_object_get(reply, "data");
@@ -525,7 +526,7 @@ static int converse(FILE *stream, const struct ctl_command *command,
     while (result < 0 && (length = getline(&line, &size, stream)) > 0) {
         json_t *reply = length <= REPLY_MAX ? json_loadb(line, (size_t)length, 0, NULL) : NULL;
         if (reply == NULL) {
-            fputs("canhbaoctl: the daemon's reply cannot be read\n", stderr);
+            ctl_error("the daemon's reply cannot be read");
             result = EXIT_FAILED;
             break;
         }
@@ -534,7 +535,7 @@ static int converse(FILE *stream, const struct ctl_command *command,
     }
     free(line);
     if (result < 0) {
-        fputs("canhbaoctl: the daemon closed the connection\n", stderr);
+        ctl_error("the daemon closed the connection");
         result = EXIT_NO_DAEMON;
     }
     return result;
@@ -554,7 +555,7 @@ static int ask(void *ctx, json_t *request, json_t **ret_data) {
             length > 0 && length <= REPLY_MAX ? json_loadb(line, (size_t)length, 0, NULL) : NULL;
         if (!json_is_true(json_object_get(reply, "ok"))) {
             const char *error = json_string_value(json_object_get(reply, "error"));
-            fprintf(stderr, "canhbaoctl: refused: %s\n", error != NULL ? error : "no reason given");
+            ctl_error("refused: %s", error != NULL ? error : "no reason given");
             result = reply != NULL ? EXIT_REFUSED : EXIT_NO_DAEMON;
         }
     }
@@ -584,7 +585,7 @@ static int run_field_tool(const struct ctl_field_tool *tool, char **arguments, i
     char path[sizeof((struct sockaddr_un *)0)->sun_path];
     struct field_options field = options->field;
     if (text_copy(path, sizeof path, options->socket) != 0) {
-        fprintf(stderr, "canhbaoctl: the socket path '%s' is too long\n", options->socket);
+        ctl_error("the socket path '%s' is too long", options->socket);
         return EXIT_USAGE;
     }
     field.json = options->json;
@@ -597,17 +598,14 @@ static int run_field_tool(const struct ctl_field_tool *tool, char **arguments, i
 static int run_kpi(int count, struct options *options) {
     int64_t for_us = INT64_C(7) * 86400 * 1000000;
     if (count != 0) {
-        fputs("canhbaoctl: usage: canhbaoctl kpi [--for DURATION]\n", stderr);
-        return EXIT_USAGE;
+        return ctl_usage("kpi [--for DURATION]");
     }
     if (options->duration != NULL && text_parse_duration_us(options->duration, &for_us) != 0) {
-        fprintf(stderr, "canhbaoctl: --for: expected a duration such as '6h' or '30 d', got '%s'\n",
-                options->duration);
-        return EXIT_USAGE;
+        return ctl_expected("--for", "a duration such as '30 min' or '6h'", options->duration);
     }
     char path[sizeof((struct sockaddr_un *)0)->sun_path];
     if (text_copy(path, sizeof path, options->socket) != 0) {
-        fprintf(stderr, "canhbaoctl: the socket path '%s' is too long\n", options->socket);
+        ctl_error("the socket path '%s' is too long", options->socket);
         return EXIT_USAGE;
     }
     return ctl_kpi(ask, path, for_us, options->json);

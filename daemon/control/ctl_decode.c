@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "daemon/base/text.h"
+#include "daemon/control/ctl_error.h"
 #include "daemon/control/ctl_lang.h"
 #include "daemon/control/ctl_tools.h"
 #include "daemon/control/ctl_usage.h"
@@ -139,8 +140,7 @@ void ctl_string_print(const json_t *string, FILE *out) {
     if (text != NULL) {
         fprintf(out, "  %s\n", text);
     } else {
-        fprintf(stderr, "canhbaoctl: no text: %s\n",
-                json_string_value(json_object_get(string, "fault")));
+        ctl_error("no text: %s", json_string_value(json_object_get(string, "fault")));
     }
 }
 

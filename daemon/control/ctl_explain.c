@@ -5,6 +5,8 @@
 
 #include "daemon/base/text.h"
 #include "daemon/config/site.h"
+#include "daemon/control/ctl_error.h"
+#include "daemon/control/ctl_usage.h"
 #include "daemon/explain.h"
 #include "daemon/store/store.h"
 
@@ -248,7 +250,7 @@ static int explain_one(const char *id, struct store *store, const struct site *s
     struct err err = {0};
     json_t *report = NULL;
     if (explain_event(store, site, id, 0, &report, &err) != 0) {
-        fprintf(stderr, "canhbaoctl: %s\n", err.text);
+        ctl_error("%s", err.text);
         return EXIT_FAILED;
     }
     if (json) {
@@ -276,7 +278,7 @@ static int explain_all(struct store *store, const struct site *site, bool json) 
         struct err err = {0};
         json_t *report = NULL;
         if (explain_event(store, site, json_string_value(id), 0, &report, &err) != 0) {
-            fprintf(stderr, "canhbaoctl: %s\n", err.text);
+            ctl_error("%s", err.text);
             continue;
         }
         bool is_same = ctl_explain_verdict(report) == EXIT_DONE;
@@ -300,13 +302,11 @@ int ctl_explain_store(char **arguments, int count, const struct tool_options *op
     struct store *store = NULL;
     struct err err = {0};
     if (count != 1 || options->config == NULL) {
-        fputs("canhbaoctl: usage: canhbaoctl explain ID|all --state-dir DIR --config DIR\n",
-              stderr);
-        return EXIT_USAGE;
+        return ctl_usage("explain ID|all --state-dir DIR --config DIR");
     }
     int result = ctl_load_site(options->config, &site);
     if (result == EXIT_DONE && store_open(options->state_dir, NULL, &store, &err) != 0) {
-        fprintf(stderr, "canhbaoctl: %s\n", err.text);
+        ctl_error("%s", err.text);
         result = EXIT_FAILED;
     }
     if (result == EXIT_DONE) {

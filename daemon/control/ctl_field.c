@@ -9,6 +9,7 @@
 
 #include "daemon/base/text.h"
 #include "daemon/config/quantity.h"
+#include "daemon/control/ctl_error.h"
 #include "daemon/control/ctl_lang.h"
 #include "daemon/control/ctl_tools.h"
 #include "daemon/control/ctl_usage.h"
@@ -41,7 +42,7 @@ static int put_number(json_t *field, const char *key, const char *option, const 
 
 static int put_text(json_t *object, const char *key, const char *text) {
     if (text != NULL && json_object_set_new(object, key, json_string(text)) != 0) {
-        fprintf(stderr, "canhbaoctl: %s: not valid UTF-8\n", key);
+        ctl_error("%s: not valid UTF-8", key);
         return EXIT_USAGE;
     }
     return EXIT_DONE;
@@ -249,7 +250,7 @@ static json_t *point_of(ctl_ask_fn *ask, void *ctx, const char *station, const c
         }
     }
     if (*ret_result == EXIT_DONE && found == NULL) {
-        fprintf(stderr, "canhbaoctl: %s has no point '%s'\n", station, point);
+        ctl_error("%s has no point '%s'", station, point);
         *ret_result = EXIT_FAILED;
     }
     json_decref(data);

@@ -1,7 +1,9 @@
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "daemon/base/text.h"
+#include "daemon/control/ctl_error.h"
 #include "daemon/control/ctl_field.h"
 #include "daemon/control/ctl_tools.h"
 #include "daemon/control/ctl_usage.h"
@@ -32,24 +34,29 @@ static json_t *read_rows(const char *path) {
     int number = 1;
     FILE *file = fopen(path, "r");
     json_t *rows = json_array();
-    bool good = file != NULL && fgets(line, sizeof line, file) != NULL &&
-                strncmp(line, "time,value", strlen("time,value")) == 0;
-    if (!good) {
-        fprintf(stderr, "canhbaoctl: %s: expected a CSV file with the header time,value\n", path);
+    bool opened = file != NULL && fgets(line, sizeof line, file) != NULL;
+    bool good = opened && strncmp(line, "time,value", strlen("time,value")) == 0;
+    if (file == NULL || ferror(file) != 0) {
+        ctl_error("%s: cannot be read: %s", path, strerror(errno));
+    } else if (!good) {
+        ctl_error("%s: expected a CSV file with the header time,value", path);
     }
     while (good && fgets(line, sizeof line, file) != NULL) {
         json_t *row = read_row(line);
         number++;
         good = row != NULL && json_array_size(rows) < IMPORT_ROWS_MAX;
-        if (!good) {
-            fprintf(stderr,
-                    "canhbaoctl: %s:%d: expected a time with its zone and a number (at most %d "
-                    "rows)\n",
-                    path, number, IMPORT_ROWS_MAX);
+        if (row == NULL) {
+            ctl_error("%s:%d: expected a time with its zone, and a number or nothing", path,
+                      number);
+        } else if (!good) {
+            ctl_error("%s: more than %d rows", path, IMPORT_ROWS_MAX);
         } else {
             json_array_append(rows, row);
         }
         json_decref(row);
+    }
+    if (good && json_array_size(rows) == 0) {
+        ctl_error("%s: no rows", path);
     }
     if (file != NULL) {
         (void)fclose(file); /* it was read only */

@@ -9,6 +9,7 @@
 
 #include "alerts/kpi.h"
 #include "daemon/base/text.h"
+#include "daemon/control/ctl_error.h"
 #include "daemon/control/ctl_tools.h"
 #include "daemon/control/protocol.h"
 
@@ -69,7 +70,7 @@ static int add_events(const struct asking *asking, int64_t after, struct kpi *kp
             after = json_integer_value(json_object_get(event, "number"));
             if (kpi_event_of(json_object_get(event, "alert"), &one) != 0 ||
                 kpi_add(kpi, &one) != 0) {
-                fprintf(stderr, "canhbaoctl: event %lld cannot be counted\n", (long long)after);
+                ctl_error("event %lld cannot be counted", (long long)after);
                 result = EXIT_FAILED;
             }
         }
@@ -247,7 +248,7 @@ int ctl_kpi(ctl_ask_fn *ask, void *ctx, int64_t for_us, bool as_json) {
         result = ask(ctx, json_pack("{s:s}", "do", "alarms"), &alarms);
     }
     if (result == 0 && (now_us < 0 || kpi_create(now_us - for_us, now_us, &kpi) != 0)) {
-        fprintf(stderr, "canhbaoctl: --for: expected 10 min to %d d\n", KPI_DAYS_MAX);
+        ctl_error("--for: expected 10 min to %d d", KPI_DAYS_MAX);
         result = EXIT_USAGE;
     }
     result = result == 0 ? count_events(&asking, now_us - for_us, kpi) : result;

@@ -1,5 +1,4 @@
 #include "daemon/control/ctl_link.h"
-#include "daemon/control/ctl_usage.h"
 
 #include <errno.h>
 #include <netdb.h>
@@ -10,6 +9,8 @@
 #include <unistd.h>
 
 #include "daemon/base/text.h"
+#include "daemon/control/ctl_error.h"
+#include "daemon/control/ctl_usage.h"
 #include "drivers/modbus/rtu.h"
 
 static const int64_t timeout_us_default = 1000000;
@@ -79,11 +80,11 @@ static int init_bus(struct ctl_link *link, const char *device, const struct tool
     config.serial.baud = (uint32_t)baud;
     config.serial.stop_bits = (uint8_t)stop_bits;
     if (text_copy(config.serial.device, sizeof config.serial.device, device) != 0) {
-        fprintf(stderr, "canhbaoctl: '%s' is too long for a device\n", device);
+        ctl_error("'%s' is too long for a device", device);
         return EXIT_USAGE;
     }
     if (modbus_bus_create(&config, -1, &link->bus) != 0) {
-        fputs("canhbaoctl: no memory\n", stderr);
+        ctl_error("no memory");
         return EXIT_FAILED;
     }
     return EXIT_DONE;

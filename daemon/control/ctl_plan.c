@@ -1,6 +1,7 @@
 #include <string.h>
 
 #include "daemon/config/site.h"
+#include "daemon/control/ctl_error.h"
 #include "daemon/control/ctl_lang.h"
 #include "daemon/control/ctl_tools.h"
 #include "daemon/control/ctl_usage.h"
@@ -13,14 +14,14 @@ int ctl_load_site(const char *dir, struct site **ret_site) {
     struct config_errors errors = {.count = 0};
     char text[1024];
     if (units_create(&units, &err) != 0) {
-        fprintf(stderr, "canhbaoctl: %s\n", err.text);
+        ctl_error("%s", err.text);
         return EXIT_FAILED;
     }
     int result = site_load(dir, units, ret_site, &errors);
     (void)units_destroy(units);
     for (size_t i = 0; i < errors.count; i++) {
         config_error_format(&errors.items[i], text, sizeof text);
-        fprintf(stderr, "canhbaoctl: %s\n", text);
+        ctl_error("%s", text);
     }
     return result == 0 ? EXIT_DONE : EXIT_FAILED;
 }
@@ -134,10 +135,10 @@ int ctl_plan(char **arguments, int count, const struct tool_options *options) {
         station < site->station_count ? site_endpoint_of(site, station) : NULL;
     struct modbus_plan plan = {0};
     if (endpoint == NULL) {
-        fprintf(stderr, "canhbaoctl: there is no station '%s'\n", arguments[0]);
+        ctl_error("there is no station '%s'", arguments[0]);
         result = EXIT_FAILED;
     } else if (modbus_plan_init(endpoint, &plan) != 0) {
-        fputs("canhbaoctl: no memory\n", stderr);
+        ctl_error("no memory");
         result = EXIT_FAILED;
     } else {
         json_t *value = describe(site, station, endpoint, &plan);

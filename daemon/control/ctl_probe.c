@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "daemon/base/text.h"
+#include "daemon/control/ctl_error.h"
 #include "daemon/control/ctl_lang.h"
 #include "daemon/control/ctl_link.h"
 #include "daemon/control/ctl_tools.h"
@@ -138,8 +139,7 @@ static int probe_once(struct probe *probe) {
     uint8_t data[MODBUS_PDU_MAX];
     probe->round++;
     if (ctl_link_read(&probe->link, probe->request, data) != 0) {
-        fprintf(stderr, "canhbaoctl: %s: unit %d: %s\n", probe->place, probe->request.unit,
-                probe->link.why);
+        ctl_error("%s: unit %d: %s", probe->place, probe->request.unit, probe->link.why);
         if (probe->options->watch && probe->options->json) {
             json_t *failed = json_pack("{s:i,s:s,s:I}", "unit", (int)probe->request.unit, "error",
                                        probe->link.why, "round", (json_int_t)probe->round);
@@ -303,9 +303,11 @@ int ctl_scan(char **arguments, int count, const struct tool_options *options) {
         json_t *answer = scan_unit(&link, (uint8_t)unit, &code);
         if (answer != NULL) {
             if (!options->json) {
+                char what[LINK_WHY_SIZE];
+                ctl_translate(json_string_value(json_object_get(answer, "answer")), what,
+                              sizeof what);
                 printf("%s%s %d: %s, %.1f ms\n", progress ? "\r" : "", ctl_tr("unit"), (int)unit,
-                       json_string_value(json_object_get(answer, "answer")),
-                       json_number_value(json_object_get(answer, "round_trip_ms")));
+                       what, json_number_value(json_object_get(answer, "round_trip_ms")));
                 (void)fflush(stdout);
             }
             json_array_append_new(found, answer);
@@ -316,7 +318,7 @@ int ctl_scan(char **arguments, int count, const struct tool_options *options) {
     fprintf(stderr, "%s%zu %s\n", progress ? "\r" : "", json_array_size(found),
             ctl_tr("units answer"));
     if (json_array_size(found) == 0 && link.why[0] != '\0') {
-        fprintf(stderr, "canhbaoctl: %s: %s\n", arguments[0], link.why);
+        ctl_error("%s: %s", arguments[0], link.why);
     }
     if (options->json) {
         ctl_json_print(found);

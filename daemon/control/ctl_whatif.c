@@ -3,13 +3,15 @@
 #include <string.h>
 
 #include "daemon/base/text.h"
+#include "daemon/control/ctl_error.h"
 #include "daemon/control/ctl_tools.h"
+#include "daemon/control/ctl_usage.h"
 
 static int put_number(json_t *release, const char *key, const char *what, const char *text,
                       double max) {
     double value = 0;
     if (text_parse_double(text, 0, max, &value) != 0) {
-        fprintf(stderr, "canhbaoctl: %s: expected a number up to %g, got '%s'\n", what, max, text);
+        ctl_error("%s: expected a number up to %g, got '%s'", what, max, text);
         return EXIT_USAGE;
     }
     return json_object_set_new(release, key, json_real(value)) == 0 ? 0 : EXIT_FAILED;
@@ -19,7 +21,7 @@ static int put_wind(json_t *release, const char *wind) {
     char from[32];
     const char *slash = strchr(wind, '/');
     if (slash == NULL || (size_t)(slash - wind) >= sizeof from) {
-        fprintf(stderr, "canhbaoctl: --wind: expected DEGREES/M_S such as 270/3, got '%s'\n", wind);
+        ctl_error("--wind: expected DEGREES/M_S such as 270/3, got '%s'", wind);
         return EXIT_USAGE;
     }
     memcpy(from, wind, (size_t)(slash - wind));
@@ -33,13 +35,11 @@ int ctl_whatif_put(json_t *request, char **arguments, const char *duration, cons
     json_t *release = json_pack("{s:s,s:s}", "source", arguments[0], "substance", arguments[1]);
     if (release == NULL || json_object_set_new(request, "do", json_string("what-if")) != 0 ||
         json_object_set_new(request, "release", release) != 0) {
-        fputs("canhbaoctl: what-if: not valid UTF-8\n", stderr);
+        ctl_error("what-if: not valid UTF-8");
         return EXIT_USAGE;
     }
     if (duration != NULL && (text_parse_duration_us(duration, &us) != 0 || us < 1000000)) {
-        fprintf(stderr, "canhbaoctl: --for: expected a duration such as '30 min', got '%s'\n",
-                duration);
-        return EXIT_USAGE;
+        return ctl_expected("--for", "a duration such as '30 min' or '6h'", duration);
     }
     if (us > 0) {
         (void)json_object_set_new(release, "duration_s", json_real((double)us / 1e6)); /* refused */
