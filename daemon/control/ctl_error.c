@@ -78,6 +78,7 @@ static const struct {
     {"*: expected a CSV file with the header time,value",
      "*: phải là tệp CSV có dòng đầu time,value"},
     {"*: cannot be read: *", "*: không đọc được: *"},
+    {"*: cannot be opened: *", "*: không mở được: *"},
     {"*: no rows", "*: không có dòng nào"},
     {"*: more than * rows", "*: nhiều hơn * dòng"},
     {"*: expected a time with its zone, and a number or nothing",

@@ -205,7 +205,7 @@ static int ask_record(ctl_ask_fn *ask, void *ctx, json_t *request, bool as_json)
 
 static int run_maintenance(ctl_ask_fn *ask, void *ctx, char **arguments, int count,
                            const struct field_options *options) {
-    static const char usage[] = "maintenance on STATION --for DURATION --reason TEXT, or "
+    static const char usage[] = "maintenance on STATION --for DURATION --reason TEXT | "
                                 "maintenance off STATION";
     bool on = count == 2 && strcmp(arguments[0], "on") == 0;
     json_t *data = NULL;

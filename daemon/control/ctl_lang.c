@@ -120,7 +120,7 @@ static const struct {
     {"got", "nhận được"},
     {"control socket", "ổ cắm điều khiển"},
     {"see --help", "xem --help"},
-    {"one of those of --help", "một lệnh trong --help"},
+    {"one of those of --help", "một mục có trong --help"},
     {"a whole number", "số nguyên"},
     {"a number with a decimal point", "số thập phân viết với dấu chấm"},
     {"a time such as 2025-11-19T06:00:00+07:00", "thời điểm như 2025-11-19T06:00:00+07:00"},
