@@ -43,7 +43,10 @@ static void set_spot(json_t *record, const struct field_record *field) {
     json_object_set_new(record, "difference",
                         number_or_null(field->shown[0] - field->reference[0]));
     json_object_set_new(record, "tolerance", number_or_null(field->tolerance));
-    json_object_set_new(record, "passed", json_boolean(field_spot_passed(field)));
+    /* Nothing was logged at that minute: there is nothing to pass or to fail. */
+    json_object_set_new(record, "passed",
+                        isnan(field->shown[0]) ? json_null()
+                                               : json_boolean(field_spot_passed(field)));
 }
 
 static void set_bucket(json_t *record, const struct field_entry *entry) {

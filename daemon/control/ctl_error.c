@@ -88,7 +88,6 @@ static const struct {
      "*: phải là ĐỘ/M_S như 270/3, nhận được '*'"},
     {"*: expected 10 min to * d", "*: phải từ 10 min đến * d"},
     {"event * cannot be counted", "không đếm được sự kiện *"},
-    {"*: expected *", "*: phải là *"},
     /* reasons of the daemon at a station's commands */
     {"there is no station '*'", "không có trạm '*'"},
     {"there is no station *", "không có trạm *"},
@@ -105,6 +104,18 @@ static const struct {
      "đọc đối chứng cần số đọc tay, thời điểm và dung sai"},
     {"a calibration needs the time it applies from and the instrument",
      "hiệu chuẩn cần thời điểm áp dụng và dụng cụ"},
+    {"a calibration needs two points with different shown values",
+     "hiệu chuẩn cần hai điểm có số máy báo khác nhau"},
+    {"a gain of * is no calibration: expected *; look at the register's type and scale",
+     "hệ số * không phải hiệu chuẩn: phải là *; hãy xem kiểu và tỷ lệ của thanh ghi"},
+    {"amounts are multiplied: the first point of a rain gauge is 0 and 0",
+     "lượng mưa chỉ nhân hệ số: điểm đầu của máy đo mưa là 0 và 0"},
+    {"no total of the bucket was read during the test: it cannot be judged",
+     "trong lúc thử không đọc được tổng của gàu: không đánh giá được"},
+    {"the end of * is in the past", "lúc kết thúc của * đã qua"},
+    {"* may last * at most", "* kéo dài nhiều nhất *"},
+    {"* needs an actor and a reason", "* cần người làm và lý do"},
+    {"the station * is not under maintenance", "trạm * không đang bảo trì"},
     {"* calibrations are in force: revoke old ones", "đang có * hiệu chuẩn: hãy hủy những bản cũ"},
     {"revoke needs a record and a reason", "hủy biên bản cần số biên bản và lý do"},
     {"row * is not in the past", "dòng * không ở quá khứ"},
@@ -112,6 +123,7 @@ static const struct {
     {"* needs the key \"reason\"", "* cần --reason"},
     {"* needs the key \"*\"", "* cần \"*\""},
     {"unknown request \"*\"", "chương trình giám sát không biết lệnh \"*\""},
+    {"*: expected *", "*: phải là *"},
     {"*: *", "*: *"}, /* last: a file, a place or an option, and what is wrong with it */
 };
 

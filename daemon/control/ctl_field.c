@@ -195,7 +195,8 @@ static int ask_record(ctl_ask_fn *ask, void *ctx, json_t *request, bool as_json)
         } else {
             print_record(record);
         }
-        result = json_is_false(json_object_get(record, "passed")) ? EXIT_FAILED : EXIT_DONE;
+        const json_t *passed = json_object_get(record, "passed"); /* null: it cannot be judged */
+        result = json_is_false(passed) || json_is_null(passed) ? EXIT_FAILED : EXIT_DONE;
     }
     json_decref(data);
     return result;

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "daemon/base/text.h"
+#include "daemon/control/ctl_error.h"
 #include "daemon/control/ctl_lang.h"
 #include "drivers/modbus/pdu.h"
 
@@ -142,9 +143,10 @@ static void print_exceptions(const json_t *link, FILE *out) {
     const char *code;
     json_t *count;
     json_object_foreach(json_object_get(link, "exceptions_by_code"), code, count) {
+        char name[128];
         unsigned number = (unsigned)strtoul(code, NULL, 10);
-        fprintf(out, "    %s %-18s %lld\n", code, modbus_exception_name((uint8_t)number),
-                (long long)json_integer_value(count));
+        ctl_translate(modbus_exception_name((uint8_t)number), name, sizeof name);
+        fprintf(out, "    %s %-18s %lld\n", code, name, (long long)json_integer_value(count));
     }
 }
 
@@ -231,6 +233,11 @@ void ctl_print_diag(const json_t *data, FILE *out) {
         size_t at;
         fprintf(out, "%s (%s): %s\n", text_of(station, "id"), text_of(station, "name_vi"),
                 ctl_tr(text_of(station, "state")));
+        const json_t *work = json_object_get(station, "maintenance");
+        if (json_is_object(work)) {
+            print_label("maintenance until", out);
+            fprintf(out, "%s ICT\n", local_of(work, "until", time, sizeof time));
+        }
         if (!json_is_object(link)) {
             fprintf(out, "  %s\n", ctl_tr("it is not asked by this daemon"));
             continue;
@@ -239,11 +246,15 @@ void ctl_print_diag(const json_t *data, FILE *out) {
         print_label("link", out);
         fprintf(out, "%s", ctl_tr(text_of(link, "state")));
         if (why[0] != '\0') {
-            fprintf(out, "; %s: %s", ctl_tr("last trouble"), why);
+            char said[256];
+            ctl_translate(why, said, sizeof said);
+            fprintf(out, "; %s: %s", ctl_tr("last trouble"), said);
         }
         fputc('\n', out);
         print_label("last good reply", out);
-        fprintf(out, "%s ICT\n", local_of(link, "last_success", time, sizeof time));
+        bool ever = json_is_string(json_object_get(link, "last_success"));
+        fprintf(out, "%s%s\n", local_of(link, "last_success", time, sizeof time),
+                ever ? " ICT" : "");
         for (size_t i = 0; i < sizeof counts / sizeof counts[0]; i++) {
             print_count(link, counts[i].key, counts[i].text, out);
             if (strcmp(counts[i].key, "exceptions") == 0) {

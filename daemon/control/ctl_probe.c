@@ -140,9 +140,12 @@ static int probe_once(struct probe *probe) {
     probe->round++;
     if (ctl_link_read(&probe->link, probe->request, data) != 0) {
         ctl_error("%s: unit %d: %s", probe->place, probe->request.unit, probe->link.why);
-        if (probe->options->watch && probe->options->json) {
-            json_t *failed = json_pack("{s:i,s:s,s:I}", "unit", (int)probe->request.unit, "error",
-                                       probe->link.why, "round", (json_int_t)probe->round);
+        if (probe->options->json) {
+            json_t *failed =
+                json_pack("{s:i,s:s}", "unit", (int)probe->request.unit, "error", probe->link.why);
+            if (probe->options->watch) {
+                json_object_set_new(failed, "round", json_integer(probe->round));
+            }
             ctl_json_print(failed);
             json_decref(failed);
         }

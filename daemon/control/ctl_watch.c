@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "daemon/base/text.h"
+#include "daemon/control/ctl_error.h"
 #include "daemon/control/ctl_field.h"
 #include "daemon/control/ctl_lang.h"
 #include "daemon/control/ctl_tools.h"
@@ -178,6 +179,24 @@ static int ask_stations(ctl_ask_fn *ask, void *ctx, json_t **ret_stations) {
     return ask(ctx, json_pack("{s:s}", "do", "stations"), ret_stations);
 }
 
+/* A name that is none would show an empty screen for ever. */
+static int check_names(const json_t *stations, char **arguments, int count) {
+    for (int i = 0; i < count; i++) {
+        size_t index;
+        json_t *station;
+        bool found = false;
+        json_array_foreach(stations, index, station) {
+            const char *id = json_string_value(json_object_get(station, "id"));
+            found = found || (id != NULL && strcmp(id, arguments[i]) == 0);
+        }
+        if (!found) {
+            ctl_error("there is no station '%s'", arguments[i]);
+            return EXIT_FAILED;
+        }
+    }
+    return EXIT_DONE;
+}
+
 int ctl_watch(ctl_ask_fn *ask, void *ctx, char **arguments, int count,
               const struct field_options *options) {
     struct screen screen = {.full =
@@ -185,7 +204,11 @@ int ctl_watch(ctl_ask_fn *ask, void *ctx, char **arguments, int count,
     struct termios before, raw;
     json_t *stations = NULL;
     int result = ask_stations(ask, ctx, &stations);
+    if (result == EXIT_DONE) {
+        result = check_names(stations, arguments, count);
+    }
     if (result != EXIT_DONE) {
+        json_decref(stations);
         return result;
     }
     if (options->json) {

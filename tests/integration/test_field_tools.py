@@ -259,6 +259,11 @@ class OnTheWire(unittest.TestCase):
         refused = run("probe", self.place, "3", "--from", "50", "--count", "1")
         self.assertEqual((refused.returncode, refused.stdout), (1, ""))
         self.assertIn("exception 2: illegal data address", refused.stderr)
+        told = run("--json", "probe", self.place, "3", "--from", "50", "--count", "1")
+        self.assertEqual((told.returncode, json.loads(told.stdout)),
+                         (1, {"unit": 3, "error": "exception 2: illegal data address"}))
+        vietnamese = run("--lang", "vi", "probe", self.place, "3", "--from", "50", "--count", "1")
+        self.assertIn("ngoại lệ 2: máy không có địa chỉ này", vietnamese.stderr)
         with socket.socket() as nobody:
             nobody.bind(("127.0.0.1", 0))
             port = nobody.getsockname()[1]

@@ -150,7 +150,7 @@ class StationWork(unittest.TestCase):
         for arguments, text in ((["spot", "tram", "stage"], "cách dùng: canhbaoctl spot STATION POINT VALUE"),
                                 (["spot", "tram", "stage", "5,0"], "phải là số thập phân viết với dấu chấm, nhận được '5,0'"),
                                 (["probe", "h", "300"], "UNIT: phải là số nguyên 0 - 255, nhận được '300'"),
-                                (["spot", "-x"], "một lệnh trong --help, nhận được '-x'")):
+                                (["spot", "-x"], "một mục có trong --help, nhận được '-x'")):
             wrong = self.fails(2, "--lang", "vi", *arguments)
             self.assertIn(text, wrong.stderr)
         helped = subprocess.run([CTL, "--lang", "vi", "--help"], capture_output=True, text=True, check=True).stdout
@@ -162,6 +162,8 @@ class StationWork(unittest.TestCase):
         self.assertFalse(outside["passed"])
         nothing = json.loads(self.fails(1, "spot", "tram", "stage", "5", "--at", "2020-01-01T00:00:00Z").stdout)
         self.assertIsNone(nothing["logged"])
+        self.assertIsNone(nothing["passed"])  # neither: there is nothing to compare with
+        self.assertIn("there is no station 'nobody'", self.fails(1, "watch", "nobody").stderr)
         self.fails(2, "spot", "tram", "tips", "5")  # rain has no tolerance of its own
         self.fails(1, "spot", "tram", "level", "5")
         self.fails(2, "spot", "tram", "stage", "5,5")
