@@ -6,10 +6,17 @@
 
 #define PI 3.14159265358979323846
 
-enum { BURN_IN = 6000, CHAIN_STEPS = 12000, THINNING = 6, KEPT = CHAIN_STEPS / THINNING };
+enum {
+    BURN_IN = 6000,
+    CHAIN_STEPS = 12000,
+    THINNING = 6,
+    KEPT = CHAIN_STEPS / THINNING,
+    ROUNDS_MAX = 3
+};
 static_assert((int)KEPT == (int)CHAIN_KEPT, "what the header promises");
 
-#define NEAR_TOP 8.0 /* ln of the posterior: places that a chain may start from */
+#define AGREED   1.05 /* r_hat */
+#define NEAR_TOP 8.0  /* ln of the posterior: places that a chain may start from */
 
 typedef double square_matrix[TRACE_UNKNOWNS_MAX][TRACE_UNKNOWNS_MAX];
 
@@ -163,10 +170,24 @@ double chain_r_hat(const struct trace_sample *samples, size_t unknowns) {
 
 void chain_run(const struct field *field, const struct candidate *starts, size_t count,
                struct trace_sample *ret_samples) {
+    struct candidate from[TRACE_CHAINS];
     for (size_t c = 0; c < TRACE_CHAINS; c++) {
         bool near = c < count && starts[c].value > starts[0].value - NEAR_TOP;
-        run_chain(field, near ? &starts[c] : &starts[0],
-                  field->problem->seed + c * UINT64_C(0x51ed2701), ret_samples + c * KEPT);
+        from[c] = near ? starts[c] : starts[0];
+    }
+    /* Chains that do not agree yet go on from where they are, with all before as burn-in. */
+    for (size_t round = 0; round < ROUNDS_MAX; round++) {
+        for (size_t c = 0; c < TRACE_CHAINS; c++) {
+            struct trace_sample *kept = ret_samples + c * KEPT;
+            run_chain(field, &from[c],
+                      field->problem->seed + (c + round * TRACE_CHAINS) * UINT64_C(0x51ed2701),
+                      kept);
+            memcpy(from[c].u, kept[KEPT - 1].value, sizeof from[c].u);
+            from[c].value = field_ln_posterior(field, from[c].u);
+        }
+        if (chain_r_hat(ret_samples, field->unknowns) <= AGREED) {
+            return;
+        }
     }
 }
 

@@ -8,7 +8,8 @@
 
 enum { CHAIN_KEPT = 2000, CHAIN_SAMPLES = TRACE_CHAINS * CHAIN_KEPT };
 
-/* From the best starts (best first), [CHAIN_SAMPLES], chain after chain. */
+/* From the best starts (best first), [CHAIN_SAMPLES], chain after chain; up to three times as long
+ * while the chains do not agree (chain_r_hat() above 1.05). */
 void chain_run(const struct field *field, const struct candidate *starts, size_t count,
                struct trace_sample *ret_samples);
 /* Gelman and Rubin (1992), largest over the unknowns. */
