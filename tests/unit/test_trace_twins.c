@@ -189,12 +189,40 @@ static void test_next_point(void **state) {
     trace_finish(&r);
 }
 
+/* A third of the sensors: long, bent posteriors. Bounds with room for another arithmetic. */
+static void test_few_sensors_settle(void **state) {
+    (void)state;
+    enum { CASES = 12 };
+    int settled = 0, inside = 0;
+    for (int i = 0; i < CASES; i++) {
+        struct twin t;
+        struct trace_problem p = make(&t, 1, 500 + (uint64_t)i);
+        struct trace_result r = {0};
+        double level = 0;
+        p.count = 0;
+        for (size_t k = (size_t)i % 3; k < SENSORS; k += 3) {
+            if (!t.lies[k]) {
+                t.sensors[p.count++] = t.sensors[k];
+            }
+        }
+        assert_int_equal(trace_run(&p, &r, NULL), 0);
+        assert_int_equal(region_level(&r.source[0].region, 0.9, &level), 0);
+        inside += region_holds(&r.source[0].region, level, t.x_m[0], t.y_m[0]);
+        settled += r.r_hat <= 1.05;
+        trace_finish(&r);
+    }
+    print_message("%d of %d with 16 sensors settled, %d regions hold the source\n", settled, CASES,
+                  inside);
+    assert_true(settled >= CASES - 3 && inside >= CASES - 3);
+}
+
 int main(int argc, char **argv) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_one_source),
         cmocka_unit_test(test_two_sources),
         cmocka_unit_test(test_false_sensor_is_named),
         cmocka_unit_test(test_next_point),
+        cmocka_unit_test(test_few_sensors_settle),
     };
     runs = argc > 1 ? (int)strtol(argv[1], NULL, 10) : runs;
     return cmocka_run_group_tests(tests, NULL, NULL);
