@@ -7,15 +7,8 @@
 #define NEAR         30.0
 #define NEAR_FACTOR  306.0
 
-enum { PIECES_MAX = 4, CURVES = 6 };
-
-/* log10 of the distance against a: piece by piece up to `below`. */
-static const struct curve {
-    double share;
-    struct {
-        double below, slope, constant;
-    } pieces[PIECES_MAX];
-} curves[CURVES] = {
+enum { CURVES = 6 };
+static const struct dense_curve curves[CURVES] = {
     {0.1, {{-0.55, 0, 1.75}, {-0.14, 0.24, 1.88}, {HUGE_VAL, -0.50, 1.78}}},
     {0.05, {{-0.68, 0, 1.92}, {-0.29, 0.36, 2.16}, {-0.18, 0, 2.06}, {HUGE_VAL, -0.56, 1.96}}},
     {0.02, {{-0.69, 0, 2.08}, {-0.31, 0.45, 2.39}, {-0.16, 0, 2.25}, {HUGE_VAL, -0.54, 2.16}}},
@@ -24,12 +17,25 @@ static const struct curve {
     {0.002, {{-0.69, 0, 2.60}, {-0.25, 0.39, 2.87}, {-0.13, 0, 2.77}, {HUGE_VAL, -0.50, 2.71}}},
 };
 
-static double distance(const struct curve *curve, double a) {
+double dense_curve_distance(const struct dense_curve *curve, double a) {
     size_t i = 0;
-    while (i + 1 < PIECES_MAX && !(a <= curve->pieces[i].below)) {
+    while (i + 1 < DENSE_PIECES_MAX && !(a <= curve->pieces[i].below)) {
         i++;
     }
     return curve->pieces[i].slope * a + curve->pieces[i].constant;
+}
+
+double dense_curves_share(const struct dense_curve *list, size_t count, double a, double b,
+                          double from_b, double from) {
+    for (size_t i = 0; i < count; i++) {
+        double to_b = dense_curve_distance(&list[i], a);
+        if (b <= to_b) {
+            return from + (list[i].share - from) * (b - from_b) / (to_b - from_b);
+        }
+        from_b = to_b;
+        from = list[i].share;
+    }
+    return from * pow(10, 2 * (from_b - b));
 }
 
 struct scales {
@@ -61,18 +67,8 @@ static double isothermal(double units, double a) {
     if (units <= NEAR) {
         return near / (1 + near);
     }
-    double b = log10(units), from_b = log10(NEAR);
     near = NEAR_FACTOR / (NEAR * NEAR);
-    double from = near / (1 + near);
-    for (size_t i = 0; i < CURVES; i++) {
-        double to_b = distance(&curves[i], a);
-        if (b <= to_b) {
-            return from + (curves[i].share - from) * (b - from_b) / (to_b - from_b);
-        }
-        from_b = to_b;
-        from = curves[i].share;
-    }
-    return from * pow(10, 2 * (from_b - b));
+    return dense_curves_share(curves, CURVES, a, log10(units), log10(NEAR), near / (1 + near));
 }
 
 int dense_share(const struct dense_release *release, double x_m, double *ret_share) {

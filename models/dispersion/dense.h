@@ -11,6 +11,7 @@
 #define CANHBAO_MODELS_DISPERSION_DENSE_H
 
 #include <stdbool.h>
+#include <stddef.h>
 
 #include "daemon/base/err.h"
 
@@ -31,5 +32,20 @@ int dense_share_at(const struct dense_release *release, double x_m, double y_m, 
 
 /* kg/m3 of a share once the gas has the temperature of the air. */
 double dense_concentration(const struct dense_release *release, double share);
+
+/* A curve of the nomograms: log10 of the scaled distance at which the share is reached, against the
+ * scaled buoyancy a, piece by piece up to `below`. */
+enum { DENSE_PIECES_MAX = 4 };
+struct dense_curve {
+    double share;
+    struct {
+        double below, slope, constant;
+    } pieces[DENSE_PIECES_MAX];
+};
+double dense_curve_distance(const struct dense_curve *curve, double a);
+/* The share at b, log10 of the scaled distance: straight between the curves from (from_b, from) on,
+ * beyond the last one falling with the square of the distance. */
+double dense_curves_share(const struct dense_curve *curves, size_t count, double a, double b,
+                          double from_b, double from);
 
 #endif

@@ -13,15 +13,8 @@
 #define SPREAD       1.2
 #define NEAR_FACTOR  3.24
 
-enum { PIECES_MAX = 3, CURVES = 7 };
-
-/* log10 of the distance against a: piece by piece up to `below`. */
-static const struct curve {
-    double share;
-    struct {
-        double below, slope, constant;
-    } pieces[PIECES_MAX];
-} curves[CURVES] = {
+enum { CURVES = 7 };
+static const struct dense_curve curves[CURVES] = {
     {0.1, {{-0.44, 0, 0.70}, {0.43, 0.26, 0.81}, {HUGE_VAL, 0, 0.93}}},
     {0.05, {{-0.56, 0, 0.85}, {0.31, 0.26, 1.00}, {HUGE_VAL, -0.12, 1.12}}},
     {0.02, {{-0.66, 0, 0.95}, {0.32, 0.36, 1.19}, {HUGE_VAL, -0.26, 1.38}}},
@@ -30,14 +23,6 @@ static const struct curve {
     {0.002, {{0.27, 0, 1.83}, {HUGE_VAL, -0.32, 1.92}, {HUGE_VAL, 0, 0}}},
     {0.001, {{-0.10, 0, 2.075}, {HUGE_VAL, -0.27, 2.05}, {HUGE_VAL, 0, 0}}},
 };
-
-static double distance(const struct curve *curve, double a) {
-    size_t i = 0;
-    while (i + 1 < PIECES_MAX && !(a <= curve->pieces[i].below)) {
-        i++;
-    }
-    return curve->pieces[i].slope * a + curve->pieces[i].constant;
-}
 
 struct scales {
     double volume_m3, length_m, buoyancy_m_s2, ratio; /* (g0' V0^(1/3))^(1/2) / u */
@@ -77,21 +62,13 @@ int dense_puff_is(const struct dense_puff *p, bool *ret_dense) {
 
 /* Of a gas with the temperature of the air. */
 static double isothermal(double units, double a) {
-    double b = log10(units), from_b = distance(&curves[0], a), from = curves[0].share;
+    double b = log10(units), from_b = dense_curve_distance(&curves[0], a), from = curves[0].share;
     if (b <= from_b) { /* joins the first curve */
         double near = NEAR_FACTOR / (NEAR_FACTOR + units * units);
         double there = NEAR_FACTOR / (NEAR_FACTOR + pow(10, 2 * from_b));
         return fmax(near + (from - there) * units * units / pow(10, 2 * from_b), from);
     }
-    for (size_t i = 1; i < CURVES; i++) {
-        double to_b = distance(&curves[i], a);
-        if (b <= to_b) {
-            return from + (curves[i].share - from) * (b - from_b) / (to_b - from_b);
-        }
-        from_b = to_b;
-        from = curves[i].share;
-    }
-    return from * pow(10, 2 * (from_b - b));
+    return dense_curves_share(curves + 1, CURVES - 1, a, b, from_b, from);
 }
 
 int dense_puff_share(const struct dense_puff *p, double x_m, double *ret_share) {
