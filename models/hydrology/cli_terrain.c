@@ -65,10 +65,13 @@ static double mean_distance_m(const struct grid *grid, size_t from, size_t to, s
            (double)steps;
 }
 
+static double mean_step(const double *axis, size_t count) {
+    return (axis[count - 1] - axis[0]) / (double)(count - 1);
+}
+
 /* Distances of cell centres in and across a row of the file. */
 static void measure_row(const struct grid *grid, size_t row, double *ret_dx_m, double *ret_dy_m) {
     size_t n = grid->columns, last = grid->rows - 1, c = (n - 1) / 2;
-    size_t next = row < last ? row + 1 : row - 1;
     if (grid->curvilinear) {
         *ret_dx_m = mean_distance_m(grid, row * n, row * n + n - 1, n - 1);
         *ret_dy_m = mean_distance_m(grid, c, last * n + c, last);
@@ -78,15 +81,16 @@ static void measure_row(const struct grid *grid, size_t row, double *ret_dx_m, d
     if (grid->degrees) {
         degree_m(grid->y[row], ret_dx_m, ret_dy_m);
     }
-    *ret_dx_m *= fabs(grid->x[c + 1] - grid->x[c]);
-    *ret_dy_m *= fabs(grid->y[next] - grid->y[row]);
+    *ret_dx_m *= fabs(mean_step(grid->x, n));
+    *ret_dy_m *= fabs(mean_step(grid->y, grid->rows));
 }
 
-/* An axis of one distance, as D8 needs it, to 1 %. */
+/* An axis of one distance, as D8 needs it: no centre off by more than a tenth of a cell, which
+ * single precision may take of a second of arc. */
 static bool is_even(const double *axis, size_t count) {
-    double mean = (axis[count - 1] - axis[0]) / (double)(count - 1);
+    double mean = mean_step(axis, count);
     for (size_t i = 1; i < count; i++) {
-        if (fabs((axis[i] - axis[i - 1]) / mean - 1) > 0.01) {
+        if (fabs((axis[i] - axis[0]) / mean - (double)i) > 0.1) {
             return false;
         }
     }

@@ -87,6 +87,14 @@ class Terrain(unittest.TestCase):
         streams = found["cells_above"] * cell_km2 >= 0.05
         numpy.testing.assert_array_equal(found["stream"], streams)
 
+    def test_seconds_of_arc_in_single_precision(self):
+        """Axes as 32-bit numbers stray by some per cent of a cell of one second; they are even all the same."""
+        y = (14.2 - numpy.arange(ROWS) / 3600).astype("f4").astype("f8")
+        x = (108.9 + numpy.arange(COLUMNS) / 3600).astype("f4").astype("f8")
+        self.assertGreater(abs(numpy.diff(x) * 3600 - 1).max(), 0.01)
+        _, found = self.drain(values=PLANE, y=y, x=x, mapping=None)
+        self.assertEqual(set(found["flow_direction"][:-1, 1:].ravel()), {4.0})
+
     def test_axes_without_a_place(self):
         done, found = self.drain(values=PLANE, mapping=False)
         self.is_the_plane(found)
