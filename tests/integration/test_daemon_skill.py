@@ -21,14 +21,15 @@ EXTRA = """areas:
   - {id: basin, name: {vi: lưu vực, en: basin}, file: areas/basin.geojson}
 products:
   - {id: radar, model: areal, inbox: inbox/radar, windows: [1 h], leads: [0 s, 10 min], period: 5 min,
-     stale_after: 12 h, deadline: 30 s, arguments: [--forecast nowcast --members 5], skill_of: nowcast}
+     stale_after: 12 h, deadline: 30 s, skill_of: nowcast,
+     arguments: ["--forecast nowcast --members 5", "--motion-in {?product:nowcast/motion.nc}"]}
   - id: nowcast
     model: nowcast
     period: 5 min
     stale_after: 12 h
     keep: 100
     triggers: {products: [radar]}
-    arguments: ["--in {frames:radar:3} --step 300 --leads 3 --out {out:forecast.nc}"]
+    arguments: ["--in {frames:radar:3} --step 300 --leads 3 --motion-out {out:motion.nc} --out {out:forecast.nc}"]
   - id: ensemble
     model: nowcast
     period: 5 min
@@ -196,6 +197,12 @@ class Skill(unittest.TestCase):
             self.assertLess(by["forecast", lead, None]["mae"], by["persistence", lead, None]["mae"], "motion helps")
         self.assertNotIn("skill-low", [c["class"] for c in self.daemon.ctl("status")["conditions"]])
         self.http(found)
+        # The newest motion of the nowcast, five minutes older, goes into the run on the next frame.
+        self.drop("next.nc", self.start + 300 * FRAMES, field(FRAMES))
+        wait_for(lambda: self.newest("radar", "reference_time") == self.time(FRAMES), "the next frame is used")
+        parameters = self.newest("radar", "manifest")["parameters"]
+        self.assertEqual(parameters["motion"], "tracked")
+        self.assertIn("smoothed", parameters["motion_note"])
 
     def compare(self, by, expected):
         for (system, lead), sums in expected.items():
