@@ -1,6 +1,9 @@
 #include "models/areal/ahead.h"
 
+#include <assert.h>
 #include <stdio.h>
+
+#include "models/nowcast/ensemble.h"
 
 struct giver {
     struct areal *areal;
@@ -28,6 +31,9 @@ static int take_member(void *context, int member, int lead, const float *rate) {
     tell(giver);
     return 0;
 }
+
+/* The ensemble makes some members together (ensemble_group). */
+static_assert((int)ENSEMBLE_GROUP <= (int)AREAL_TOGETHER, "members that come by turns");
 
 static int give_members(struct outlook *outlook, struct giver *giver, struct err *ret_err) {
     const struct outlook_members members = {.members = giver->run->members,

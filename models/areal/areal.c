@@ -30,6 +30,15 @@ struct number {
     double least;
 };
 
+/* A forecast that is being taken: the one without members, or a member. */
+struct running {
+    double *total;     /* of rates up to the step taken last */
+    uint32_t *got;     /* steps with data */
+    double *point_sum; /* total at the points: [point * cells + cell] */
+    uint32_t *point_got;
+    double *lead_rate; /* rates at the leads: [lead * cells + cell] */
+};
+
 /* Sums of one area: [cell] for the rates, [length * cells + cell] for the windows. */
 struct sums {
     struct mask *mask; /* NULL: could not be placed; see cause */
@@ -37,12 +46,7 @@ struct sums {
     double *rate;     /* newest, NaN missing */
     double *sum;      /* of rates with data */
     uint32_t *filled; /* slots with data */
-    /* Of the forecast run that is being taken. */
-    double *total;     /* of rates up to the step taken last */
-    uint32_t *got;     /* steps with data */
-    double *point_sum; /* total at the points: [point * cells + cell] */
-    uint32_t *point_got;
-    double *lead_rate;      /* rates at the leads: [lead * cells + cell] */
+    struct running running[AREAL_TOGETHER];
     struct number *numbers; /* [(1 + member) * leads + lead][NUMBERS_MAX]; row 0: no ensemble */
 };
 
@@ -159,16 +163,20 @@ static int allocate_ahead(const struct areal *areal, struct sums *sums) {
     size_t count = sums->mask->count;
     size_t leads = areal->options.lead_count;
     size_t rows = (1 + areal->options.member_count) * leads;
-    sums->total = calloc(count + 1, sizeof *sums->total);
-    sums->got = calloc(count + 1, sizeof *sums->got);
-    sums->point_sum = calloc(count * areal->point_count + 1, sizeof *sums->point_sum);
-    sums->point_got = calloc(count * areal->point_count + 1, sizeof *sums->point_got);
-    sums->lead_rate = calloc(count * leads + 1, sizeof *sums->lead_rate);
     sums->numbers = calloc(rows * NUMBERS_MAX + 1, sizeof *sums->numbers);
-    return sums->total == NULL || sums->got == NULL || sums->point_sum == NULL ||
-                   sums->point_got == NULL || sums->lead_rate == NULL || sums->numbers == NULL
-               ? ERR_MEMORY
-               : 0;
+    bool good = sums->numbers != NULL;
+    for (size_t i = 0; i < AREAL_TOGETHER; i++) {
+        struct running *running = &sums->running[i];
+        running->total = calloc(count + 1, sizeof *running->total);
+        running->got = calloc(count + 1, sizeof *running->got);
+        running->point_sum = calloc(count * areal->point_count + 1, sizeof *running->point_sum);
+        running->point_got = calloc(count * areal->point_count + 1, sizeof *running->point_got);
+        running->lead_rate = calloc(count * leads + 1, sizeof *running->lead_rate);
+        good = good && running->total != NULL && running->got != NULL &&
+               running->point_sum != NULL && running->point_got != NULL &&
+               running->lead_rate != NULL;
+    }
+    return good ? 0 : ERR_MEMORY;
 }
 
 /* The cells of a polygon; without any, why. */
@@ -294,11 +302,13 @@ void areal_destroy(struct areal *areal) {
         free(sums->rate);
         free(sums->sum);
         free(sums->filled);
-        free(sums->total);
-        free(sums->got);
-        free(sums->point_sum);
-        free(sums->point_got);
-        free(sums->lead_rate);
+        for (size_t k = 0; k < AREAL_TOGETHER; k++) {
+            free(sums->running[k].total);
+            free(sums->running[k].got);
+            free(sums->running[k].point_sum);
+            free(sums->running[k].point_got);
+            free(sums->running[k].lead_rate);
+        }
         free(sums->numbers);
     }
     free(areal->sums);
@@ -373,10 +383,10 @@ static struct statistics rate_statistics(const struct areal *areal, const struct
 
 /* What a window takes of the forecast: the total at one point less that at another. */
 struct ahead {
-    bool some;
-    size_t to;   /* index of a point */
-    bool less;   /* the window begins after the reference time */
-    size_t from; /* index of a point */
+    const struct running *of; /* NULL: nothing */
+    size_t to;                /* index of a point */
+    bool less;                /* the window begins after the reference time */
+    size_t from;              /* index of a point */
 };
 
 /* A window: `past` selects the sums of what has been. */
@@ -393,13 +403,13 @@ static struct statistics window_statistics(const struct areal *areal, const stru
         double rates = sums->sum[past * count + i];
         double filled = (double)sums->filled[past * count + i];
         double w = sums->mask->area_m2[i];
-        if (ahead->some) {
-            rates += sums->point_sum[ahead->to * count + i];
-            filled += (double)sums->point_got[ahead->to * count + i];
+        if (ahead->of != NULL) {
+            rates += ahead->of->point_sum[ahead->to * count + i];
+            filled += (double)ahead->of->point_got[ahead->to * count + i];
         }
         if (ahead->less) {
-            rates -= sums->point_sum[ahead->from * count + i];
-            filled -= (double)sums->point_got[ahead->from * count + i];
+            rates -= ahead->of->point_sum[ahead->from * count + i];
+            filled -= (double)ahead->of->point_got[ahead->from * count + i];
         }
         if (filled == 0.0) {
             continue;
@@ -431,16 +441,17 @@ static size_t point_of(const struct areal *areal, size_t step) {
 }
 
 /* The numbers of a lead in the order of the results. */
-static void take_numbers(const struct areal *areal, const struct sums *sums, size_t lead,
-                         struct number *ret_numbers) {
+static void take_numbers(const struct areal *areal, const struct sums *sums,
+                         const struct running *running, size_t lead, struct number *ret_numbers) {
     size_t windows = areal->options.window_count;
     size_t step = steps_of(areal, areal->options.lead_s[lead]);
-    struct statistics s = rate_statistics(areal, sums, sums->lead_rate + lead * sums->mask->count);
+    struct statistics s =
+        rate_statistics(areal, sums, running->lead_rate + lead * sums->mask->count);
     *ret_numbers++ = (struct number){s.mean, s.coverage, 0.0};
     *ret_numbers++ = (struct number){s.max, s.coverage, 0.0};
     *ret_numbers++ = (struct number){s.covered, s.coverage, 0.0};
     for (size_t w = 0; w < windows; w++) {
-        struct ahead ahead = {.some = true, .to = point_of(areal, step)};
+        struct ahead ahead = {.of = running, .to = point_of(areal, step)};
         if (step > areal->length[w]) {
             ahead.less = true;
             ahead.from = point_of(areal, step - areal->length[w]);
@@ -452,34 +463,35 @@ static void take_numbers(const struct areal *areal, const struct sums *sums, siz
 }
 
 /* Adds a step to the run that is being taken; after the last one, its numbers go to `row`. */
-static void end_step(const struct areal *areal, struct sums *sums, size_t step, size_t row) {
+static void end_step(const struct areal *areal, struct sums *sums, struct running *running,
+                     size_t step, size_t row) {
     size_t count = sums->mask->count;
     for (size_t p = 0; p < areal->point_count; p++) {
         if (areal->point[p] == step) {
-            memcpy(sums->point_sum + p * count, sums->total, count * sizeof *sums->total);
-            memcpy(sums->point_got + p * count, sums->got, count * sizeof *sums->got);
+            memcpy(running->point_sum + p * count, running->total, count * sizeof *running->total);
+            memcpy(running->point_got + p * count, running->got, count * sizeof *running->got);
         }
     }
     size_t leads = areal->options.lead_count;
     for (size_t l = 0; l < leads && step == areal_steps_ahead(areal); l++) {
-        take_numbers(areal, sums, l, sums->numbers + (row * leads + l) * NUMBERS_MAX);
+        take_numbers(areal, sums, running, l, sums->numbers + (row * leads + l) * NUMBERS_MAX);
     }
 }
 
-static void add_rate(const struct areal *areal, struct sums *sums, size_t step, size_t cell,
-                     double rate) {
+static void add_rate(const struct areal *areal, const struct sums *sums, struct running *running,
+                     size_t step, size_t cell, double rate) {
     size_t count = sums->mask->count;
     if (step == 1) {
-        sums->total[cell] = 0.0;
-        sums->got[cell] = 0;
+        running->total[cell] = 0.0;
+        running->got[cell] = 0;
     }
     if (!isnan(rate)) {
-        sums->total[cell] += rate;
-        sums->got[cell]++;
+        running->total[cell] += rate;
+        running->got[cell]++;
     }
     for (size_t l = 0; l < areal->options.lead_count; l++) {
         if (steps_of(areal, areal->options.lead_s[l]) == step) {
-            sums->lead_rate[l * count + cell] = rate;
+            running->lead_rate[l * count + cell] = rate;
         }
     }
 }
@@ -487,13 +499,14 @@ static void add_rate(const struct areal *areal, struct sums *sums, size_t step, 
 static void take_step(struct areal *areal, size_t row, size_t step, const float *rate_mm_h) {
     for (size_t a = 0; a < areal->areas->count; a++) {
         struct sums *sums = &areal->sums[a];
+        struct running *running = &sums->running[row % AREAL_TOGETHER];
         size_t count = sums->mask != NULL ? sums->mask->count : 0;
         for (size_t i = 0; i < count; i++) {
-            add_rate(areal, sums, step, i,
+            add_rate(areal, sums, running, step, i,
                      rate_mm_h != NULL ? (double)rate_mm_h[sums->mask->index[i]] : sums->rate[i]);
         }
         if (count > 0) {
-            end_step(areal, sums, step, row);
+            end_step(areal, sums, running, step, row);
         }
     }
 }
@@ -573,7 +586,7 @@ static void put_all(struct out *out, const struct number *numbers) {
 
 static void take_past(const struct areal *areal, const struct sums *sums,
                       struct number *ret_numbers) {
-    static const struct ahead none = {.some = false};
+    static const struct ahead none = {.of = NULL};
     struct statistics s = rate_statistics(areal, sums, sums->rate);
     ret_numbers[0] = (struct number){s.mean, s.coverage, 0.0};
     ret_numbers[1] = (struct number){s.max, s.coverage, 0.0};

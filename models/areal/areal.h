@@ -36,6 +36,7 @@ enum {
     AREAL_WINDOWS_MAX = 8,
     AREAL_LEADS_MAX = 16,
     AREAL_PROBABILITIES_MAX = 8,
+    AREAL_TOGETHER = 4, /* members that may be given by turns */
     AREAL_CAUSE_SIZE = 96,
     AREAL_SLOTS_MAX = 20000
 };
@@ -83,7 +84,8 @@ int areal_add(struct areal *areal, size_t slot, const double *rate_mm_h, struct 
 /* Takes the forecast fields of one run, step by step: step k = 1 .. areal_steps_ahead stands for
  * the interval up to k steps after the reference time; [rows * columns] in mm h-1, NaN missing.
  * After all observed frames. The one without members first; each member 0 .. member_count - 1 once,
- * all its steps before the next member. */
+ * its steps in their order. Up to AREAL_TOGETHER members that follow each other may come by turns,
+ * step by step, and all their steps before the members after them. */
 void areal_forecast(struct areal *areal, size_t step, const float *rate_mm_h);
 void areal_member(struct areal *areal, size_t member, size_t step, const float *rate_mm_h);
 

@@ -10,7 +10,7 @@
 #include "models/nowcast/parallel.h"
 
 enum { RANK_BINS = 65536, RIM_PX = 10, FRAMES_USED = 3 };
-enum { GROUP_MEMBERS = 4, GROUP_PIXELS_MAX = 1200000 };
+enum { GROUP_PIXELS_MAX = 1200000 };
 
 static const float rain_min_mm_h = 0.1F;
 static const double two_pi = 6.28318530717958647692;
@@ -323,7 +323,7 @@ static void rows_of_members(void *context, int part, int begin, int end) {
 }
 
 int ensemble_group(int members, int threads, size_t pixels) {
-    int group = threads < GROUP_MEMBERS && pixels <= GROUP_PIXELS_MAX ? GROUP_MEMBERS : threads;
+    int group = threads < ENSEMBLE_GROUP && pixels <= GROUP_PIXELS_MAX ? ENSEMBLE_GROUP : threads;
     return group > members ? members : group;
 }
 

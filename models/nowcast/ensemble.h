@@ -49,6 +49,8 @@ struct ensemble_run {
     void *context;
 };
 
+enum { ENSEMBLE_GROUP = 4 };
+
 /* Members that are made side by side, and are in memory together: 4, so that fields come (and stand
  * in a file) in the same order with 1, 2 and 4 threads; as many as there are threads when these are
  * more, or when the grid has more than 1.2 million pixels; never more than there are members. */

@@ -279,6 +279,38 @@ static void lower_bounds_go_on_with_the_forecast(void **state) {
     areal_destroy(areal);
 }
 
+/* Four members by turns, as the ensemble makes them: each has its own sums. 6, 12, 18 and 24 mm/h
+ * over 20 min after 1 mm that fell. */
+static void members_that_come_by_turns_do_not_mix(void **state) {
+    (void)state;
+    struct areal *areal = NULL;
+    struct areal_options four = options;
+    float field[CELLS];
+    four.member_count = 4;
+    four.probability_count = 2;
+    four.probability[0] = 0.25;
+    four.probability[1] = 1.0;
+    assert_int_equal(areal_create(env, grid, &areas, NULL, &four, &areal, NULL), 0);
+    add_constant(areal, 0, 6.0);
+    for (size_t step = 1; step <= 2; step++) {
+        for (size_t member = 0; member < 4; member++) {
+            for (size_t i = 0; i < CELLS; i++) {
+                field[i] = 6.0F * (float)(member + 1);
+            }
+            areal_member(areal, member, step, field);
+        }
+    }
+    struct areal_result most = find_reached(areal, "low", "rain_mean", 1800, 1200, 0.25);
+    assert_true(fabs(most.value - (1.0 + 8.0)) < 1e-9 && fabs(most.coverage - 1.0) < 1e-9);
+    struct areal_result least = find_reached(areal, "low", "rain_mean", 1800, 1200, 1.0);
+    assert_true(fabs(least.value - (1.0 + 2.0)) < 1e-9);
+    /* half of the hour is missing: it stays so */
+    struct areal_result hour = find_reached(areal, "low", "rain_mean", 3600, 1200, 0.25);
+    assert_true(isnan(hour.value) && fabs(hour.coverage - 0.5) < 1e-9);
+    assert_true(fabs(hour.at_least - (1.0 + 8.0)) < 1e-9);
+    areal_destroy(areal);
+}
+
 /* Runs in a child: the number of the first thing that the cage let through, 0 when it held. */
 static int try_to_break_out(const char *writable, int open_fd) {
     static const struct sandbox_limits limits = {
@@ -345,6 +377,7 @@ int main(void) {
         cmocka_unit_test(forecasts_go_on_where_the_frames_end),
         cmocka_unit_test(values_reached_with_a_probability_are_those_of_the_members),
         cmocka_unit_test(lower_bounds_go_on_with_the_forecast),
+        cmocka_unit_test(members_that_come_by_turns_do_not_mix),
         cmocka_unit_test(negative_rates_and_bad_options_are_refused),
         cmocka_unit_test(the_cage_blocks_files_network_and_programs),
     };
