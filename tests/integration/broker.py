@@ -61,6 +61,6 @@ class Broker:
         return self
 
     def __exit__(self, *_):
-        if self.running and self.ours:
-            self.kill()
+        if self.ours and os.path.exists(os.path.join(self.folder, "pid")):  # also one that did not get ready in time
+            subprocess.run([SCRIPT, "kill", self.folder], stderr=subprocess.DEVNULL, check=False)
         shutil.rmtree(self.folder)
