@@ -43,7 +43,12 @@ static int load_snapshot(const struct restore_options *options, int skip,
     }
     if (result == 0) {
         result = engine_load(engine, bytes, length, options->on_vanished, options->ctx);
-        if (result != 0) {
+        if (result == ERR_UNSUPPORTED) {
+            (void)err_set(ret_err, result,
+                          "the saved state after input %llu is of another version of this program: "
+                          "start that one, or see UPGRADING in canhbaod(8)",
+                          (unsigned long long)number);
+        } else if (result != 0) {
             (void)err_set(ret_err, result, "the saved state after input %llu cannot be loaded: %s",
                           (unsigned long long)number, err_name(result));
         }

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "daemon/base/ids.h"
 #include "daemon/config/site.h"
 #include "daemon/pipeline.h"
 #include "daemon/view.h"
@@ -248,6 +249,37 @@ static void test_an_input_that_the_engine_refuses_does_not_jam_the_journal(void 
     assert_int_equal(rig->seq, 1);
 }
 
+/* The state that another version saved: its number, under a checksum that fits. */
+static void make_foreign(struct rig *rig, int skip) {
+    enum { VERSION_AT = 8 };
+    uint64_t of;
+    void *state = NULL;
+    size_t length = 0;
+    char hash[HASH_TEXT_SIZE];
+    assert_int_equal(store_load_snapshot(rig->store, skip, &of, &state, &length, NULL), 0);
+    uint8_t *bytes = state;
+    size_t body = length - (HASH_TEXT_SIZE - 1);
+    bytes[VERSION_AT]++;
+    hash_text(bytes, body, hash);
+    memcpy(bytes + body, hash, HASH_TEXT_SIZE - 1);
+    assert_int_equal(
+        store_save_snapshot(rig->store, of, clock_now(rig->clock).utc, bytes, length, NULL), 0);
+    free(state);
+}
+
+static void test_a_state_of_another_version_is_named(void **state) {
+    struct rig *rig = *state;
+    struct err err = {0};
+    read_stage(rig, 5);
+    end(rig);
+    assert_int_equal(store_open(rig->dir, NULL, &rig->store, NULL), 0);
+    make_foreign(rig, 0);
+    make_foreign(rig, 1);
+    rig->store = store_close(rig->store);
+    assert_int_equal(try_to_begin(rig, &err), ERR_UNSUPPORTED);
+    assert_non_null(strstr(err.text, "another version of this program"));
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void) {
@@ -257,6 +289,7 @@ int main(void) {
         TEST(test_a_drill_does_not_go_on_as_real),
         TEST(test_a_clock_that_was_set_makes_no_reading_old_or_young),
         TEST(test_an_input_that_the_engine_refuses_does_not_jam_the_journal),
+        TEST(test_a_state_of_another_version_is_named),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
