@@ -212,4 +212,31 @@ static inline struct moment fixture_at(int64_t us) {
     return (struct moment){{us}, {START_UTC + us}};
 }
 
+static inline struct engine_input fixture_input(enum engine_input_kind kind, uint64_t number,
+                                                int64_t now_us) {
+    struct engine_input input;
+    memset(&input, 0, sizeof input);
+    input.kind = kind;
+    input.number = number;
+    input.now = fixture_at(now_us);
+    return input;
+}
+
+/* A mean rain of the radar over the area. */
+static inline struct engine_input fixture_model_input(uint64_t number, int64_t now_us,
+                                                      int64_t reference_us, double value) {
+    struct engine_input input = fixture_input(ENGINE_MODEL_RESULT, number, now_us);
+    struct model_result *result = &input.as.model_result;
+    strcpy(result->product, "radar");
+    strcpy(result->model, "areal");
+    strcpy(result->place, "basin");
+    strcpy(result->variable, "rain_mean");
+    strcpy(result->unit, "mm");
+    result->reference_time.us = START_UTC + reference_us;
+    result->value = value;
+    result->coverage = 1;
+    result->probability = (double)NAN;
+    return input;
+}
+
 #endif

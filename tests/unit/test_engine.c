@@ -111,12 +111,7 @@ static int teardown(void **state) {
 }
 
 static struct engine_input input_of(enum engine_input_kind kind, int64_t now_us) {
-    struct engine_input input;
-    memset(&input, 0, sizeof input);
-    input.kind = kind;
-    input.number = ++number;
-    input.now = fixture_at(now_us);
-    return input;
+    return fixture_input(kind, ++number, now_us);
 }
 
 static void read_at(int64_t now_us, uint32_t point, double value) {
@@ -142,18 +137,7 @@ static void tick(int64_t now_us) {
 }
 
 static struct engine_input model_input(int64_t now_us, int64_t reference_us, double value) {
-    struct engine_input input = input_of(ENGINE_MODEL_RESULT, now_us);
-    struct model_result *result = &input.as.model_result;
-    strcpy(result->product, "radar");
-    strcpy(result->model, "areal");
-    strcpy(result->place, "basin");
-    strcpy(result->variable, "rain_mean");
-    strcpy(result->unit, "mm");
-    result->reference_time.us = START_UTC + reference_us;
-    result->value = value;
-    result->coverage = 1;
-    result->probability = (double)NAN;
-    return input;
+    return fixture_model_input(++number, now_us, reference_us, value);
 }
 
 static void model_at(int64_t now_us, int64_t reference_us, double value) {

@@ -33,35 +33,11 @@ static int teardown(void **state) {
     return 0;
 }
 
-static struct engine_input input_of(enum engine_input_kind kind, int64_t now_us) {
-    struct engine_input input;
-    memset(&input, 0, sizeof input);
-    input.kind = kind;
-    input.number = 1;
-    input.now = fixture_at(now_us);
-    return input;
-}
-
-static struct engine_input model_input(int64_t now_us, int64_t reference_us, double value) {
-    struct engine_input input = input_of(ENGINE_MODEL_RESULT, now_us);
-    struct model_result *result = &input.as.model_result;
-    strcpy(result->product, "radar");
-    strcpy(result->model, "areal");
-    strcpy(result->place, "basin");
-    strcpy(result->variable, "rain_mean");
-    strcpy(result->unit, "mm");
-    result->reference_time.us = START_UTC + reference_us;
-    result->value = value;
-    result->coverage = 1;
-    result->probability = (double)NAN;
-    return input;
-}
-
 static void test_journal_form_of_inputs(void **state) {
     (void)state;
     struct bytes bytes = {0};
     struct engine_input inputs[5];
-    inputs[0] = input_of(ENGINE_READING, 1);
+    inputs[0] = fixture_input(ENGINE_READING, 1, 1);
     inputs[0].simulated = true;
     inputs[0].as.reading = (struct reading){.point = POINT_RAIN,
                                             .seq = 77,
@@ -73,9 +49,9 @@ static void test_journal_form_of_inputs(void **state) {
                                             .received = fixture_at(1),
                                             .round_trip_us = -1,
                                             .flag = QUALITY_NOT_EVALUATED};
-    inputs[1] = model_input(2, 1, -0.0);
+    inputs[1] = fixture_model_input(1, 2, 1, -0.0);
     inputs[1].as.model_result.doubt = MODEL_DOUBT_INPUT;
-    inputs[2] = input_of(ENGINE_COMMAND, 3);
+    inputs[2] = fixture_input(ENGINE_COMMAND, 1, 3);
     inputs[2].as.command = (struct command){.kind = COMMAND_COMMENT,
                                             .rule = "flood",
                                             .place = "gauge",
@@ -85,8 +61,8 @@ static void test_journal_form_of_inputs(void **state) {
                                             .has_expected_revision = true,
                                             .expected_revision = 9,
                                             .verdict = JUDGED_FAULT};
-    inputs[3] = input_of(ENGINE_TICK, 4);
-    inputs[4] = input_of(ENGINE_START, 5);
+    inputs[3] = fixture_input(ENGINE_TICK, 1, 4);
+    inputs[4] = fixture_input(ENGINE_START, 1, 5);
     inputs[4].as.gap_us = 123;
     for (int i = 0; i < 5; i++) {
         struct engine_input back;
@@ -115,7 +91,7 @@ static void test_journal_form_of_inputs(void **state) {
 static void test_journal_of_other_sites_and_versions(void **state) {
     (void)state;
     struct bytes bytes = {0};
-    struct engine_input input = input_of(ENGINE_READING, 1);
+    struct engine_input input = fixture_input(ENGINE_READING, 1, 1);
     input.as.reading = (struct reading){.seq = 1, .received = fixture_at(1)};
     assert_int_equal(engine_input_encode(engine, &input, &bytes), 0);
     bytes.data[0]++;
